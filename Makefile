@@ -1,0 +1,55 @@
+# Two commands do all the set-up on a machine with Python 3.11+: `make run` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types imports lock bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# uv lives inside the virtual environment, so nothing is needed on the machine but Python and make;
+# `uv sync --frozen` installs exactly what uv.lock names.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "modeltrail needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --frozen --quiet --inexact --all-extras
+	@touch $@
+
+run: $(READY) ## Start everything: own PostgreSQL, API, worker, simulated cluster
+	@exec $(BIN)/modeltrail dev
+
+test: $(READY) ## Run all tests
+	$(BIN)/pytest -q -n 2
+
+check: lint types imports test ## The one gate: format, lint, types, import rules, tests
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+# import-linter neither follows links nor looks into namespace packages, so it is given a copy without either.
+imports: $(READY)
+	@rm -rf build/imports && mkdir -p build/imports && cp -rL src/modeltrail build/imports/
+	@find build/imports/modeltrail -type d -exec touch {}/__init__.py \;
+	@PYTHONPATH=build/imports $(BIN)/lint-imports --no-logo --no-cache
+
+format: $(READY) ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY) ## Update uv.lock after a change of pyproject.toml
+	$(BIN)/uv lock
+
+bench: $(READY) ## Run the benchmarks (under five minutes)
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The command line: `modeltrail dev`, `serve`, `worker`, `migrate`, `events`, `demo`."""

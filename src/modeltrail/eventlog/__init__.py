@@ -1,0 +1,1 @@
+"""The append-only log of events in PostgreSQL, and what keeps it private and provable."""

@@ -1,0 +1,1 @@
+"""Plumbing around PostgreSQL: connections, migrations, and an own server for development and tests."""

@@ -1,0 +1,1 @@
+"""Settings from the environment; see `Settings` for names and defaults."""
