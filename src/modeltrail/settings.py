@@ -1,1 +1,208 @@
-"""Settings from the environment; see `Settings` for names and defaults."""
+"""Settings from the environment; see `Settings.from_environment` for the variables and their defaults."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Self, TypedDict
+
+from modeltrail.environment import Environment, SettingsError
+from modeltrail.secret_keys import SecretKey, load_keys
+
+__all__ = [
+    "ConnectArguments",
+    "DatabaseSettings",
+    "DeploymentMode",
+    "KServeSettings",
+    "LogFormat",
+    "LogLevel",
+    "LoggerSettings",
+    "SecretKey",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+]
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_FIELD_MANAGER = re.compile(r"[!-~]{1,128}")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class DeploymentMode(StrEnum):
+    """How KServe runs a predictor; it cannot change once an InferenceService exists."""
+
+    STANDARD = "Standard"
+    KNATIVE = "Knative"
+
+
+# The spellings of Go's log libraries are accepted beside Python's.
+_LOG_LEVELS = {
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "fatal": "critical",
+    "critical": "critical",
+}
+_LOG_FORMATS = {"json": "json", "console": "console", "text": "console"}
+
+
+class ConnectArguments(TypedDict):
+    """Keyword arguments of `asyncpg.connect` and `asyncpg.create_pool`."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    ssl: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """Where PostgreSQL is. `host` may be the folder of a Unix socket."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    dbname: str
+    sslmode: str
+    max_open_conns: int
+    max_idle_conns: int
+    conn_max_lifetime: timedelta
+    """How long a connection is used before it is replaced; zero is for ever."""
+
+    def connect_arguments(self) -> ConnectArguments:
+        """asyncpg takes libpq's names of the modes in its `ssl` argument and ignores it on a Unix socket."""
+        return ConnectArguments(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=self.dbname,
+            ssl=self.sslmode,
+        )
+
+    @property
+    def address(self) -> str:
+        """For messages: `host:port`, or the socket's path."""
+        if self.host.startswith("/"):
+            return f"{self.host.rstrip('/')}/.s.PGSQL.{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggerSettings:
+    level: LogLevel
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KServeSettings:
+    enabled: bool
+    in_cluster: bool
+    kubeconfig: Path | None
+    """None leaves it to the usual rules: KUBECONFIG, then ~/.kube/config."""
+    default_namespace: str
+    field_manager: str
+    deployment_mode: DeploymentMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    server: ServerSettings
+    database: DatabaseSettings
+    logger: LoggerSettings
+    kserve: KServeSettings
+    secret_keys: tuple[SecretKey, ...]
+    """The first one encrypts, all of them decrypt. May be empty: then no secret can be kept."""
+    warnings: tuple[str, ...] = ()
+    """What is accepted but unwise, for the log."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings from `environ`, by default the process's own environment.
+
+        Raises SettingsError, whose message names the variable, its value unless that is a secret, and
+        what is accepted.
+        """
+        environment = Environment(os.environ if environ is None else environ)
+        secret_keys, warnings = load_keys(environment)
+        return cls(
+            server=ServerSettings(
+                host=environment.text("SERVER_HOST", "0.0.0.0"),  # noqa: S104 the contract's default
+                port=environment.integer("SERVER_PORT", 8080, minimum=1, maximum=65535),
+            ),
+            database=_database(environment),
+            logger=LoggerSettings(
+                level=LogLevel(environment.choice("LOGGER_LEVEL", "info", _LOG_LEVELS)),
+                format=LogFormat(environment.choice("LOGGER_FORMAT", "json", _LOG_FORMATS)),
+            ),
+            kserve=_kserve(environment),
+            secret_keys=secret_keys,
+            warnings=warnings,
+        )
+
+
+def _database(environment: Environment) -> DatabaseSettings:
+    # Go's zero means no limit; a pool without one would exhaust the server, so here it is refused.
+    max_open_conns = environment.integer("DATABASE_MAX_OPEN_CONNS", 25, minimum=1, maximum=10_000)
+    max_idle_conns = environment.integer("DATABASE_MAX_IDLE_CONNS", 5, minimum=0, maximum=10_000)
+    return DatabaseSettings(
+        host=environment.text("DATABASE_HOST", "localhost"),
+        port=environment.integer("DATABASE_PORT", 5432, minimum=1, maximum=65535),
+        user=environment.text("DATABASE_USER", "postgres"),
+        password=environment.secret("DATABASE_PASSWORD", "postgres"),
+        dbname=environment.text("DATABASE_DBNAME", "model_registry"),
+        sslmode=environment.choice("DATABASE_SSLMODE", "disable", {mode: mode for mode in _SSL_MODES}),
+        max_open_conns=max_open_conns,
+        max_idle_conns=min(max_idle_conns, max_open_conns),
+        conn_max_lifetime=environment.duration("DATABASE_CONN_MAX_LIFETIME", timedelta(minutes=5)),
+    )
+
+
+def _kserve(environment: Environment) -> KServeSettings:
+    kubeconfig = environment.get("KUBERNETES_KUBECONFIG")
+    modes = {mode.value: mode.value for mode in DeploymentMode}
+    return KServeSettings(
+        enabled=environment.boolean("KSERVE_ENABLED", default=False),
+        in_cluster=environment.boolean("KUBERNETES_IN_CLUSTER", default=False),
+        kubeconfig=Path(kubeconfig).expanduser() if kubeconfig else None,
+        default_namespace=environment.matching(
+            "KUBERNETES_DEFAULT_NAMESPACE",
+            "model-serving",
+            _DNS_LABEL,
+            "1 to 63 lower-case letters, digits and dashes, with no dash at either end",
+        ),
+        field_manager=environment.matching(
+            "KUBERNETES_FIELD_MANAGER",
+            "modeltrail",
+            _FIELD_MANAGER,
+            "1 to 128 printable ASCII characters without blanks",
+        ),
+        deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
+    )
