@@ -4,6 +4,9 @@ Only the wheel's programs are used: its starter trusts pid files that a crash le
 holds `cluster` (PostgreSQL's own files), `socket`, `server.log` and `owner.lock`, locked while its owner lives.
 """
 
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
 import fcntl
 import hashlib
 import os
@@ -46,8 +49,9 @@ _SETTINGS = (
     "timezone=UTC",
     "log_timezone=UTC",
 )
-# A power cut may then ruin the data; a crash of the server or of modeltrail does not.
-_FAST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# A power cut may then ruin the data; a crash of the server loses nothing. Not synchronous_commit=off: with it
+# a killed server loses its last commits, and without fsync it saves next to nothing.
+_FAST_SETTINGS = ("fsync=off", "full_page_writes=off")
 _START_PATIENCE = 120.0  # seconds; recovery after a crash can be long
 _SOCKET_PATH_LIMIT = 103  # bytes of sun_path without its final NUL on macOS; Linux has 107
 # Ends the server when its owner is gone without a word: `read` returns at the end of the pipe that only the
