@@ -1,5 +1,8 @@
 """Fixtures that every test may use."""
 
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg

@@ -4,6 +4,9 @@ The files of `modeltrail.migrations` (`0001_event_log.sql`, `0002_...`) are appl
 transaction together with its row in `schema_migrations`.
 """
 
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
