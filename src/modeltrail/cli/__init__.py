@@ -1,1 +1,1 @@
-"""The command line: `modeltrail dev`, `serve`, `worker`, `migrate`, `events`, `demo`."""
+"""The command line: `modeltrail dev`, `serve`, `worker`, `migrate`, `events`, `demo`, `simulated-cluster`."""

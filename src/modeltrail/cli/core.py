@@ -1,0 +1,30 @@
+"""What the commands need of the composition root, which they import only when they run."""
+
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import Protocol, cast
+
+from modeltrail.cli.event_reader import EventReader
+from modeltrail.settings import Settings
+
+__all__ = ["Core", "load_core"]
+
+
+class Core(Protocol):
+    """The part of `modeltrail.composition` that the commands call."""
+
+    async def run_api(self, settings: Settings) -> None:
+        """Serve until cancelled."""
+
+    async def run_worker(self, settings: Settings) -> None:
+        """Work until cancelled."""
+
+    async def run_migrations(self, settings: Settings) -> list[str]:
+        """Apply what the database lacks; return the names of what was applied."""
+
+    def open_event_reader(self, settings: Settings) -> AbstractAsyncContextManager[EventReader]:
+        """A reader of the log with a connection of its own."""
+
+
+def load_core() -> Core:
+    return cast("Core", import_module("modeltrail.composition"))  # a module, which a Protocol may describe

@@ -1,0 +1,102 @@
+"""Whether the database can be used, said in a sentence when it cannot."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from asyncpg import exceptions
+
+from modeltrail.cli.errors import CommandError
+from modeltrail.postgres.migrate import pending
+from modeltrail.settings import DatabaseSettings
+
+__all__ = ["check_connection", "check_schema", "explained"]
+
+_CONNECT_PATIENCE = 10.0  # seconds
+_ADDRESS_VARIABLES = "DATABASE_HOST and DATABASE_PORT"
+
+
+async def check_connection(database: DatabaseSettings) -> None:
+    """Raise CommandError unless the database lets us in."""
+    await (await _connect(database)).close()
+
+
+async def check_schema(database: DatabaseSettings) -> None:
+    """Raise CommandError unless the database lets us in and has been migrated."""
+    connection = await _connect(database)
+    try:
+        missing = await pending(connection)
+    finally:
+        await connection.close()
+    if missing:
+        raise CommandError(
+            f"database {database.dbname!r} at {database.address} is not migrated (it lacks {', '.join(missing)}); "
+            "run: modeltrail migrate"
+        )
+
+
+@contextmanager
+def explained(database: DatabaseSettings) -> Iterator[None]:
+    """Turn PostgreSQL's refusals inside the block into CommandErrors."""
+    try:
+        yield
+    except exceptions.PostgresError as error:
+        raise CommandError(_refusal(error, database)) from error
+
+
+async def _connect(database: DatabaseSettings) -> asyncpg.Connection:
+    try:
+        with explained(database):
+            connection: asyncpg.Connection = await asyncpg.connect(
+                **database.connect_arguments(), timeout=_CONNECT_PATIENCE
+            )
+            return connection
+    except (OSError, exceptions.InterfaceError, exceptions.InternalClientError) as error:
+        raise CommandError(_unreachable(error, database)) from error
+
+
+def _unreachable(error: Exception, database: DatabaseSettings) -> str:
+    where = f"PostgreSQL at {database.address}"
+    match error:
+        case socket.gaierror():
+            return f"{where} cannot be reached: the host name {database.host!r} is not known; set DATABASE_HOST"
+        case TimeoutError():
+            return f"{where} does not answer within {_CONNECT_PATIENCE:g} s; check it, {_ADDRESS_VARIABLES}"
+        case ConnectionError() if "SSL" in str(error):
+            return f"{where} does not offer TLS, which DATABASE_SSLMODE={database.sslmode} asks for; set it to disable"
+        case exceptions.InterfaceError():
+            return f"the connection to {where} cannot be set up ({error}); check the DATABASE_ variables"
+        case _:
+            return f"{where} cannot be reached ({_reason(error)}); start it, or set {_ADDRESS_VARIABLES}"
+
+
+def _reason(error: Exception) -> str:
+    # A name with several addresses gives one error that quotes all of them and has no number of its own.
+    number = re.search(r"\[Errno (\d+)\]", str(error))
+    return os.strerror(int(number[1])) if number else str(error) or type(error).__name__
+
+
+def _refusal(error: exceptions.PostgresError, database: DatabaseSettings) -> str:
+    where = f"PostgreSQL at {database.address}"
+    match error:
+        case exceptions.InvalidPasswordError():
+            return f"{where} refused the password of user {database.user!r}; set DATABASE_USER and DATABASE_PASSWORD"
+        case exceptions.InvalidAuthorizationSpecificationError():
+            return f"{where} refused user {database.user!r} ({error}); check DATABASE_USER and DATABASE_SSLMODE"
+        case exceptions.InvalidCatalogNameError():
+            return f"{where} has no database {database.dbname!r}; create it (createdb) or set DATABASE_DBNAME"
+        case exceptions.UndefinedTableError() | exceptions.InvalidSchemaNameError():
+            return (
+                f"database {database.dbname!r} at {database.address} is not migrated ({error}); run: modeltrail migrate"
+            )
+        case exceptions.InsufficientPrivilegeError():
+            return f"user {database.user!r} lacks a right in database {database.dbname!r} ({error}); grant it"
+        case exceptions.TooManyConnectionsError():
+            return f"{where} has no connection left ({error}); raise max_connections or lower DATABASE_MAX_OPEN_CONNS"
+        case exceptions.CannotConnectNowError():
+            return f"{where} takes no connections now ({error}); try again shortly"
+        case _:
+            return f"{where} reports: {error} ({type(error).__name__})"

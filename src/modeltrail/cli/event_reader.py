@@ -1,0 +1,57 @@
+"""The event log as `modeltrail events` and `modeltrail demo` see it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+__all__ = ["EventReader", "EventRecord"]
+
+
+class EventRecord(Protocol):
+    """One event of the log."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def stream(self) -> UUID: ...
+
+    @property
+    def stream_version(self) -> int: ...
+
+    @property
+    def type(self) -> str:
+        """The tag, such as `inference_service.deployment_succeeded`."""
+
+    @property
+    def project_id(self) -> UUID: ...
+
+    @property
+    def recorded_at(self) -> datetime: ...
+
+    @property
+    def actor(self) -> str | None: ...
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    @property
+    def causation_id(self) -> int | str | UUID | None: ...
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """What the event says, ready for JSON."""
+
+
+class EventReader(Protocol):
+    """Reads the log in commit order; all lists are oldest first."""
+
+    async def last(self, limit: int, *, stream: UUID | None = None) -> list[EventRecord]:
+        """The newest `limit` events, of one stream if it is given."""
+
+    async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> list[EventRecord]:
+        """The oldest `limit` events behind `position`, of one stream if it is given."""
+
+    async def wait(self, position: int) -> None:
+        """Return when there may be events behind `position`; returning too early does no harm."""

@@ -1,0 +1,72 @@
+"""Events as people read them: one aligned line each, printed as they come."""
+
+import json
+from collections.abc import Iterable
+
+from modeltrail.cli.event_reader import EventRecord
+
+__all__ = ["as_json", "header", "line"]
+
+# Together 117 columns; what the terminal has beyond them shows the event's data.
+_COLUMNS = (
+    ("POSITION", 8),
+    ("RECORDED (UTC)", 19),
+    ("EVENT", 40),
+    ("STREAM/VERSION", 14),
+    ("ACTOR", 20),
+    ("REQUEST", 8),
+)
+_LEAST_DATA_WIDTH = 20
+
+
+def header(width: int) -> str:
+    """The columns' names for a terminal of `width` columns."""
+    return _join((name for name, _ in _COLUMNS), "DATA", width)
+
+
+def line(event: EventRecord, width: int) -> str:
+    """One event; ids are cut to the part that tells them apart at a glance (`--json` has them whole)."""
+    cells = (
+        str(event.position).rjust(_COLUMNS[0][1]),
+        f"{event.recorded_at:%Y-%m-%d %H:%M:%S}",
+        event.type,
+        f"{str(event.stream)[:8]}/{event.stream_version}",
+        event.actor or "-",
+        (event.request_id or "-")[:8],
+    )
+    return _join(cells, json.dumps(event.data, default=str, ensure_ascii=False, separators=(",", ":")), width)
+
+
+def as_json(event: EventRecord) -> str:
+    """The whole event as one line."""
+    return json.dumps(
+        {
+            "position": event.position,
+            "stream": str(event.stream),
+            "stream_version": event.stream_version,
+            "type": event.type,
+            "project_id": str(event.project_id),
+            "recorded_at": event.recorded_at.isoformat(),
+            "actor": event.actor,
+            "request_id": event.request_id,
+            "causation_id": event.causation_id,
+            "data": event.data,
+        },
+        default=str,
+        ensure_ascii=False,
+    )
+
+
+def _join(cells: Iterable[str], data: str, width: int) -> str:
+    fixed = " ".join(_fit(_printable(cell), size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True))
+    left = width - len(fixed) - 1
+    return (f"{fixed} {_fit(_printable(data), left)}" if left >= _LEAST_DATA_WIDTH else fixed).rstrip()
+
+
+def _printable(text: str) -> str:
+    """Actors and data are what clients sent: no escape sequence of theirs is to reach the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _fit(text: str, size: int) -> str:
+    return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"

@@ -1,0 +1,87 @@
+"""`modeltrail events`: shows the event log."""
+
+import shutil
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from modeltrail.cli.core import load_core
+from modeltrail.cli.database import check_schema, explained
+from modeltrail.cli.dev_environment import with_dev_environment
+from modeltrail.cli.event_reader import EventReader, EventRecord
+from modeltrail.cli.event_table import as_json, header, line
+from modeltrail.cli.running import load_settings, run_until_stopped
+from modeltrail.settings import Settings
+
+__all__ = ["events", "open_reader", "table_width"]
+
+_PAGE = 500
+
+
+@click.command
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many events to show.")
+@click.option("--follow", "-f", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
+@click.option("--stream", type=click.UUID, help="Only of this model, version, environment or service.")
+@click.option("--after", "position", type=click.IntRange(min=0), help="The oldest behind this position.")
+@click.option("--json", "json_lines", is_flag=True, help="Whole events, one JSON object a line.")
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder of `modeltrail dev` [default: .modeltrail].")
+def events(
+    *, limit: int, follow: bool, stream: UUID | None, position: int | None, json_lines: bool, data: Path | None
+) -> None:
+    """Show the event log: who did what, when, and what came of it.
+
+    The newest events come last. Reads the database that the DATABASE_ variables name, else that of
+    `modeltrail dev`.
+    """
+    settings = load_settings(with_dev_environment(data))
+
+    async def show() -> None:
+        await check_schema(settings.database)
+        async with open_reader(settings) as reader:
+            found = await _first(reader, limit, stream, position)
+            _print(found, json_lines=json_lines, with_header=True)
+            if follow:
+                await _follow(reader, found[-1].position if found else position or 0, stream, json_lines=json_lines)
+
+    with explained(settings.database):
+        run_until_stopped(show())
+
+
+def open_reader(settings: Settings) -> AbstractAsyncContextManager[EventReader]:
+    """The one place where the commands get hold of the log."""
+    return load_core().open_event_reader(settings)
+
+
+def table_width() -> int:
+    """Columns to fill: those of the terminal, or 120 where there is none."""
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+async def _first(reader: EventReader, limit: int, stream: UUID | None, position: int | None) -> list[EventRecord]:
+    if position is None:
+        return await reader.last(limit, stream=stream)
+    return await reader.after(position, limit, stream=stream)
+
+
+async def _follow(reader: EventReader, position: int, stream: UUID | None, *, json_lines: bool) -> None:
+    while True:
+        found = await reader.after(position, _PAGE, stream=stream)
+        _print(found, json_lines=json_lines)
+        if found:
+            position = found[-1].position
+        else:
+            await reader.wait(position)
+
+
+def _print(found: list[EventRecord], *, json_lines: bool, with_header: bool = False) -> None:
+    if json_lines:
+        for event in found:
+            click.echo(as_json(event))
+        return
+    width = table_width()
+    if with_header:
+        click.echo(click.style(header(width), bold=True))
+    for event in found:
+        click.echo(line(event, width))
