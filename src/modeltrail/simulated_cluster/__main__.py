@@ -1,0 +1,68 @@
+"""`python -m modeltrail.simulated_cluster`: run the simulated cluster until a signal."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from modeltrail.simulated_cluster.cluster import Options, PortInUseError, SimulatedCluster
+from modeltrail.simulated_cluster.controller import Timing
+from modeltrail.simulated_cluster.journal import DataFileError
+from modeltrail.simulated_cluster.kubeconfig import write_kubeconfig
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(help="Run a simulated Kubernetes cluster with KServe. It is for development: it serves no models.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8001, show_default=True, help="Port to listen on; 0 picks a free one.")
+@click.option("--data", type=_FILE, help="File that keeps the objects across restarts; without it none are kept.")
+@click.option("--kubeconfig", type=_FILE, help="Write a kubeconfig for this cluster to this file.")
+@click.option("--token", envvar="SIMULATED_CLUSTER_TOKEN", help="Demand this bearer token.")
+@click.option("--ready-after", default=1.0, show_default=True, help="Seconds until a service is ready, or failed.")
+@click.option("--slow-after", default=15.0, show_default=True, help="Seconds until a slow service is ready.")
+@click.option("--strict-namespaces", is_flag=True, help="Refuse unknown namespaces; else they appear on first use.")
+@click.option("--history", default=10_000, show_default=True, help="Changes that a watch can be resumed over.")
+def main(
+    host: str,
+    port: int,
+    data: Path | None,
+    kubeconfig: Path | None,
+    token: str | None,
+    ready_after: float,
+    slow_after: float,
+    strict_namespaces: bool,
+    history: int,
+) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    options = Options(
+        host=host,
+        port=port,
+        data=data,
+        token=token,
+        strict_namespaces=strict_namespaces,
+        history=history,
+        timing=Timing(ready_after=ready_after, slow_after=slow_after),
+    )
+    try:
+        asyncio.run(_serve(options, kubeconfig))
+    except (PortInUseError, DataFileError, OSError) as error:
+        raise click.ClickException(f"the simulated cluster cannot start: {error}") from error
+
+
+async def _serve(options: Options, kubeconfig: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with SimulatedCluster(options) as cluster:
+        if kubeconfig:
+            write_kubeconfig(kubeconfig, cluster.url, options.token)
+        click.echo(f"simulated cluster listening on {cluster.url}")
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    main()

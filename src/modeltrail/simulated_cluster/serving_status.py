@@ -1,0 +1,139 @@
+"""The status of an InferenceService as KServe v0.20 words it, for each stage of its life."""
+
+import hashlib
+
+import msgspec
+
+from modeltrail.simulated_cluster.admission import deployment_mode
+from modeltrail.simulated_cluster.resources import Json
+
+DOMAIN = "example.simulated"
+
+
+def revision(obj: Json) -> str:
+    """The name of the revision that the object asks for now.
+
+    KServe copies labels and annotations to the pods, so they make a new revision just as the spec does.
+    """
+    metadata = obj["metadata"]
+    template = (obj["spec"], metadata.get("labels"), metadata.get("annotations"))
+    digest = hashlib.sha256(msgspec.json.encode(template, order="sorted")).hexdigest()[:10]
+    return f"{metadata['name']}-predictor-{digest}"
+
+
+def is_ready(obj: Json) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def created_revision(obj: Json) -> str | None:
+    predictor = ((obj.get("status") or {}).get("components") or {}).get("predictor") or {}
+    name: str | None = predictor.get("latestCreatedRevision")
+    return name
+
+
+def transition(obj: Json) -> str | None:
+    status: str | None = ((obj.get("status") or {}).get("modelStatus") or {}).get("transitionStatus")
+    return status
+
+
+def starting(obj: Json, now: str) -> Json:
+    """A new revision is being rolled out.
+
+    In `Standard` mode the old pods go on serving meanwhile, so a service that was ready stays Ready while
+    its model is `InProgress`.
+    """
+    old = obj.get("status") or {}
+    serving = is_ready(obj)
+    states = {"activeModelState": "Loaded" if serving else "", "targetModelState": "Loading"}
+    model_status = {**_kept_failure(old), "transitionStatus": "InProgress", "states": states}
+    status = _common(obj, model_status)
+    if serving and deployment_mode(obj) == "Standard":
+        return {**status, "conditions": old["conditions"], **_addresses(obj)}
+    waiting = "Deployment does not have minimum availability."
+    conditions = {
+        "IngressReady": ("False", "Predictor ingress not created", ""),
+        "PredictorReady": ("False", "MinimumReplicasUnavailable", waiting),
+        "Ready": ("False", "MinimumReplicasUnavailable", waiting),
+    }
+    return {**status, "conditions": _conditions(old, conditions, now)}
+
+
+def ready(obj: Json, now: str) -> Json:
+    """The revision serves. KServe does not clear an earlier `lastFailureInfo`, so neither does this."""
+    old = obj.get("status") or {}
+    states = {"activeModelState": "Loaded", "targetModelState": "Loaded"}
+    model_status = {
+        **_kept_failure(old),
+        "transitionStatus": "UpToDate",
+        "states": states,
+        "copies": {"failedCopies": 0, "totalCopies": 1},
+    }
+    status = _common(obj, model_status)
+    status["components"]["predictor"]["latestReadyRevision"] = revision(obj)
+    met = dict.fromkeys(("IngressReady", "PredictorReady", "Ready"), ("True", "", ""))
+    return {**status, "conditions": _conditions(old, met, now), **_addresses(obj)}
+
+
+def failed(obj: Json, now: str) -> Json:
+    """The model could not be loaded."""
+    old = obj.get("status") or {}
+    message = "simulated: the model at storageUri could not be loaded"
+    failure = {
+        "location": f"{revision(obj)}-simulated",
+        "reason": "ModelLoadFailed",
+        "message": message,
+        "modelRevisionName": revision(obj),
+        "time": now,
+        "exitCode": 1,
+    }
+    model_status = {
+        "transitionStatus": "BlockedByFailedLoad",
+        "states": {"activeModelState": "", "targetModelState": "FailedToLoad"},
+        "copies": {"failedCopies": 1, "totalCopies": 1},
+        "lastFailureInfo": failure,
+    }
+    conditions = {
+        "IngressReady": ("False", "Predictor ingress not created", ""),
+        "PredictorReady": ("False", "ModelLoadFailed", message),
+        "Ready": ("False", "ModelLoadFailed", message),
+    }
+    return {**_common(obj, model_status), "conditions": _conditions(old, conditions, now)}
+
+
+def _common(obj: Json, model_status: Json) -> Json:
+    return {
+        "components": {"predictor": {"latestCreatedRevision": revision(obj)}},
+        "deploymentMode": deployment_mode(obj),
+        "modelStatus": model_status,
+        # That of the Deployment underneath, which the real controller copies here; never the object's own.
+        "observedGeneration": 1,
+    }
+
+
+def _addresses(obj: Json) -> Json:
+    name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+    return {
+        "url": f"http://{name}.{namespace}.{DOMAIN}",
+        "address": {"url": f"http://{name}.{namespace}.svc.simulated"},
+    }
+
+
+def _kept_failure(old: Json) -> Json:
+    failure = (old.get("modelStatus") or {}).get("lastFailureInfo")
+    return {"lastFailureInfo": failure} if failure else {}
+
+
+def _conditions(old: Json, wanted: dict[str, tuple[str, str, str]], now: str) -> list[Json]:
+    before = {each["type"]: each for each in old.get("conditions") or []}
+    rows = []
+    for kind, (status, reason, message) in wanted.items():
+        same = before.get(kind, {}).get("status") == status
+        row: Json = {
+            "type": kind,
+            "status": status,
+            "lastTransitionTime": before[kind]["lastTransitionTime"] if same else now,
+        }
+        row |= {key: text for key, text in (("reason", reason), ("message", message)) if text}
+        rows.append(row)
+    return rows
