@@ -1,0 +1,162 @@
+"""The cluster as the deploy worker sees it: what it can be asked, what it answers, how it fails.
+
+Nothing here knows Kubernetes' client: `workers.kserve` turns its answers and errors into these.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+
+class ClusterError(Exception):
+    """Anything that went wrong between us and the cluster; the message is for a person."""
+
+
+class ClusterNotConfigured(ClusterError):  # noqa: N818 - a state of affairs, named like its siblings
+    """No way to a cluster was found in the settings."""
+
+
+class ClusterUnavailable(ClusterError):  # noqa: N818 - what happened, not that it is an error
+    """It may work later: no connection, a time-out, an overloaded or restarting API server.
+
+    A write may have happened all the same. `retry_after` is in seconds, when the cluster named a time.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ClusterRefused(ClusterError):  # noqa: N818
+    """It will not work however often it is tried: forbidden, invalid, denied by a webhook.
+
+    `reason` is Kubernetes' word for it, such as `Forbidden` or `Invalid`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FieldConflict(ClusterError):  # noqa: N818
+    """Other field managers own these fields and gave them other values; force would take them over."""
+
+    def __init__(self, managers: tuple[str, ...], fields: tuple[str, ...]) -> None:
+        super().__init__(f"{', '.join(managers)} changed what we manage: {', '.join(fields)}")
+        self.managers = managers
+        self.fields = fields
+
+
+class WatchExpired(ClusterError):  # noqa: N818
+    """The cluster no longer knows what happened since that version: list again, then watch from there."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why KServe could not bring a model up, in its own words; `exit_code` is 0 when it named none."""
+
+    reason: str
+    message: str
+    exit_code: int = 0
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One condition of a status; `status` is `True`, `False` or `Unknown`."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
+    """An InferenceService as it was seen at one moment.
+
+    KServe's status does not say which version of the object it speaks of. What can be known is whether it
+    was last written before our last apply: then it is `stale`, and tells of the deployment before.
+    `serving` is what the status says as it stands; `ready` and `failed` hold only of a status that is not
+    stale. (KServe rewrites the status after every apply that changes something, for our deployment id is
+    part of the pods; should a status stay stale for minutes, `serving` is all there is to go by.)
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    finalizers: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    url: str | None
+    serving: bool
+    stale: bool
+    ready: bool
+    failed: Failure | None
+    deleting: bool
+    applied_at: datetime | None
+    service_id: UUID | None
+    deployment_id: UUID | None
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The object exists, new or changed."""
+
+    service: ObservedService
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """The object is gone; this is what it was last."""
+
+    service: ObservedService
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """Nothing happened up to this version; a watch can be resumed from it."""
+
+    resource_version: str
+
+
+Change = Applied | Deleted | Bookmark
+
+
+Listing = tuple[list[ObservedService], str]
+
+
+class Deletion(Enum):
+    """What became of a request to delete."""
+
+    STARTED = "started"  # it goes when its finalizers are done; `get` tells
+    GONE = "gone"  # it was not there
+    NOT_OURS = "not ours"  # another object bears the name now: ours is gone
+
+
+class Cluster(Protocol):
+    """Where services run. Every method may raise `ClusterUnavailable` and `ClusterRefused`."""
+
+    async def apply(self, manifest: Mapping[str, Any], *, force: bool = False) -> ObservedService:
+        """Make the cluster hold what `manifest` states; repeating it is harmless.
+
+        Raises `FieldConflict` when somebody else changed a field of ours and `force` is off.
+        """
+        ...
+
+    async def get(self, namespace: str, name: str) -> ObservedService | None: ...
+
+    async def delete(self, namespace: str, name: str, uid: str | None = None) -> Deletion:
+        """With `uid`, only that very object."""
+        ...
+
+    async def list(self) -> Listing:
+        """All services of ours, and the version from which to watch."""
+        ...
+
+    def watch(self, resource_version: str) -> AsyncGenerator[Change, None]:
+        """What happens to services of ours after this version, without end.
+
+        Raises `WatchExpired` when that is too long ago.
+        """
+        ...

@@ -1,0 +1,293 @@
+"""KServe in a real cluster, through kubernetes_asyncio. The only module that imports it.
+
+Traps of kubernetes_asyncio 36 that this module goes around:
+
+- A server-side apply that creates answers `201`, for which the generated code knows no type and returns
+  None; and error bodies that are not UTF-8 raise out of its error handling. So every call asks for the raw
+  response, and bodies are read here.
+- `watch.Watch` opens a second session, swallows the first `410`, reconnects without pause or bound, and
+  `readline` raises on lines over 4 MiB. So the watch is read here too.
+- Tokens out of a kubeconfig (exec plugins, files) are read once and never again. On `401` they are.
+- The session honours `HTTP_PROXY` even for loopback addresses, and `KUBECONFIG` is read at import.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from importlib.metadata import version
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient, Configuration, CustomObjectsApi
+from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from yaml import YAMLError
+
+from modeltrail.workers.access import Access, kubeconfig_files
+from modeltrail.workers.answers import change_of, decoded, lines, lost, refusal, service_of
+from modeltrail.workers.cluster import (
+    Bookmark,
+    Change,
+    ClusterNotConfigured,
+    ClusterRefused,
+    ClusterUnavailable,
+    Deletion,
+    Listing,
+    ObservedService,
+    WatchExpired,
+)
+from modeltrail.workers.manifest import SERVICE_ID
+from modeltrail.workers.observation import MANAGER, read_list
+
+_KIND = ("serving.kserve.io", "v1beta1")
+_PLURAL = "inferenceservices"
+_PAGE = 500
+
+# The API is Any: its stubs know neither `_content_type` nor that a raw call returns aiohttp's response.
+_Call = Callable[[Any], Awaitable[Any]]
+
+
+class KServeCluster:
+    """A `Cluster`. Open it with `connect`, and close it.
+
+    `call_seconds` is the time-out of each call. A watch is renewed every `watch_seconds`, which is also how long a
+    connection that died without a word can go unnoticed.
+    """
+
+    def __init__(
+        self, access: Access, client: ApiClient, *, call_seconds: float = 15.0, watch_seconds: int = 120
+    ) -> None:
+        self._access = access
+        self._client = client
+        self._api: Any = CustomObjectsApi(client)  # for the reason given at _Call
+        self._call_seconds = call_seconds
+        self._watch_seconds = watch_seconds
+        self._renewing = asyncio.Lock()
+
+    @classmethod
+    async def connect(cls, access: Access, *, call_seconds: float = 15.0, watch_seconds: int = 120) -> Self:
+        """Raises `ClusterNotConfigured`. Nothing is sent yet."""
+        client = await _client(await _configuration(access))
+        return cls(access, client, call_seconds=call_seconds, watch_seconds=watch_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def apply(self, manifest: Mapping[str, Any], *, force: bool = False) -> ObservedService:
+        """Server-side apply as field manager `modeltrail`.
+
+        Not forced unless asked: what we state is ours to decide, but another manager's hand in it (a person
+        with kubectl, a GitOps tool that would put its value back for ever) should be seen before it is
+        overruled. The caller records the `FieldConflict` and may then repeat with force.
+        """
+        metadata = manifest["metadata"]
+        body = await self._body(
+            lambda api: api.patch_namespaced_custom_object(
+                *_KIND,
+                metadata["namespace"],
+                _PLURAL,
+                metadata["name"],
+                dict(manifest),
+                field_manager=MANAGER,
+                force=force,
+                _content_type="application/apply-patch+yaml",
+                **self._raw(),
+            )
+        )
+        return service_of(body)
+
+    async def get(self, namespace: str, name: str) -> ObservedService | None:
+        try:
+            body = await self._body(
+                lambda api: api.get_namespaced_custom_object(*_KIND, namespace, _PLURAL, name, **self._raw())
+            )
+        except ClusterRefused as error:
+            if error.reason == "NotFound":
+                return None
+            raise
+        return service_of(body)
+
+    async def delete(self, namespace: str, name: str, uid: str | None = None) -> Deletion:
+        options: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._body(
+                lambda api: api.delete_namespaced_custom_object(
+                    *_KIND, namespace, _PLURAL, name, body=options, **self._raw()
+                )
+            )
+        except ClusterRefused as error:
+            if error.reason == "NotFound":
+                return Deletion.GONE
+            raise
+        except ClusterUnavailable:
+            # A precondition that does not hold is answered with the same 409 as a passing conflict, and a
+            # lost answer leaves it open whether anything happened; only the object can tell.
+            found = await self.get(namespace, name) if uid else None
+            if uid and found is None:
+                return Deletion.GONE
+            if found and found.uid != uid:
+                return Deletion.NOT_OURS
+            raise
+        return Deletion.STARTED
+
+    async def list(self) -> Listing:
+        try:
+            return await self._pages(_PAGE)
+        except WatchExpired:
+            # The list changed too fast to be read in pages: read it in one go.
+            return await self._pages(None)
+
+    async def watch(self, resource_version: str) -> AsyncGenerator[Change, None]:
+        last = resource_version
+        while True:
+            started, first = time.monotonic(), last
+            async with aclosing(self._watch_once(last)) as changes:
+                async for change in changes:
+                    last = _version_of(change)
+                    yield change
+            if last == first and time.monotonic() - started < min(1.0, self._watch_seconds / 2):
+                # A server that hangs up at once would have us reconnect in a tight loop.
+                raise ClusterUnavailable("the cluster ended the watch as soon as it began")
+
+    async def _watch_once(self, resource_version: str) -> AsyncGenerator[Change, None]:
+        """One connection's worth, until the server ends it in good order."""
+        quiet = aiohttp.ClientTimeout(
+            sock_connect=self._call_seconds, sock_read=self._watch_seconds + self._call_seconds
+        )
+        response = await self._send(
+            lambda api: api.list_cluster_custom_object(
+                *_KIND,
+                _PLURAL,
+                label_selector=SERVICE_ID,
+                resource_version=resource_version,
+                watch=True,
+                allow_watch_bookmarks=True,
+                timeout_seconds=self._watch_seconds,
+                _preload_content=False,
+                _request_timeout=quiet,
+            )
+        )
+        try:
+            async for line in lines(response):
+                if change := change_of(line):
+                    yield change
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise lost(error) from error
+        finally:
+            response.close()
+
+    async def _pages(self, size: int | None) -> Listing:
+        services, token = [], ""
+        while True:
+            page = decoded(read_list, await self._body(self._page(size, token)))
+            services += page.services()
+            token = page.metadata.continue_
+            if not token:
+                return services, page.metadata.resource_version
+
+    def _page(self, size: int | None, token: str) -> _Call:
+        paging = ({"limit": size} if size else {}) | ({"_continue": token} if token else {})
+        return lambda api: api.list_cluster_custom_object(
+            *_KIND, _PLURAL, label_selector=SERVICE_ID, **paging, **self._raw()
+        )
+
+    def _raw(self) -> dict[str, Any]:
+        return {"_preload_content": False, "_request_timeout": self._call_seconds}
+
+    async def _body(self, call: _Call) -> bytes:
+        response = await self._send(call)
+        try:
+            return await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise lost(error) from error
+
+    async def _send(self, call: _Call) -> aiohttp.ClientResponse:
+        """Send, and once more with a fresh token when the cluster does not know us."""
+        for attempt in (1, 2):
+            known = dict(self._client.configuration.api_key)
+            try:
+                response: aiohttp.ClientResponse = await call(self._api)
+                if response.status < 300:
+                    return response
+                body = await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise lost(error) from error
+            if response.status != 401 or attempt == 2 or not await self._renewed(known):
+                break
+        raise refusal(response.status, body, response.headers)
+
+    async def _renewed(self, known: Mapping[str, str]) -> bool:
+        """Whether there is another token than the one just refused; of many callers only one looks."""
+        async with self._renewing:
+            current = self._client.configuration
+            if current.api_key == known:
+                current.api_key = (await _configuration(self._access)).api_key
+            return bool(current.api_key != known)
+
+
+async def _configuration(access: Access) -> Configuration:
+    settings = Configuration()
+    if access.url:
+        settings.host = access.url.rstrip("/")
+        if access.token:
+            settings.api_key["BearerToken"] = f"Bearer {access.token}"
+        return settings
+    if access.in_cluster:
+        try:
+            load_incluster_config(client_configuration=settings)
+        except (ConfigException, OSError) as error:
+            raise ClusterNotConfigured(f"KUBERNETES_IN_CLUSTER is set, but this is no pod: {error}") from error
+        return settings
+    files = kubeconfig_files(access)
+    try:
+        # Not persisted: the file is a person's, and ours only to read.
+        await load_kube_config(
+            config_file=files, context=access.context, client_configuration=settings, persist_config=False
+        )
+    except (ConfigException, YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # The loader trips over a malformed file in all these ways.
+        raise ClusterNotConfigured(f"the kubeconfig {files} cannot be used: {error}") from error
+    return settings
+
+
+def _version_of(change: Change) -> str:
+    return change.resource_version if isinstance(change, Bookmark) else change.service.resource_version
+
+
+async def _client(settings: Configuration) -> ApiClient:
+    client = ApiClient(settings)
+    client.user_agent = f"{MANAGER}/{version('modeltrail')}"
+    if _is_loopback(settings.host or ""):
+        # The generated session trusts HTTP_PROXY, and no proxy can reach our own loopback.
+        await client.rest_client.pool_manager.close()
+        client.rest_client.pool_manager = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=settings.connection_pool_maxsize)
+        )
+    return client
+
+
+def _is_loopback(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return False
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return parts.hostname == "localhost"

@@ -1,0 +1,170 @@
+"""Reading what the cluster says of InferenceServices, straight from its JSON.
+
+KServe v0.20 facts used here: ready is the condition `Ready`; `modelStatus.lastFailureInfo` is not cleared on
+recovery, so it counts only while `transitionStatus` says that the model is blocked; `observedGeneration` is
+that of the Deployment underneath and says nothing of this object.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from modeltrail.workers.cluster import Condition, Failure, ObservedService
+from modeltrail.workers.manifest import DEPLOYMENT_ID, SERVICE_ID
+
+MANAGER = "modeltrail"
+_UP_TO_DATE = ("", "UpToDate")
+_BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    """A part of a Kubernetes object; what is not named is skipped unread."""
+
+
+class _ManagedFields(_Wire):
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    time: datetime | None = None
+
+
+class _Metadata(_Wire):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    finalizers: tuple[str, ...] | None = None
+    deletion_timestamp: str | None = None
+    managed_fields: tuple[_ManagedFields, ...] | None = None
+
+
+class _FailureInfo(_Wire):
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
+
+
+class _ModelStatus(_Wire):
+    transition_status: str = ""
+    last_failure_info: _FailureInfo | None = None
+
+
+class _Status(_Wire):
+    conditions: tuple[Condition, ...] | None = None
+    model_status: _ModelStatus | None = None
+    url: str | None = None
+
+
+class _Object(_Wire):
+    metadata: _Metadata
+    status: _Status | None = None
+
+
+class _ListMetadata(_Wire):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class ServiceList(_Wire):
+    """One page of a list."""
+
+    metadata: _ListMetadata
+    items: tuple[_Object, ...] | None = None
+
+    def services(self) -> list[ObservedService]:
+        return [_observed(each) for each in self.items or ()]
+
+
+class WatchEvent(_Wire):
+    """One line of a watch; `object` is read according to `type`."""
+
+    type: str
+    object: msgspec.Raw
+
+
+_objects = msgspec.json.Decoder(_Object)
+_lists = msgspec.json.Decoder(ServiceList)
+_events = msgspec.json.Decoder(WatchEvent)
+
+
+def read_service(raw: bytes | msgspec.Raw) -> ObservedService:
+    """Raises `msgspec.DecodeError` for what is no object."""
+    return _observed(_objects.decode(raw))
+
+
+def read_list(raw: bytes | msgspec.Raw) -> ServiceList:
+    return _lists.decode(raw)
+
+
+def read_event(raw: bytes | msgspec.Raw) -> WatchEvent:
+    return _events.decode(raw)
+
+
+def read_version(raw: bytes | msgspec.Raw) -> str:
+    """The resource version that a bookmark carries."""
+    return _objects.decode(raw).metadata.resource_version
+
+
+def _observed(found: _Object) -> ObservedService:
+    metadata, status = found.metadata, found.status or _Status()
+    model = status.model_status or _ModelStatus()
+    conditions = status.conditions or ()
+    labels, annotations = metadata.labels or {}, metadata.annotations or {}
+    applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
+    reported_at = _latest(metadata, manager=None, operation="", subresource="status")
+    stale = applied_at is not None and (reported_at is None or reported_at < applied_at)
+    deleting = metadata.deletion_timestamp is not None
+    said_ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
+    serving = said_ready and model.transition_status in _UP_TO_DATE and not deleting
+    blocked = model.transition_status in _BLOCKED
+    return ObservedService(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        generation=metadata.generation,
+        labels=labels,
+        annotations=annotations,
+        finalizers=metadata.finalizers or (),
+        conditions=conditions,
+        url=status.url or None,
+        serving=serving,
+        stale=stale,
+        ready=serving and not stale,
+        failed=_failure(model, conditions) if blocked and not stale else None,
+        deleting=deleting,
+        applied_at=applied_at,
+        service_id=_uuid(labels.get(SERVICE_ID)),
+        deployment_id=_uuid(annotations.get(DEPLOYMENT_ID)),
+    )
+
+
+def _latest(metadata: _Metadata, *, manager: str | None, operation: str, subresource: str) -> datetime | None:
+    """When such a manager last wrote. Real clusters keep whole seconds, so equal times say nothing."""
+    times = [
+        each.time
+        for each in metadata.managed_fields or ()
+        if each.time is not None
+        and each.subresource == subresource
+        and manager in (None, each.manager)
+        and operation in ("", each.operation)
+    ]
+    return max(times, default=None)
+
+
+def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure:
+    info = model.last_failure_info or _FailureInfo()
+    said = next((each.message for each in conditions if each.type == "Ready" and each.message), "")
+    message = info.message or said or "KServe gave no reason"
+    return Failure(info.reason or model.transition_status, message, info.exit_code)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
