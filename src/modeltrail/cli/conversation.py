@@ -88,7 +88,9 @@ def _decode(text: str) -> Answer:
 def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
     match error:
         case aiohttp.ClientConnectorError(os_error=OSError(errno=int(number))) if number > 0:
-            return os.strerror(number)
+            return os.strerror(number)  # aiohttp puts a wording of its own into the error
+        case aiohttp.ClientConnectorError(os_error=OSError(strerror=str(reason))):
+            return reason
         case TimeoutError():
             return f"not within {_PATIENCE:g} s"
         case _:

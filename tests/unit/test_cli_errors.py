@@ -1,0 +1,242 @@
+"""Whatever goes wrong, the person reads one sentence that says what to do, and never a traceback."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from modeltrail.cli import main as cli_main
+from modeltrail.cli.children import Child, ChildCommand, Lifeline
+from modeltrail.cli.dev_folder import DevFolder
+from modeltrail.cli.errors import CommandError
+from modeltrail.cli.main import run
+
+DATABASE_OF_NOBODY = {"DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": "1"}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder to work in, and no settings of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("DATABASE_", "SERVER_", "KSERVE_", "KUBERNETES_", "LOGGER_", "MODELTRAIL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    # What runs the tests keeps its own.
+    monkeypatch.setattr("modeltrail.cli.running.configure_logs", lambda _settings: None)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and message of a command that must fail with one line on standard error."""
+    code = run(arguments)
+    captured = capsys.readouterr()
+    assert captured.err.startswith("modeltrail: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    return code, captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nope"], "No such option '--nope' (see: modeltrail --help)"),
+        (["nope"], "No such command 'nope' (see: modeltrail --help)"),
+        (["serve", "--nope"], "No such option '--nope' (see: modeltrail serve --help)"),
+        (["dev", "--port", "http"], "'http' is not a valid integer range (see: modeltrail dev --help)"),
+        (["dev", "--port", "0"], "0 is not in the range 1<=x<=65535"),
+        (["events", "--stream", "iris"], "'iris' is not a valid UUID"),
+        (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
+        (["demo", "--url", "localhost"], "--url is 'localhost'; it must be like http://127.0.0.1:8080"),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence_with_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    code, error = refusal(capsys, *arguments)
+
+    assert message in error
+    assert code == (1 if "--url" in arguments else 2)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate", "events", "dev", "demo"])
+def test_a_bad_variable_is_named_by_every_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("SERVER_PORT", "http")
+
+    assert refusal(capsys, command) == (
+        2,
+        "modeltrail: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535\n",
+    )
+
+
+def test_serve_names_a_taken_port_and_how_to_choose_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, taken_port: int
+) -> None:
+    monkeypatch.setenv("SERVER_HOST", "127.0.0.1")
+    monkeypatch.setenv("SERVER_PORT", str(taken_port))
+
+    code, error = refusal(capsys, "serve")
+
+    assert code == 1
+    assert error == (
+        f"modeltrail: port {taken_port} on 127.0.0.1 is in use by another program; "
+        "stop it, or set SERVER_PORT to another one\n"
+    )
+
+
+def test_dev_names_a_taken_port_before_it_starts_anything(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, taken_port: int
+) -> None:
+    code, error = refusal(capsys, "dev", "--data", "data", "--port", str(taken_port))
+
+    assert code == 1
+    assert f"port {taken_port} on 127.0.0.1 is in use" in error
+    assert "--port" in error
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["dev.lock"]
+
+
+def test_serve_refuses_a_host_that_is_not_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_HOST", "192.0.2.1")  # of the block kept for documentation
+
+    code, error = refusal(capsys, "serve")
+
+    assert code == 2
+    assert "SERVER_HOST is '192.0.2.1', which is no address of this machine" in error
+
+
+def test_dev_says_who_holds_the_data_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = DevFolder.take(tmp_path / "data", "API on port 8080")
+    try:
+        code, error = refusal(capsys, "dev", "--data", "data", "--port", "8081")
+    finally:
+        other.release()
+
+    assert code == 1
+    assert f"in use by another `modeltrail dev` (process {os.getpid()}, API on port 8080)" in error
+
+
+def test_dev_says_that_the_data_folder_cannot_be_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    code, error = refusal(capsys, "dev", "--data", "file/data")
+
+    assert code == 1
+    assert f"the data folder {tmp_path}/file/data cannot be used (Not a directory)" in error
+    assert "--data" in error
+
+
+@pytest.mark.parametrize("command", ["worker", "migrate", "events"])
+def test_an_unreachable_database_is_named_with_its_variables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name, value in DATABASE_OF_NOBODY.items():
+        monkeypatch.setenv(name, value)
+
+    code, error = refusal(capsys, command)
+
+    assert code == 1
+    assert error == (
+        "modeltrail: PostgreSQL at 127.0.0.1:1 cannot be reached (Connection refused); "
+        "start it, or set DATABASE_HOST and DATABASE_PORT\n"
+    )
+
+
+def test_demo_says_that_no_api_answers(capsys: pytest.CaptureFixture[str], taken_port: int) -> None:
+    code, error = refusal(capsys, "demo", "--url", "http://127.0.0.1:1")
+
+    assert code == 1
+    assert "the API at http://127.0.0.1:1 does not answer (Connection refused); start it with `modeltrail dev`" in error
+
+
+@pytest.fixture
+def broken_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`modeltrail serve` with a bug, and a folder for temporary files."""
+
+    @click.command
+    def serve() -> None:
+        raise LookupError("no\nsuch thing")
+
+    module = SimpleNamespace(__name__="broken", serve=serve)
+    monkeypatch.setattr(cli_main, "import_module", lambda _name: module)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.usefixtures("broken_command")
+def test_a_bug_is_told_in_a_sentence_and_its_traceback_kept_in_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, error = refusal(capsys, "serve")
+
+    (file,) = tmp_path.glob("modeltrail-*.traceback.txt")
+    assert code == 1
+    assert error == (
+        f"modeltrail: something unexpected happened: LookupError: no such thing; "
+        f"the traceback is in {file} (--debug shows it here)\n"
+    )
+    assert "Traceback" in file.read_text()
+
+
+@pytest.mark.usefixtures("broken_command")
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELTRAIL_DEBUG", "")  # so that it is as before after the test
+
+    assert run(["--debug", "serve"]) == 1
+
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    help_text = capsys.readouterr().out
+    assert run(["--help"]) == 0
+
+    assert capsys.readouterr().out == help_text
+    for command in ("dev", "demo", "events", "serve", "worker", "migrate", "simulated-cluster"):
+        assert f"  {command} " in help_text
+        assert run([command, "--help"]) == 0
+        assert f"modeltrail {command} [OPTIONS]" in capsys.readouterr().out
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    """Loading them would take it from 0.2 s to a second."""
+    code = (
+        "import sys; from modeltrail.cli.main import run; run(['--help']);"
+        "sys.exit(' '.join({'asyncio', 'asyncpg', 'aiohttp', 'structlog', 'litestar'} & sys.modules.keys()) or None)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.cli.children._FIRST_DELAY", 0.001)
+    lifeline = Lifeline()
+    environment = {**os.environ, "SERVER_PORT": "http"}
+    child = Child(ChildCommand(name="api", colour="cyan", arguments=["serve"], environment=environment), lifeline)
+
+    with pytest.raises(CommandError) as given_up:
+        await child.start()
+    await child.stop()
+    lifeline.close()
+
+    assert str(given_up.value) == (
+        "api ended with exit code 2, 5 times in a row, so everything is stopped; "
+        "its last words: modeltrail: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535"
+    )
+    assert "started again" in capsys.readouterr().out
