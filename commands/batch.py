@@ -1,0 +1,121 @@
+"""One batch: deciding commands one after the other, and writing what they decided in one transaction."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import structlog
+from asyncpg import Connection
+from msgspec import Struct
+
+from modeltrail.commands.decision import Answer, Command, Credentials, Decision
+from modeltrail.commands.question import Question
+from modeltrail.commands.working_set import NotKnownYet, WorkingSet
+from modeltrail.domain.errors import DomainError
+from modeltrail.eventlog.log import Head, append
+from modeltrail.eventlog.record import Context
+from modeltrail.eventlog.streams import save_snapshots
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.documents import Document, read_documents
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.table import Table
+
+_log = structlog.get_logger(__name__)
+SQL = Statements("modeltrail.commands", "credentials.sql")
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a command: the resource that answers it, and how many events it added."""
+
+    document: Document | None
+    events: int
+
+
+class Pending(Struct, eq=False):
+    """A command on its way, and what became of it so far."""
+
+    command: Command
+    context: Context
+    done: "asyncio.Future[Outcome]"
+    decision: Decision | None = None
+    refusal: Exception | None = None
+    events: int = 0
+
+    def reset(self) -> None:
+        """Forget what was decided: it was not written."""
+        self.decision, self.refusal, self.events = None, None, 0
+
+
+async def decide_all(connection: Connection, working: WorkingSet, batch: Sequence[Pending]) -> None:
+    """Decide each command of the batch, in order, on what those before it left.
+
+    Behind a command that has to wait for answers, the others are only asked what they will want to know.
+    """
+    undecided = deque(batch)
+    while undecided:
+        questions: list[Question[Any]] = []  # Any: questions of all kinds
+        while undecided and not questions:
+            try:
+                _decide(working, undecided[0])
+            except NotKnownYet as signal:
+                questions.extend(signal.questions)
+            else:
+                undecided.popleft()
+        for pending in islice(undecided, 1, None):
+            questions.extend(working.unknown_to(pending.command.decide()))
+        if questions:
+            await working.load(connection, questions)
+
+
+def _decide(working: WorkingSet, pending: Pending) -> None:
+    before = len(working.events)
+    try:
+        decision = working.decide(pending.command.decide())
+        working.apply(decision, pending.context)
+    except NotKnownYet:
+        raise
+    except DomainError as refusal:
+        pending.refusal = refusal
+    except Exception as error:  # noqa: BLE001 - a fault in one command is refused alone; the others go on
+        _log.exception("a command failed", command=type(pending.command).__name__)
+        pending.refusal = error
+    else:
+        pending.decision, pending.events = decision, len(working.events) - before
+
+
+async def write_all(connection: Connection, head: Head, working: WorkingSet) -> None:
+    """Append the events and write everything that follows from them. Commits nothing."""
+    if working.events:
+        await append(connection, head, working.events)
+        await working.flush(connection)
+        await save_snapshots(connection, working.changed_streams)
+    if working.credentials:
+        await _save_credentials(connection, working.credentials)
+
+
+async def _save_credentials(connection: Connection, credentials: Iterable[Credentials]) -> None:
+    await connection.executemany(
+        SQL.save_credentials, [(each.version_id, each.project_id, each.key_id, each.box) for each in credentials]
+    )
+
+
+async def read_answers(connection: Connection, batch: Iterable[Pending]) -> dict[Answer, Document]:
+    """The resources that answer the decided commands, as the batch leaves them: one query per kind."""
+    wanted: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
+    for pending in batch:
+        if pending.decision is not None:
+            wanted[pending.decision.answer.projection].add(pending.decision.answer.id)
+    return {
+        Answer(projection, id_): document
+        for projection, ids in wanted.items()
+        for id_, document in (await read_documents(connection, projection, ids)).items()
+    }
+
+
+def start(head: Head, tables: Iterable[Table[Any]]) -> WorkingSet:
+    """An empty working set behind `head`."""
+    return WorkingSet(head, tables, datetime.now(UTC))

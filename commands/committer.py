@@ -1,0 +1,196 @@
+"""The one place that writes to the log: many commands per transaction, one transaction at a time.
+
+Commands that arrive while a batch is being written form the next batch, so a lone command waits for nobody and a
+crowd shares one lock and one flush to disk. Under the lock every decision is made on the newest state, so there are
+no conflicts to retry, and positions are commit order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+import structlog
+from asyncpg import Connection, LockNotAvailableError, QueryCanceledError
+
+from modeltrail.commands import batch
+from modeltrail.commands.batch import Outcome, Pending
+from modeltrail.commands.decision import Command
+from modeltrail.eventlog.log import Head, begin_append, committed_commands
+from modeltrail.eventlog.record import Context
+from modeltrail.postgres.connect import is_lost
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.table import Table
+
+_log = structlog.get_logger(__name__)
+
+MAX_BATCH = 256
+MAX_QUEUE = 10_000
+RECONNECT_SECONDS = 15.0
+RECONNECT_PAUSE = 0.05
+TIMEOUTS = (LockNotAvailableError, QueryCanceledError)
+
+
+class LogUnavailableError(Exception):
+    """The log cannot be written to now. `unknown` says that the command may have been written all the same."""
+
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
+class Committer:
+    """Takes commands, gives outcomes. One per process; use it as an async context manager."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        projections: Iterable[Projection[Any]],  # Any: of any kind
+        *,
+        max_batch: int = MAX_BATCH,
+        max_queue: int = MAX_QUEUE,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+    ) -> None:
+        self._connect = connect
+        self._tables = tuple(Table(projection) for projection in projections)
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._reconnect_seconds = reconnect_seconds
+        self._queue: deque[Pending] = deque()
+        self._arrived = asyncio.Event()
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Committer":
+        self._connection = await self._connect()
+        self._task = asyncio.create_task(self._run(), name="committer")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        while self._queue:
+            self._queue.popleft().done.cancel()
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close()
+
+    async def submit(self, command: Command, context: Context) -> Outcome:
+        """Decide and write `command`; the outcome comes when it is committed.
+
+        Raises DomainError when the rules refuse it, and LogUnavailableError when the queue is full or the database
+        stays away.
+        """
+        if len(self._queue) >= self._max_queue:
+            raise LogUnavailableError(f"{self._max_queue} commands are waiting already")
+        pending = Pending(command, context, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        self._arrived.set()
+        return await pending.done
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
+            if not self._queue:
+                self._arrived.clear()
+            waited_for = [pending for pending in taken if not pending.done.done()]
+            if waited_for:
+                await self._write_for_sure(waited_for)
+
+    async def _write_for_sure(self, taken: list[Pending]) -> None:
+        """Write a batch; if it fails as a whole, each of its commands alone, so that one harms nobody else."""
+        try:
+            await self._write_through_losses(taken)
+        except asyncio.CancelledError:
+            for pending in taken:
+                pending.done.cancel()
+            raise
+        except (LogUnavailableError, *TIMEOUTS) as error:
+            _fail(taken, error if isinstance(error, LogUnavailableError) else LogUnavailableError(str(error)))
+        except Exception as error:  # noqa: BLE001 - whichever it was, each caller is told
+            if len(taken) == 1:
+                _log.exception("a command could not be written", command=type(taken[0].command).__name__)
+                _fail(taken, error)
+                return
+            for pending in taken:
+                await self._write_for_sure([pending])
+
+    async def _write_through_losses(self, taken: list[Pending]) -> None:
+        """Write a batch, over as many connections as it takes.
+
+        A connection that is lost at commit leaves open whether the batch was written. The next try takes the lock,
+        which waits for the lost one to end, and then looks for the batch's commands behind the old head.
+        """
+        before: Head | None = None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._reconnect_seconds
+        while True:
+            heads: list[Head] = []
+            try:
+                connection = await self._connected()
+                await self._write(connection, taken, before, heads)
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                if heads and before is None:
+                    before = heads[0]
+                if loop.time() > deadline:
+                    message = "the database cannot be reached"
+                    raise LogUnavailableError(message, unknown=before is not None) from error
+                _log.warning("the database connection was lost; trying again", error=str(error))
+                await self._disconnect()
+                await asyncio.sleep(RECONNECT_PAUSE)
+            else:
+                return
+
+    async def _write(
+        self, connection: Connection, taken: list[Pending], before: Head | None, heads: list[Head]
+    ) -> None:
+        try:
+            head = await begin_append(connection)
+            heads.append(head)
+            todo = taken if before is None else await self._not_yet_written(connection, taken, before)
+            for pending in todo:
+                pending.reset()
+            working = batch.start(head, self._tables)
+            await batch.decide_all(connection, working, todo)
+            await batch.write_all(connection, head, working)
+            answers = await batch.read_answers(connection, taken)
+            await connection.execute("COMMIT")
+        except BaseException as error:
+            if not is_lost(error) and not connection.is_closed():
+                await connection.execute("ROLLBACK")
+            raise
+        for pending in taken:
+            if pending.done.done():
+                continue
+            if pending.decision is None:
+                pending.done.set_exception(pending.refusal or RuntimeError("a command was not decided"))
+            else:
+                pending.done.set_result(Outcome(answers.get(pending.decision.answer), pending.events))
+
+    @staticmethod
+    async def _not_yet_written(connection: Connection, taken: list[Pending], before: Head) -> list[Pending]:
+        ids = [pending.context.command_id for pending in taken]
+        written = await committed_commands(connection, before.position, ids)
+        return [pending for pending in taken if pending.context.command_id not in written]
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+
+
+def _fail(taken: Iterable[Pending], error: Exception) -> None:
+    for pending in taken:
+        if not pending.done.done():
+            pending.done.set_exception(error)

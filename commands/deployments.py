@@ -1,0 +1,157 @@
+"""Click-to-deploy: what callers want of inference services, and what the cluster answered."""
+
+from enum import StrEnum
+
+from msgspec import UNSET, Struct
+
+from modeltrail.commands.decision import Answer, Decision, begin, carry_on
+from modeltrail.commands.environments import existing_environment
+from modeltrail.commands.models import existing_model
+from modeltrail.commands.question import RowAt, RowWith
+from modeltrail.commands.versions import existing_version
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.inference_service import (
+    ConfirmDeployment,
+    ConfirmUndeployment,
+    CreateService,
+    FailDeployment,
+    RecordApplied,
+    RequestDeployment,
+    RequestUndeployment,
+    Target,
+    check_name,
+    made_up_name,
+)
+from modeltrail.domain.model_version import VersionStatus
+from modeltrail.domain.serving_environment import namespace_of
+from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
+from modeltrail.projections.model_versions import VersionRow
+from modeltrail.projections.models import ModelRow
+from modeltrail.projections.serving_environments import EnvironmentRow
+
+
+class Cluster(StrEnum):
+    """Whether there is a cluster to carry out what is requested."""
+
+    CONFIGURED = "configured"
+    NONE = "none"
+
+
+async def existing_service(project_id: ProjectId, service_id: ServiceId) -> ServiceRow:
+    """The service's row. Raises NotFoundError when the project has none with this id."""
+    row = await RowAt(INFERENCE_SERVICES, service_id)
+    if row is None or row.project_id != project_id:
+        raise service_not_found()
+    return row
+
+
+class Deploy(Struct, frozen=True, kw_only=True):
+    """Put a version of a model on the cluster, as a new inference service.
+
+    No `version_id` means the default version, else the latest. No `name` means a made-up one.
+    """
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+    model_id: ModelId
+    environment_id: EnvironmentId
+    default_namespace: str
+    version_id: VersionId | None = None
+    name: str | None = None
+    labels: dict[str, str] = {}
+
+    async def decide(self) -> Decision:
+        environment = await existing_environment(self.project_id, self.environment_id)
+        model = await existing_model(self.project_id, self.model_id)
+        version = await self._version(model)
+        if version.body.status is not VersionStatus.READY:
+            raise RuleError("model version is not ready for deployment")
+        namespace = _namespace(environment, self.default_namespace)
+        name = await self._free_name(model, version, namespace)
+        create = CreateService(
+            service_id=self.service_id,
+            project_id=self.project_id,
+            name=name,
+            serving_environment_id=self.environment_id,
+            serving_environment_name=environment.body.name,
+            registered_model_id=self.model_id,
+            registered_model_name=model.body.name,
+            model_version_id=VersionId(version.id),
+            labels=self.labels,
+        )
+        request = RequestDeployment(deployment_id=self.deployment_id, target=_target(version, namespace))
+        service = begin(INFERENCE_SERVICE, self.service_id, create, request)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (service,))
+
+    async def _version(self, model: ModelRow) -> VersionRow:
+        wanted = self.version_id or model.default_version_id or model.latest_version_id
+        if wanted is None:
+            raise version_not_found()
+        return await existing_version(self.project_id, VersionId(wanted), self.model_id)
+
+    async def _free_name(self, model: ModelRow, version: VersionRow, namespace: str) -> str:
+        if self.name is not None:
+            check_name(self.name, namespace)
+            if await self._is_taken(self.name):
+                raise ConflictError("inference service name already exists")
+            return self.name
+        taken = 0
+        while await self._is_taken(name := made_up_name(model.body.slug, VersionId(version.id), namespace, taken)):
+            taken += 1
+        return name
+
+    async def _is_taken(self, name: str) -> bool:
+        return await RowWith(INFERENCE_SERVICES, (self.environment_id, name)) is not None
+
+
+def _namespace(environment: EnvironmentRow, default: str) -> str:
+    external_id = environment.body.external_id
+    return namespace_of(environment.body.name, "" if external_id is UNSET else external_id, default)
+
+
+def _target(version: VersionRow, namespace: str) -> Target:
+    body = version.body
+    return Target(
+        namespace=namespace,
+        model_version_id=VersionId(version.id),
+        model_version_name=body.name,
+        model_framework=body.model_framework,
+        model_framework_version=body.model_framework_version,
+        storage_uri=body.uri,
+    )
+
+
+class Undeploy(Struct, frozen=True, kw_only=True):
+    """Take a service off the cluster. Where there is no cluster, it is off at once."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    undeployment_id: DeploymentId
+    cluster: Cluster
+
+    async def decide(self) -> Decision:
+        await existing_service(self.project_id, self.service_id)
+        wishes: list[RequestUndeployment | ConfirmUndeployment] = [
+            RequestUndeployment(undeployment_id=self.undeployment_id)
+        ]
+        if self.cluster is Cluster.NONE:
+            wishes.append(ConfirmUndeployment(undeployment_id=self.undeployment_id))
+        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+
+
+ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
+
+
+class Report(Struct, frozen=True):
+    """What the cluster answered to a request. An answer to a request that another replaced changes nothing."""
+
+    service_id: ServiceId
+    news: ClusterReport
+
+    async def decide(self) -> Decision:
+        change = await carry_on(INFERENCE_SERVICE, self.service_id, self.news)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))

@@ -1,0 +1,62 @@
+"""What a command may ask before it decides.
+
+A command is a coroutine that awaits questions and nothing else: no I/O, no clock. The committer answers many
+commands' questions with one query, and always with the newest state, the commands before it in the batch included.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from modeltrail.domain.decider import Decider
+from modeltrail.projections.projection import Projection, Row
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+C = TypeVar("C")
+E = TypeVar("E")
+S = TypeVar("S")
+
+
+class Question(Generic[T]):
+    """Something to await. Equal questions have equal answers."""
+
+    __slots__ = ()
+
+    def __await__(self) -> "Generator[Question[T], T, T]":
+        answer = yield self
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class StateOf(Question[S], Generic[C, E, S]):
+    """The state of a stream: all its events, folded."""
+
+    decider: Decider[C, E, S]
+    stream: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RowAt(Question[R | None], Generic[R]):
+    """The row with this id, or None."""
+
+    projection: Projection[R]
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RowWith(Question[R | None], Generic[R]):
+    """The row whose unique columns hold `key`, or None: is the name taken?"""
+
+    projection: Projection[R]
+    key: tuple[Any, ...]  # Any: the values of the projection's unique columns
+
+
+@dataclass(frozen=True, slots=True)
+class RowsHaving(Question[tuple[R, ...]], Generic[R]):
+    """All rows that hold `value` in `column`."""
+
+    projection: Projection[R]
+    column: str
+    value: UUID

@@ -1,0 +1,164 @@
+"""What one batch of commands knows and changes, until it is written.
+
+Answers come from here, so a command sees what the commands before it in the batch did, though nothing of it is in
+the database yet. What is not known is noted, loaded for all commands in a few queries, and asked again.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection
+
+from modeltrail.commands.decision import Change, Credentials, Decision
+from modeltrail.commands.question import Question, RowAt, RowsHaving, RowWith, StateOf
+from modeltrail.domain.decider import Decider
+from modeltrail.eventlog.log import Head
+from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.eventlog.streams import Loaded, load_streams
+from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere
+from modeltrail.projections.rows import WorkingRows
+from modeltrail.projections.table import Table
+
+TICK = timedelta(microseconds=1)
+
+
+class NotKnownYet(Exception):  # noqa: N818 - a signal to load and try again, not an error
+    """Questions whose answers must be loaded first."""
+
+    def __init__(self, questions: Iterable[Question[Any]]) -> None:
+        super().__init__()
+        self.questions = tuple(questions)
+
+
+class WorkingSet:
+    """The state of everything that a batch has asked for, with the batch's own changes applied."""
+
+    def __init__(self, head: Head, tables: Iterable[Table[Any]], now: datetime) -> None:
+        """Start behind `head`. Times of events never go back, whatever the clocks of several machines say."""
+        self._rows = {table.projection: WorkingRows(table) for table in tables}
+        self._streams: dict[UUID, Loaded] = {}
+        self._position = head.position
+        self._time = max(now, head.recorded_at + TICK)
+        self.events: list[Recorded] = []
+        self.credentials: list[Credentials] = []
+        self.changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
+
+    def decide(self, asking: Any) -> Decision:  # noqa: ANN401 - a coroutine of questions, driven by hand
+        """Run a command to its decision on what is known. Raises NotKnownYet, or what the command raises."""
+        answer: Any = None  # Any: each question has an answer of its own type
+        try:
+            while True:
+                answer = self._answer(asking.send(answer))
+        except StopIteration as stop:
+            decision: Decision = stop.value
+            return decision
+        finally:
+            asking.close()
+
+    def unknown_to(self, asking: Any) -> tuple[Question[Any], ...]:  # noqa: ANN401 - the same
+        """The next questions of a command that are not known yet, if its turn comes on what is known now."""
+        try:
+            self._require_rows(self.decide(asking))
+        except NotKnownYet as signal:
+            return signal.questions
+        except Exception:  # noqa: BLE001 - whether it is refused is decided when its turn comes
+            return ()
+        return ()
+
+    def _answer(self, question: Question[Any]) -> object:
+        match question:
+            case StateOf(stream=stream):
+                loaded = self._streams.get(stream)
+                if loaded is None:
+                    raise NotKnownYet([question])
+                return loaded.state
+            case RowAt(projection=projection, id=id_) if self._rows[projection].knows(id_):
+                return self._rows[projection].get(id_)
+            case RowWith(projection=projection, key=key) if self._rows[projection].knows_key(key):
+                return self._rows[projection].find(key)
+            case RowsHaving(projection=projection, column=column, value=value) if self._rows[projection].knows_where(
+                column, value
+            ):
+                return tuple(self._rows[projection].where(column, value))
+            case _:
+                raise NotKnownYet([question])
+
+    async def load(self, connection: Connection, questions: Iterable[Question[Any]]) -> None:
+        """Find out the answers to `questions`, with one query per kind of question and table."""
+        streams: dict[UUID, Decider[Any, Any, Any]] = {}
+        for question in questions:
+            match question:
+                case StateOf(decider=decider, stream=stream):
+                    streams[stream] = decider
+                case RowAt(projection=projection, id=id_):
+                    self._rows[projection].want(id_)
+                case RowWith(projection=projection, key=key):
+                    self._rows[projection].want_key(key)
+                case RowsHaving(projection=projection, column=column, value=value):
+                    self._rows[projection].want_where(column, value)
+                case _:
+                    raise TypeError(f"nobody answers a {type(question).__name__}")
+        if streams:
+            self._streams.update(await load_streams(connection, streams))
+        for rows in self._rows.values():
+            await rows.load(connection)
+
+    def apply(self, decision: Decision, context: Context) -> None:
+        """Take a decision as done. Raises NotKnownYet, with nothing done, when rows that it touches are missing."""
+        self._require_rows(decision)
+        for change in decision.changes:
+            self._apply_change(change, context)
+        self.credentials.extend(decision.credentials)
+        self._time += TICK
+
+    def _require_rows(self, decision: Decision) -> None:
+        missing: list[Question[Any]] = []
+        for change in decision.changes:
+            for event in change.events:
+                for projection, rows in self._rows.items():
+                    for target in projection.targets(change.stream, event):
+                        match target:
+                            case OneRow(id=id_) if not rows.knows(id_):
+                                missing.append(RowAt(projection, id_))
+                            case RowsWhere(column=column, value=value) if not rows.knows_where(column, value):
+                                missing.append(RowsHaving(projection, column, value))
+                            case _:
+                                pass
+        if missing:
+            raise NotKnownYet(missing)
+
+    def _apply_change(self, change: Change, context: Context) -> None:
+        if not change.events:
+            return
+        before = self._streams.get(change.stream, Loaded(change.decider.initial, 0))
+        for number, event in enumerate(change.events, start=1):
+            self._position += 1
+            version = before.version + number
+            recorded = Recorded(self._position, change.stream, version, event, self._time, context)
+            self.events.append(recorded)
+            for projection, rows in self._rows.items():
+                _project(projection, rows, recorded)
+        after = Loaded(change.state, before.version + len(change.events))
+        self._streams[change.stream] = after
+        first = self.changed_streams.get(change.stream, (change.decider, before, after))[1]
+        self.changed_streams[change.stream] = (change.decider, first, after)
+
+    async def flush(self, connection: Connection) -> None:
+        """Write the changed rows."""
+        for rows in self._rows.values():
+            await rows.flush(connection)
+
+
+def _project(projection: Projection[Any], rows: WorkingRows[Any], recorded: Recorded) -> None:
+    for target in projection.targets(recorded.stream, recorded.event):
+        match target:
+            case NewRow(id=id_):
+                rows.put(id_, None, projection.apply(None, recorded), recorded.position)
+            case OneRow(id=id_):
+                before = rows.get(id_)
+                rows.put(id_, before, projection.apply(before, recorded), recorded.position)
+            case RowsWhere(column=column, value=value):
+                for before in rows.where(column, value):
+                    rows.put(before.id, before, projection.apply(before, recorded), recorded.position)

@@ -1,0 +1,427 @@
+"""An inference service: one model, served at one place of the cluster, and everything that was asked of it.
+
+    Missing ──create──▶ Idle ──request deployment──▶ Deploying ──confirm──▶ Deployed
+                                                       │  ▲                    │
+                                                       │  └─request deployment─┤ (a roll-out: the old one serves on)
+                                              fail ────┘                       │
+                                                ▼                              │
+                            request deployment: Failed                         │
+                                                │                              │
+                  Idle ◀──confirm undeployment── Undeploying ◀──request undeployment (from any of them)
+
+Every request for a deployment has an id. The cluster's answers carry it, so that a late answer to a request
+that another has replaced is told apart and ignored.
+"""
+
+import re
+from typing import assert_never
+
+from msgspec import Struct, structs
+
+from modeltrail.domain.errors import ConflictError, RuleError, service_not_found
+from modeltrail.domain.event import Command, Event
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+
+# KServe's own rule: pkg/apis/serving/v1beta1/inference_service_validation.go, IsvcNameFmt.
+SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+# The host is `{name}-predictor-{namespace}.…`; a DNS label holds 63.
+HOST_LABEL_LENGTH = 63
+PREDICTOR = "-predictor-"
+
+
+class Target(Struct, frozen=True):
+    """All that the cluster must be told to serve one version, as it was when the deployment was requested."""
+
+    namespace: str
+    model_version_id: VersionId
+    model_version_name: str
+    model_framework: str
+    model_framework_version: str
+    storage_uri: str
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+class CreateService(Command, frozen=True):
+    service_id: ServiceId
+    project_id: ProjectId
+    name: str
+    serving_environment_id: EnvironmentId
+    serving_environment_name: str
+    registered_model_id: ModelId
+    registered_model_name: str
+    model_version_id: VersionId | None
+    runtime: str = "kserve"
+    labels: dict[str, str] = {}
+
+
+class RequestDeployment(Command, frozen=True):
+    deployment_id: DeploymentId
+    target: Target
+
+
+class RecordApplied(Command, frozen=True):
+    """The cluster took the object. That it will ever be ready is another matter."""
+
+    deployment_id: DeploymentId
+    external_id: str
+
+
+class ConfirmDeployment(Command, frozen=True):
+    """The cluster says that the deployment is ready."""
+
+    deployment_id: DeploymentId
+    external_id: str
+    url: str
+
+
+class FailDeployment(Command, frozen=True):
+    """The cluster refuses the deployment, or says that it failed."""
+
+    deployment_id: DeploymentId
+    reason: str
+    message: str
+
+
+class RequestUndeployment(Command, frozen=True):
+    undeployment_id: DeploymentId
+
+
+class ConfirmUndeployment(Command, frozen=True):
+    """Nothing of the service is left in the cluster."""
+
+    undeployment_id: DeploymentId
+
+
+ServiceChange = (
+    RequestDeployment | RecordApplied | ConfirmDeployment | FailDeployment | RequestUndeployment | ConfirmUndeployment
+)
+ServiceCommand = CreateService | ServiceChange
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+class ServiceCreated(Event, frozen=True, tag="inference_service.created"):
+    project_id: ProjectId
+    name: str
+    serving_environment_id: EnvironmentId
+    serving_environment_name: str
+    registered_model_id: ModelId
+    registered_model_name: str
+    model_version_id: VersionId | None
+    runtime: str
+    labels: dict[str, str]
+
+
+class DeploymentRequested(Event, frozen=True, tag="inference_service.deployment_requested"):
+    deployment_id: DeploymentId
+    name: str
+    registered_model_id: ModelId
+    labels: dict[str, str]
+    target: Target
+
+
+class DeploymentApplied(Event, frozen=True, tag="inference_service.deployment_applied"):
+    deployment_id: DeploymentId
+    external_id: str
+
+
+class DeploymentSucceeded(Event, frozen=True, tag="inference_service.deployment_succeeded"):
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    external_id: str
+    url: str
+
+
+class DeploymentFailed(Event, frozen=True, tag="inference_service.deployment_failed"):
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    reason: str
+    message: str
+
+
+class UndeploymentRequested(Event, frozen=True, tag="inference_service.undeployment_requested"):
+    undeployment_id: DeploymentId
+    name: str
+    namespace: str
+    external_id: str | None
+
+
+class Undeployed(Event, frozen=True, tag="inference_service.undeployed"):
+    undeployment_id: DeploymentId
+    registered_model_id: ModelId
+
+
+ServiceLaterEvent = (
+    DeploymentRequested
+    | DeploymentApplied
+    | DeploymentSucceeded
+    | DeploymentFailed
+    | UndeploymentRequested
+    | Undeployed
+)
+ServiceEvent = ServiceCreated | ServiceLaterEvent
+
+
+# --- state ------------------------------------------------------------------------------------------------
+
+
+class Missing(Struct, frozen=True, tag="missing"):
+    """No such service, or none yet."""
+
+
+class Live(Struct, frozen=True):
+    """What the cluster serves right now."""
+
+    version: VersionId
+    external_id: str
+    url: str
+
+
+class Idle(Struct, frozen=True, tag="idle"):
+    """Nothing in the cluster, nothing asked of it."""
+
+
+class Deploying(Struct, frozen=True, tag="deploying"):
+    """Asked for, not answered. `replacing` serves on until the answer."""
+
+    deployment_id: DeploymentId
+    target: Target
+    external_id: str | None
+    replacing: Live | None
+
+
+class Deployed(Struct, frozen=True, tag="deployed"):
+    deployment_id: DeploymentId
+    target: Target
+    live: Live
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The last deployment failed. Its object may be in the cluster, and `still_live` may serve."""
+
+    deployment_id: DeploymentId
+    target: Target
+    external_id: str | None
+    still_live: Live | None
+
+
+class Undeploying(Struct, frozen=True, tag="undeploying"):
+    undeployment_id: DeploymentId
+
+
+Deployment = Idle | Deploying | Deployed | Failed | Undeploying
+
+
+class Service(Struct, frozen=True, tag="service"):
+    project_id: ProjectId
+    name: str
+    registered_model_id: ModelId
+    labels: dict[str, str]
+    deployment: Deployment
+
+
+ServiceSituation = Missing | Service
+INITIAL = Missing()
+
+
+def check_name(name: str, namespace: str) -> None:
+    """Refuse a name that Kubernetes or KServe would refuse, now and not after minutes.
+
+    Raises RuleError saying why.
+    """
+    if not SERVICE_NAME.fullmatch(name):
+        raise RuleError(
+            f"invalid name: {name!r} must start with a lower-case letter, hold only a-z, 0-9 and '-', and end with"
+            " a letter or digit"
+        )
+    longest = HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace)
+    if len(name) > longest:
+        raise RuleError(
+            f"invalid name: {name!r} has {len(name)} characters; in namespace {namespace!r} KServe has room for"
+            f" {max(longest, 0)}, because '{{name}}{PREDICTOR}{{namespace}}' must stay within {HOST_LABEL_LENGTH}"
+        )
+
+
+def made_up_name(slug: str, version: VersionId, namespace: str, taken: int) -> str:
+    """A valid name for a deployment that was given none: `<slug>-<first 8 of the version id>`.
+
+    `taken` says how many names were found taken before: from 1 on, a number is added.
+    """
+    ending = f"-{str(version)[:8]}" + (f"-{taken + 1}" if taken else "")
+    room = HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace) - len(ending)
+    stem = slug.lstrip("-0123456789")[: max(room, 1)].strip("-")
+    return (stem or "m") + ending
+
+
+def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:
+    """What happens when `command` meets `state`; nothing when it is so already or the answer comes too late.
+
+    Raises NotFoundError for a change to a service that does not exist.
+    """
+    if isinstance(command, CreateService):
+        return [_create(command, state)]
+    if isinstance(state, Missing):
+        raise service_not_found()
+    match command:
+        case RequestDeployment():
+            return _request_deployment(command, state)
+        case RecordApplied():
+            return _record_applied(command, state)
+        case ConfirmDeployment():
+            return _confirm_deployment(command, state)
+        case FailDeployment():
+            return _fail_deployment(command, state)
+        case RequestUndeployment():
+            return _request_undeployment(command, state)
+        case ConfirmUndeployment():
+            return _confirm_undeployment(command, state)
+        case _:
+            assert_never(command)
+
+
+def _create(command: CreateService, state: ServiceSituation) -> ServiceCreated:
+    if not isinstance(state, Missing):
+        raise ConflictError("inference service exists already")
+    fields = structs.asdict(command)
+    del fields["service_id"]
+    return ServiceCreated(**fields)
+
+
+def _request_deployment(command: RequestDeployment, service: Service) -> list[ServiceEvent]:
+    if isinstance(service.deployment, Undeploying):
+        raise RuleError("inference service is being undeployed; deploy it again once that is done")
+    requested = DeploymentRequested(
+        deployment_id=command.deployment_id,
+        name=service.name,
+        registered_model_id=service.registered_model_id,
+        labels=service.labels,
+        target=command.target,
+    )
+    return [requested]
+
+
+def _record_applied(command: RecordApplied, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Deploying(deployment_id=current, external_id=None) if current == command.deployment_id:
+            return [DeploymentApplied(deployment_id=current, external_id=command.external_id)]
+        case _:
+            return []
+
+
+def _confirm_deployment(command: ConfirmDeployment, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Deploying(deployment_id=current, target=target) if current == command.deployment_id:
+            succeeded = DeploymentSucceeded(
+                deployment_id=current,
+                registered_model_id=service.registered_model_id,
+                model_version_id=target.model_version_id,
+                external_id=command.external_id,
+                url=command.url,
+            )
+            return [succeeded]
+        case _:
+            return []
+
+
+def _fail_deployment(command: FailDeployment, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Deploying(deployment_id=current, target=target) if current == command.deployment_id:
+            failed = DeploymentFailed(
+                deployment_id=current,
+                registered_model_id=service.registered_model_id,
+                model_version_id=target.model_version_id,
+                reason=command.reason,
+                message=command.message,
+            )
+            return [failed]
+        case _:
+            return []
+
+
+def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Idle() | Undeploying():
+            return []
+        case Deploying(target=target, external_id=external_id) | Failed(target=target, external_id=external_id):
+            pass
+        case Deployed(target=target, live=live):
+            external_id = live.external_id
+        case _:
+            assert_never(service.deployment)
+    requested = UndeploymentRequested(
+        undeployment_id=command.undeployment_id,
+        name=service.name,
+        namespace=target.namespace,
+        external_id=external_id,
+    )
+    return [requested]
+
+
+def _confirm_undeployment(command: ConfirmUndeployment, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Undeploying(undeployment_id=current) if current == command.undeployment_id:
+            return [Undeployed(undeployment_id=current, registered_model_id=service.registered_model_id)]
+        case _:
+            return []
+
+
+def evolve(state: ServiceSituation, event: ServiceEvent) -> ServiceSituation:
+    """The state after `event`."""
+    if isinstance(event, ServiceCreated):
+        return Service(
+            project_id=event.project_id,
+            name=event.name,
+            registered_model_id=event.registered_model_id,
+            labels=event.labels,
+            deployment=Idle(),
+        )
+    if isinstance(state, Missing):
+        return state
+    return structs.replace(state, deployment=_evolve_deployment(state.deployment, event))
+
+
+def _evolve_deployment(before: Deployment, event: ServiceLaterEvent) -> Deployment:
+    match event:
+        case DeploymentRequested(deployment_id=deployment, target=target):
+            live = _live(before)
+            known = live.external_id if live else None
+            return Deploying(deployment_id=deployment, target=target, external_id=known, replacing=live)
+        case DeploymentApplied(external_id=external_id):
+            return structs.replace(before, external_id=external_id) if isinstance(before, Deploying) else before
+        case DeploymentSucceeded(external_id=external_id, url=url):
+            if not isinstance(before, Deploying):
+                return before
+            live = Live(version=event.model_version_id, external_id=external_id, url=url)
+            return Deployed(deployment_id=event.deployment_id, target=before.target, live=live)
+        case DeploymentFailed():
+            if not isinstance(before, Deploying):
+                return before
+            return Failed(
+                deployment_id=event.deployment_id,
+                target=before.target,
+                external_id=before.external_id,
+                still_live=before.replacing,
+            )
+        case UndeploymentRequested(undeployment_id=undeployment):
+            return Undeploying(undeployment_id=undeployment)
+        case Undeployed():
+            return Idle()
+        case _:
+            assert_never(event)
+
+
+def _live(deployment: Deployment) -> Live | None:
+    match deployment:
+        case Deployed(live=live):
+            return live
+        case Deploying(replacing=live) | Failed(still_live=live):
+            return live
+        case Idle() | Undeploying():
+            return None
+        case _:
+            assert_never(deployment)

@@ -1,0 +1,29 @@
+"""Personal data inside events.
+
+A person's address stands in the log only encrypted under that person's own key, so that destroying the key
+erases the person while the log stays as it was. The domain passes it around and never looks inside.
+"""
+
+from uuid import UUID
+
+
+class Personal:
+    """One piece of personal text: sealed for the log, and readable while the person's key exists."""
+
+    __slots__ = ("box", "person", "text")
+
+    def __init__(self, person: UUID, box: bytes, text: str | None) -> None:
+        """Hold `box`, the text encrypted under the key of `person`, and the text itself (None once erased)."""
+        self.person = person
+        self.box = box
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Personal) and (self.person, self.box) == (other.person, other.box)
+
+    def __hash__(self) -> int:
+        return hash((self.person, self.box))
+
+    def __repr__(self) -> str:
+        """Without the text, which must not reach a log line."""
+        return f"Personal(person={self.person})"

@@ -1,0 +1,331 @@
+"""A registered model: what a team calls one thing that it trains, over all its versions.
+
+Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVED
+"""
+
+from enum import StrEnum
+from typing import assert_never
+
+from msgspec import Struct, structs
+
+from modeltrail.domain.errors import ConflictError, model_not_found
+from modeltrail.domain.event import Command, Event
+from modeltrail.domain.ids import ModelId, ProjectId, VersionId
+from modeltrail.domain.personal import Personal
+
+SLUG_LENGTH = 60
+
+
+class ModelState(StrEnum):
+    LIVE = "LIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+class DeploymentStatus(StrEnum):
+    UNDEPLOYED = "UNDEPLOYED"
+    DEPLOYED = "DEPLOYED"
+    FAILED = "FAILED"
+
+
+class Tags(Struct, frozen=True):
+    """What a model is made of and made for, in the team's own words."""
+
+    frameworks: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+class RegisterModel(Command, frozen=True):
+    model_id: ModelId
+    project_id: ProjectId
+    name: str
+    description: str = ""
+    owner_email: Personal | None = None
+    model_type: str = "CUSTOMTRAIN"
+    tags: Tags = Tags()
+    labels: dict[str, str] = {}
+    parent_model_id: ModelId | None = None
+
+
+class RenameModel(Command, frozen=True):
+    name: str
+
+
+class DescribeModel(Command, frozen=True):
+    description: str
+
+
+class ReclassifyModel(Command, frozen=True):
+    model_type: str
+
+
+class RecordModelSize(Command, frozen=True):
+    model_size: int
+
+
+class ArchiveModel(Command, frozen=True):
+    pass
+
+
+class RestoreModel(Command, frozen=True):
+    pass
+
+
+class DeclareDeploymentStatus(Command, frozen=True):
+    """A caller says how the model is deployed. Deployments speak for themselves, on streams of their own, so
+    the status that holds now comes in with the command."""
+
+    deployment_status: DeploymentStatus
+    current: DeploymentStatus
+
+
+class RetagModel(Command, frozen=True):
+    tags: Tags
+
+
+class RelabelModel(Command, frozen=True):
+    labels: dict[str, str]
+
+
+class MakeVersionDefault(Command, frozen=True):
+    version_id: VersionId
+
+
+class ClearDefaultVersion(Command, frozen=True):
+    """This version is to be the default no longer. Nothing happens if it is not."""
+
+    version_id: VersionId
+
+
+ModelChange = (
+    RenameModel
+    | DescribeModel
+    | ReclassifyModel
+    | RecordModelSize
+    | ArchiveModel
+    | RestoreModel
+    | DeclareDeploymentStatus
+    | RetagModel
+    | RelabelModel
+    | MakeVersionDefault
+    | ClearDefaultVersion
+)
+ModelCommand = RegisterModel | ModelChange
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+class ModelRegistered(Event, frozen=True, tag="registered_model.registered"):
+    project_id: ProjectId
+    name: str
+    slug: str
+    description: str
+    owner_email: Personal | None
+    model_type: str
+    tags: Tags
+    labels: dict[str, str]
+    parent_model_id: ModelId | None
+
+
+class ModelRenamed(Event, frozen=True, tag="registered_model.renamed"):
+    name: str
+    previous_name: str
+
+
+class ModelDescribed(Event, frozen=True, tag="registered_model.described"):
+    description: str
+
+
+class ModelReclassified(Event, frozen=True, tag="registered_model.reclassified"):
+    model_type: str
+
+
+class ModelSizeRecorded(Event, frozen=True, tag="registered_model.size_recorded"):
+    model_size: int
+
+
+class ModelArchived(Event, frozen=True, tag="registered_model.archived"):
+    pass
+
+
+class ModelRestored(Event, frozen=True, tag="registered_model.restored"):
+    pass
+
+
+class DeploymentStatusDeclared(Event, frozen=True, tag="registered_model.deployment_status_declared"):
+    deployment_status: DeploymentStatus
+
+
+class ModelRetagged(Event, frozen=True, tag="registered_model.retagged"):
+    tags: Tags
+
+
+class ModelRelabelled(Event, frozen=True, tag="registered_model.relabelled"):
+    labels: dict[str, str]
+
+
+class DefaultVersionChanged(Event, frozen=True, tag="registered_model.default_version_changed"):
+    """At most one version of a model is its default; None is: no default."""
+
+    version_id: VersionId | None
+    previous_version_id: VersionId | None
+
+
+ModelEvent = (
+    ModelRegistered
+    | ModelRenamed
+    | ModelDescribed
+    | ModelReclassified
+    | ModelSizeRecorded
+    | ModelArchived
+    | ModelRestored
+    | DeploymentStatusDeclared
+    | ModelRetagged
+    | ModelRelabelled
+    | DefaultVersionChanged
+)
+
+
+# --- state ------------------------------------------------------------------------------------------------
+
+
+class Missing(Struct, frozen=True, tag="missing"):
+    """No such model, or none yet."""
+
+
+class Model(Struct, frozen=True, tag="model"):
+    project_id: ProjectId
+    name: str
+    description: str
+    model_type: str
+    model_size: int
+    state: ModelState
+    tags: Tags
+    labels: dict[str, str]
+    default_version_id: VersionId | None
+
+
+ModelSituation = Missing | Model
+INITIAL = Missing()
+
+
+def slug_of(name: str) -> str:
+    """The name as it can stand in a URL or host name: `a-z 0-9 -`, at most 60 characters."""
+    lowered = (c.lower() if "A" <= c <= "Z" else "-" if c in " _" else c for c in name)
+    return "".join(c for c in lowered if "a" <= c <= "z" or "0" <= c <= "9" or c == "-")[:SLUG_LENGTH]
+
+
+def decide(command: ModelCommand, state: ModelSituation) -> list[ModelEvent]:
+    """What happens when `command` meets `state`; nothing when it is so already.
+
+    Raises NotFoundError for a change to a model that does not exist.
+    """
+    if isinstance(command, RegisterModel):
+        return [_register(command, state)]
+    if isinstance(state, Missing):
+        raise model_not_found()
+    return _change(command, state)
+
+
+def _register(command: RegisterModel, state: ModelSituation) -> ModelRegistered:
+    if not isinstance(state, Missing):
+        raise ConflictError("model is registered already")
+    return ModelRegistered(
+        project_id=command.project_id,
+        name=command.name,
+        slug=slug_of(command.name),
+        description=command.description,
+        owner_email=command.owner_email,
+        model_type=command.model_type,
+        tags=command.tags,
+        labels=command.labels,
+        parent_model_id=command.parent_model_id,
+    )
+
+
+def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C901 - one flat case per command
+    match command:
+        case RenameModel(name=name):
+            renamed = ModelRenamed(name=name, previous_name=model.name)
+            return [] if name == model.name else [renamed]
+        case DescribeModel(description=description):
+            return [] if description == model.description else [ModelDescribed(description=description)]
+        case ReclassifyModel(model_type=model_type):
+            return [] if model_type == model.model_type else [ModelReclassified(model_type=model_type)]
+        case RecordModelSize(model_size=size):
+            return [] if size == model.model_size else [ModelSizeRecorded(model_size=size)]
+        case ArchiveModel():
+            return [] if model.state is ModelState.ARCHIVED else [ModelArchived()]
+        case RestoreModel():
+            return [] if model.state is ModelState.LIVE else [ModelRestored()]
+        case DeclareDeploymentStatus(deployment_status=status, current=current):
+            return [] if status is current else [DeploymentStatusDeclared(deployment_status=status)]
+        case RetagModel(tags=tags):
+            return [] if tags == model.tags else [ModelRetagged(tags=tags)]
+        case RelabelModel(labels=labels):
+            return [] if labels == model.labels else [ModelRelabelled(labels=labels)]
+        case MakeVersionDefault(version_id=version):
+            return _move_default(model, version)
+        case ClearDefaultVersion(version_id=version):
+            return _move_default(model, None) if version == model.default_version_id else []
+        case _:
+            assert_never(command)
+
+
+def _move_default(model: Model, version: VersionId | None) -> list[ModelEvent]:
+    previous = model.default_version_id
+    if version == previous:
+        return []
+    return [DefaultVersionChanged(version_id=version, previous_version_id=previous)]
+
+
+def evolve(state: ModelSituation, event: ModelEvent) -> ModelSituation:
+    """The state after `event`."""
+    if isinstance(event, ModelRegistered):
+        return Model(
+            project_id=event.project_id,
+            name=event.name,
+            description=event.description,
+            model_type=event.model_type,
+            model_size=0,
+            state=ModelState.LIVE,
+            tags=event.tags,
+            labels=event.labels,
+            default_version_id=None,
+        )
+    if isinstance(state, Missing):
+        return state
+    return _evolve_model(state, event)
+
+
+def _evolve_model(model: Model, event: ModelEvent) -> Model:  # noqa: C901 - one flat case per event
+    match event:
+        case ModelRegistered():
+            return model
+        case ModelRenamed(name=name):
+            return structs.replace(model, name=name)
+        case ModelDescribed(description=description):
+            return structs.replace(model, description=description)
+        case ModelReclassified(model_type=model_type):
+            return structs.replace(model, model_type=model_type)
+        case ModelSizeRecorded(model_size=size):
+            return structs.replace(model, model_size=size)
+        case ModelArchived():
+            return structs.replace(model, state=ModelState.ARCHIVED)
+        case ModelRestored():
+            return structs.replace(model, state=ModelState.LIVE)
+        case DeploymentStatusDeclared():
+            return model
+        case ModelRetagged(tags=tags):
+            return structs.replace(model, tags=tags)
+        case ModelRelabelled(labels=labels):
+            return structs.replace(model, labels=labels)
+        case DefaultVersionChanged(version_id=version):
+            return structs.replace(model, default_version_id=version)
+        case _:
+            assert_never(event)

@@ -1,0 +1,64 @@
+-- The log. The first five columns are the table of the eventsourcing library's PostgreSQL recorder, so that the
+-- library can open it; ours follow, each with a default, so that it could write to it, too.
+CREATE TABLE stored_events (
+    originator_id uuid NOT NULL,
+    originator_version bigint NOT NULL,
+    topic text NOT NULL,
+    state bytea NOT NULL,
+    notification_id bigserial NOT NULL,
+    project_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor json,
+    request_id text NOT NULL DEFAULT '',
+    command_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    causation_id bigint,
+    hash bytea NOT NULL DEFAULT '',
+    CONSTRAINT stored_events_pkey PRIMARY KEY (originator_id, originator_version)
+);
+CREATE UNIQUE INDEX stored_events_notification_id_idx ON stored_events (notification_id);
+
+COMMENT ON TABLE stored_events IS 'Append-only log of events; positions are commit order and have no gaps';
+COMMENT ON COLUMN stored_events.causation_id IS 'position of the event that this one answers';
+COMMENT ON COLUMN stored_events.hash IS 'SHA-256 over the hash before and this row; see modeltrail.eventlog.chain';
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the event log is append-only: % on % is refused', TG_OP, TG_TABLE_NAME;
+END $$;
+CREATE TRIGGER stored_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Where loading a long stream may start. Disposable: a missing or outdated one costs time, never truth.
+CREATE TABLE snapshots (
+    stream uuid PRIMARY KEY,
+    version bigint NOT NULL,
+    shape int NOT NULL,
+    state bytea NOT NULL
+);
+
+-- One key per person, wrapped under a key that is not in the database. Deleting the row erases the person.
+CREATE TABLE person_keys (
+    person uuid PRIMARY KEY,
+    digest bytea NOT NULL UNIQUE,
+    key_id text NOT NULL,
+    wrapped_key bytea NOT NULL
+);
+COMMENT ON COLUMN person_keys.digest IS 'keyed digest of the address, to find the person again';
+
+-- What a version's storage is opened with. Never in the log; deletable.
+CREATE TABLE credentials (
+    version_id uuid PRIMARY KEY,
+    project_id uuid NOT NULL,
+    key_id text NOT NULL,
+    box bytea NOT NULL
+);
+
+-- How far a consumer of the log has come, and who may go on. `epoch` grows with each new owner, so that one who
+-- was away too long finds out before it writes.
+CREATE TABLE subscriptions (
+    name text PRIMARY KEY,
+    position bigint NOT NULL DEFAULT 0,
+    owner text,
+    epoch bigint NOT NULL DEFAULT 0,
+    expires_at timestamptz NOT NULL DEFAULT '-infinity'
+);

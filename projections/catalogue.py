@@ -1,0 +1,18 @@
+"""All projections that run in the writing transaction."""
+
+from typing import Any
+
+from modeltrail.projections.deployment_tasks import DEPLOYMENT_TASKS
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
+from modeltrail.projections.model_versions import MODEL_VERSIONS
+from modeltrail.projections.models import MODELS
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+
+INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
+    MODELS,
+    MODEL_VERSIONS,
+    SERVING_ENVIRONMENTS,
+    INFERENCE_SERVICES,
+    DEPLOYMENT_TASKS,
+)

@@ -1,0 +1,22 @@
+-- What GET of a single resource reads: every row by primary key, the JSON ready-made.
+
+-- name: get_model_documents
+SELECT m.id, m.project_id, m.revision, NULL::uuid AS parent_id, m.body,
+       coalesce(latest.brief, latest.body) AS latest,
+       coalesce(chosen.brief, chosen.body) AS "default"
+FROM models AS m
+LEFT JOIN model_versions AS latest ON latest.id = m.latest_version_id
+LEFT JOIN model_versions AS chosen ON chosen.id = m.default_version_id
+WHERE m.id = ANY($1::uuid[])
+
+-- name: get_version_documents
+SELECT id, project_id, revision, registered_model_id AS parent_id, body FROM model_versions WHERE id = ANY($1::uuid[])
+
+-- name: get_environment_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM serving_environments WHERE id = ANY($1::uuid[])
+
+-- name: get_service_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body, served_models FROM inference_services WHERE id = ANY($1::uuid[])
+
+-- name: get_task_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM deployment_tasks WHERE id = ANY($1::uuid[])

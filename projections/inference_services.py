@@ -1,0 +1,251 @@
+"""The read table of inference services, each with the versions that it serves or was asked to serve."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from modeltrail.domain.ids import ServiceId, serve_model_id
+from modeltrail.domain.inference_service import (
+    DeploymentApplied,
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    ServiceCreated,
+    ServiceEvent,
+    ServiceLaterEvent,
+    Undeployed,
+    UndeploymentRequested,
+)
+from modeltrail.domain.registered_model import ModelRenamed
+from modeltrail.eventlog.record import Recorded
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.projection import (
+    Column,
+    NewRow,
+    OneRow,
+    Projection,
+    Row,
+    RowsWhere,
+    Target,
+    common_fields,
+)
+from modeltrail.projections.times import to_microseconds
+
+SQL = Statements("modeltrail.projections", "documents.sql")
+
+
+class ServiceState(StrEnum):
+    DEPLOYED = "DEPLOYED"
+    UNDEPLOYED = "UNDEPLOYED"
+
+
+class ServeModelState(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FAILED = "FAILED"
+
+
+class ServiceBody(Struct, frozen=True, kw_only=True):
+    """A service as lists show it, in the order of the wire."""
+
+    id: UUID
+    created_at: str
+    updated_at: str
+    project_id: UUID
+    name: str
+    external_id: str | UnsetType = UNSET
+    serving_environment_id: UUID
+    serving_environment_name: str
+    registered_model_id: UUID
+    registered_model_name: str
+    model_version_id: UUID | None
+    desired_state: ServiceState
+    current_state: ServiceState
+    runtime: str
+    url: str | UnsetType = UNSET
+    last_error: str | UnsetType = UNSET
+    labels: dict[str, str]
+
+
+class ServeModelBody(Struct, frozen=True):
+    """One version on one service, in the order of the wire."""
+
+    id: UUID
+    created_at: str
+    updated_at: str
+    project_id: UUID
+    inference_service_id: UUID
+    inference_service_name: str
+    model_version_id: UUID
+    model_version_name: str
+    last_known_state: ServeModelState
+
+
+class ServiceRow(Row, frozen=True):
+    """A service and its serve models, oldest first."""
+
+    body: ServiceBody
+    served_models: tuple[ServeModelBody, ...] = ()
+
+
+def _targets(stream: UUID, event: object) -> Iterable[Target]:
+    if isinstance(event, ServiceCreated):
+        return (NewRow(stream),)
+    if isinstance(event, ServiceEvent):
+        return (OneRow(stream),)
+    if isinstance(event, ModelRenamed):
+        return (RowsWhere("registered_model_id", stream),)
+    return ()
+
+
+def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
+    event = recorded.event
+    if isinstance(event, ServiceCreated):
+        return _created(event, recorded)
+    if row is None:
+        return None
+    if isinstance(event, ModelRenamed):
+        return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.name))
+    if isinstance(event, ServiceLaterEvent):
+        at = recorded.recorded_at
+        body = structs.replace(_changed(row.body, event), updated_at=to_microseconds(at))
+        served = _served(row, event, recorded)
+        return structs.replace(row, body=body, served_models=served, updated_at=at)
+    return row
+
+
+def _created(event: ServiceCreated, recorded: Recorded) -> ServiceRow:
+    at = recorded.recorded_at
+    body = ServiceBody(
+        id=recorded.stream,
+        created_at=to_microseconds(at),
+        updated_at=to_microseconds(at),
+        project_id=event.project_id,
+        name=event.name,
+        external_id=UNSET,
+        serving_environment_id=event.serving_environment_id,
+        serving_environment_name=event.serving_environment_name,
+        registered_model_id=event.registered_model_id,
+        registered_model_name=event.registered_model_name,
+        model_version_id=event.model_version_id,
+        desired_state=ServiceState.DEPLOYED,
+        current_state=ServiceState.UNDEPLOYED,
+        runtime=event.runtime,
+        url=UNSET,
+        last_error=UNSET,
+        labels=event.labels,
+    )
+    return ServiceRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+def _changed(body: ServiceBody, event: ServiceLaterEvent) -> ServiceBody:
+    match event:
+        case DeploymentRequested(target=target):
+            return structs.replace(
+                body,
+                desired_state=ServiceState.DEPLOYED,
+                model_version_id=target.model_version_id,
+                last_error=UNSET,
+            )
+        case DeploymentApplied(external_id=external_id):
+            return structs.replace(body, external_id=external_id)
+        case DeploymentSucceeded(external_id=external_id, url=url):
+            return structs.replace(
+                body,
+                current_state=ServiceState.DEPLOYED,
+                external_id=external_id,
+                url=url or UNSET,
+                last_error=UNSET,
+            )
+        case DeploymentFailed(message=message):
+            return structs.replace(body, last_error=message)
+        case UndeploymentRequested():
+            return structs.replace(body, desired_state=ServiceState.UNDEPLOYED)
+        case Undeployed():
+            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET)
+        case _:
+            assert_never(event)
+
+
+def _served(row: ServiceRow, event: ServiceLaterEvent, recorded: Recorded) -> tuple[ServeModelBody, ...]:
+    match event:
+        case DeploymentRequested(target=target):
+            one = ServeModelBody(
+                id=serve_model_id(ServiceId(row.id), target.model_version_id),
+                created_at=to_microseconds(recorded.recorded_at),
+                updated_at=to_microseconds(recorded.recorded_at),
+                project_id=row.project_id,
+                inference_service_id=row.id,
+                inference_service_name=row.body.name,
+                model_version_id=target.model_version_id,
+                model_version_name=target.model_version_name,
+                last_known_state=ServeModelState.PENDING,
+            )
+            if all(served.id != one.id for served in row.served_models):
+                return (*row.served_models, one)
+            return _set(row, target.model_version_id, ServeModelState.PENDING, recorded)
+        case DeploymentSucceeded(model_version_id=version):
+            # A roll-out replaces what served before.
+            kept = tuple(served for served in row.served_models if served.model_version_id == version)
+            return _set(structs.replace(row, served_models=kept), version, ServeModelState.RUNNING, recorded)
+        case DeploymentFailed(model_version_id=version):
+            return _set(row, version, ServeModelState.FAILED, recorded)
+        case Undeployed():
+            return ()
+        case DeploymentApplied() | UndeploymentRequested():
+            return row.served_models
+        case _:
+            assert_never(event)
+
+
+def _set(row: ServiceRow, version: UUID, state: ServeModelState, recorded: Recorded) -> tuple[ServeModelBody, ...]:
+    at = to_microseconds(recorded.recorded_at)
+    return tuple(
+        structs.replace(served, last_known_state=state, updated_at=at) if served.model_version_id == version else served
+        for served in row.served_models
+    )
+
+
+_read_body = msgspec.json.Decoder(ServiceBody).decode
+_read_served = msgspec.json.Decoder(tuple[ServeModelBody, ...]).decode
+_write = msgspec.json.Encoder().encode
+
+
+def _read(record: Record) -> ServiceRow:
+    return ServiceRow(
+        **common_fields(record),
+        body=_read_body(record["body"]),
+        served_models=_read_served(record["served_models"]),
+    )
+
+
+def _document(record: Record) -> bytes:
+    return b'%b,"served_models":%b}' % (record["body"][:-1], record["served_models"])
+
+
+INFERENCE_SERVICES = Projection(
+    name="inference_services",
+    version=1,
+    columns=(
+        Column("serving_environment_id", "uuid", lambda row: row.body.serving_environment_id),
+        Column("registered_model_id", "uuid", lambda row: row.body.registered_model_id),
+        Column("model_version_id", "uuid", lambda row: row.body.model_version_id),
+        Column("name", "text", lambda row: row.body.name),
+        Column("external_id", "text", lambda row: row.body.external_id or None),
+        Column("desired_state", "text", lambda row: row.body.desired_state),
+        Column("current_state", "text", lambda row: row.body.current_state),
+        Column("served_models", "json", lambda row: _write(row.served_models)),
+        Column("body", "json", lambda row: _write(row.body)),
+    ),
+    unique=("serving_environment_id", "name"),
+    targets=_targets,
+    apply=_apply,
+    read=_read,
+    get_documents=SQL.get_service_documents,
+    document=_document,
+)

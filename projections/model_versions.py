@@ -1,0 +1,187 @@
+"""The read table of model versions."""
+
+from collections.abc import Iterable
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from modeltrail.domain.model_version import (
+    ArtifactRevised,
+    VersionArchived,
+    VersionDescribed,
+    VersionEvent,
+    VersionLaterEvent,
+    VersionMarkedFailed,
+    VersionMarkedPending,
+    VersionMarkedReady,
+    VersionRegistered,
+    VersionRelabelled,
+    VersionRenamed,
+    VersionRestored,
+    VersionState,
+    VersionStatus,
+)
+from modeltrail.domain.registered_model import DefaultVersionChanged
+from modeltrail.eventlog.record import Recorded
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.projection import Column, NewRow, OneRow, Projection, Row, Target, common_fields
+from modeltrail.projections.times import to_seconds
+
+SQL = Statements("modeltrail.projections", "documents.sql")
+
+
+class VersionBody(Struct, frozen=True, kw_only=True):
+    """A version in the order of the wire."""
+
+    id: UUID
+    created_at: str
+    updated_at: str
+    registered_model_id: UUID
+    name: str
+    description: str
+    is_default: bool
+    state: VersionState
+    status: VersionStatus
+    created_by_id: UUID | None
+    updated_by_id: UUID | None
+    created_by_email: str | UnsetType = UNSET
+    updated_by_email: str | UnsetType = UNSET
+    artifact_type: str
+    model_framework: str
+    model_framework_version: str
+    container_image: str
+    model_catalog_name: str
+    uri: str
+    labels: dict[str, str]
+    prebuilt_container_id: UUID | None
+
+
+class VersionRow(Row, frozen=True):
+    """A version."""
+
+    body: VersionBody
+
+
+_Event = VersionEvent | DefaultVersionChanged
+
+
+def _targets(stream: UUID, event: _Event) -> Iterable[Target]:
+    if isinstance(event, VersionRegistered):
+        return (NewRow(stream),)
+    if isinstance(event, VersionEvent):
+        return (OneRow(stream),)
+    if isinstance(event, DefaultVersionChanged):
+        moved = (event.previous_version_id, event.version_id)
+        return [OneRow(version) for version in moved if version is not None]
+    return ()
+
+
+def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
+    event, at = recorded.event, recorded.recorded_at
+    if isinstance(event, VersionRegistered):
+        return _registered(event, recorded)
+    if row is None:
+        return None
+    if isinstance(event, DefaultVersionChanged):
+        body = structs.replace(row.body, is_default=event.version_id == row.id)
+    elif isinstance(event, VersionLaterEvent):
+        body = _changed(row.body, event)
+    else:
+        return row
+    return structs.replace(row, body=structs.replace(body, updated_at=to_seconds(at)), updated_at=at)
+
+
+def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
+    at, artifact = recorded.recorded_at, event.artifact
+    creator, updater = event.created_by_email, event.updated_by_email
+    body = VersionBody(
+        id=recorded.stream,
+        created_at=to_seconds(at),
+        updated_at=to_seconds(at),
+        registered_model_id=event.registered_model_id,
+        name=event.name,
+        description=event.description,
+        is_default=False,
+        state=VersionState.LIVE,
+        status=VersionStatus.PENDING,
+        created_by_id=None,
+        updated_by_id=None,
+        created_by_email=(creator and creator.text) or UNSET,
+        updated_by_email=(updater and updater.text) or UNSET,
+        artifact_type=artifact.artifact_type,
+        model_framework=artifact.model_framework,
+        model_framework_version=artifact.model_framework_version,
+        container_image=artifact.container_image,
+        model_catalog_name=event.model_catalog_name,
+        uri=artifact.uri,
+        labels=event.labels,
+        prebuilt_container_id=event.prebuilt_container_id,
+    )
+    return VersionRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+def _changed(body: VersionBody, event: VersionLaterEvent) -> VersionBody:
+    match event:
+        case VersionRenamed(name=name):
+            return structs.replace(body, name=name)
+        case VersionDescribed(description=description):
+            return structs.replace(body, description=description)
+        case VersionArchived():
+            return structs.replace(body, state=VersionState.ARCHIVED)
+        case VersionRestored():
+            return structs.replace(body, state=VersionState.LIVE)
+        case VersionMarkedPending():
+            return structs.replace(body, status=VersionStatus.PENDING)
+        case VersionMarkedReady():
+            return structs.replace(body, status=VersionStatus.READY)
+        case VersionMarkedFailed():
+            return structs.replace(body, status=VersionStatus.FAILED)
+        case ArtifactRevised(artifact=artifact):
+            return structs.replace(body, **structs.asdict(artifact))
+        case VersionRelabelled(labels=labels):
+            return structs.replace(body, labels=labels)
+        case _:
+            assert_never(event)
+
+
+_read_body = msgspec.json.Decoder(VersionBody).decode
+_write = msgspec.json.Encoder().encode
+
+
+def _brief(row: VersionRow) -> bytes | None:
+    body = row.body
+    if body.created_by_email is UNSET and body.updated_by_email is UNSET:
+        return None
+    return _write(structs.replace(body, created_by_email=UNSET, updated_by_email=UNSET))
+
+
+def _read(record: Record) -> VersionRow:
+    return VersionRow(**common_fields(record), body=_read_body(record["body"]))
+
+
+def _document(record: Record) -> bytes:
+    body: bytes = record["body"]
+    return body
+
+
+MODEL_VERSIONS = Projection(
+    name="model_versions",
+    version=1,
+    columns=(
+        Column("registered_model_id", "uuid", lambda row: row.body.registered_model_id),
+        Column("name", "text", lambda row: row.body.name),
+        Column("state", "text", lambda row: row.body.state),
+        Column("status", "text", lambda row: row.body.status),
+        Column("body", "json", lambda row: _write(row.body)),
+        Column("brief", "json", _brief),
+    ),
+    unique=("registered_model_id", "name"),
+    targets=_targets,
+    apply=_apply,
+    read=_read,
+    get_documents=SQL.get_version_documents,
+    document=_document,
+)

@@ -1,0 +1,102 @@
+"""What a projection is: a table of rows, each a fold of events.
+
+A projection is declared once and runs everywhere: in the writing transaction, in a rebuild, at a past moment. It is
+pure: `targets` says which rows an event touches, `apply` gives the row after the event. Whoever runs it brings
+the rows and puts them away again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from asyncpg import Record
+from msgspec import Struct
+
+from modeltrail.eventlog.record import Recorded
+
+R = TypeVar("R", bound="Row")
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """What every row has. `revision` counts its changes; `position` is the event that changed it last."""
+
+    id: UUID
+    project_id: UUID
+    created_at: datetime
+    updated_at: datetime
+    revision: int = 0
+    position: int = 0
+
+
+class NewRow(Struct, frozen=True):
+    """The event makes this row; there is none with this id yet."""
+
+    id: UUID
+
+
+class OneRow(Struct, frozen=True):
+    """The event touches the row with this id, if there is one."""
+
+    id: UUID
+
+
+class RowsWhere(Struct, frozen=True):
+    """The event touches all rows that hold this value in this column."""
+
+    column: str
+    value: UUID
+
+
+Target = NewRow | OneRow | RowsWhere
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[R]):
+    """A column of the table: its name, its PostgreSQL type, and how a row fills it."""
+
+    name: str
+    type: str
+    value: Callable[[R], Any]  # Any: each column has its own type
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Generic[R]):
+    """A read table and the functions that fill it.
+
+    `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
+    `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET
+    by ids (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the
+    answer from one of its rows.
+    """
+
+    name: str
+    version: int
+    columns: tuple[Column[R], ...]
+    unique: tuple[str, ...]
+    targets: Callable[[UUID, Any], Iterable[Target]]  # Any: each projection takes the events it knows
+    apply: Callable[[R | None, Recorded], R | None]
+    read: Callable[[Record], R]
+    get_documents: str
+    document: Callable[[Record], bytes]
+
+    @property
+    def all_columns(self) -> tuple[Column[R], ...]:
+        """The columns that every row has, then the projection's own."""
+        return _COMMON + self.columns
+
+
+_COMMON: tuple[Column[Any], ...] = (  # Any: any row has these
+    Column("id", "uuid", lambda row: row.id),
+    Column("project_id", "uuid", lambda row: row.project_id),
+    Column("revision", "bigint", lambda row: row.revision),
+    Column("position", "bigint", lambda row: row.position),
+    Column("created_at", "timestamptz", lambda row: row.created_at),
+    Column("updated_at", "timestamptz", lambda row: row.updated_at),
+)
+
+
+def common_fields(record: Record) -> dict[str, Any]:  # Any: the fields of `Row`, by name
+    """What every row has, from a row of the table."""
+    return {column.name: record[column.name] for column in _COMMON}

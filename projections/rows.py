@@ -1,0 +1,116 @@
+"""Rows of one projection in memory while a batch works on them: what was loaded, and what has changed since."""
+
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from asyncpg import Connection
+from msgspec import structs
+
+from modeltrail.projections.projection import Row
+from modeltrail.projections.table import Table
+
+R = TypeVar("R", bound=Row)
+Key = tuple[Any, ...]  # Any: the values of a projection's unique columns
+
+
+class WorkingRows(Generic[R]):
+    """Knows a row's newest state, by id and by unique key. None stands for "known not to exist"."""
+
+    def __init__(self, table: Table[R]) -> None:
+        self._table = table
+        self._rows: dict[UUID, R | None] = {}
+        self._ids: dict[Key, UUID | None] = {}
+        self._complete: set[tuple[str, UUID]] = set()
+        self._stored: set[UUID] = set()
+        self._changed: set[UUID] = set()
+        self._wanted_ids: set[UUID] = set()
+        self._wanted_keys: set[Key] = set()
+        self._wanted_where: set[tuple[str, UUID]] = set()
+
+    def knows(self, id_: UUID) -> bool:
+        """Whether `get` can answer."""
+        return id_ in self._rows
+
+    def get(self, id_: UUID) -> R | None:
+        """The row, or None when there is none."""
+        return self._rows[id_]
+
+    def knows_key(self, key: Key) -> bool:
+        """Whether `find` can answer."""
+        return key in self._ids
+
+    def find(self, key: Key) -> R | None:
+        """The row with this unique key, or None when there is none."""
+        id_ = self._ids[key]
+        return None if id_ is None else self._rows[id_]
+
+    def knows_where(self, column: str, value: UUID) -> bool:
+        """Whether `where` can answer."""
+        return (column, value) in self._complete
+
+    def where(self, column: str, value: UUID) -> list[R]:
+        """All rows that hold `value` in `column`."""
+        return [row for row in self._rows.values() if row is not None and self._table.value(row, column) == value]
+
+    def want(self, id_: UUID) -> None:
+        """Ask for a row with the next `load`."""
+        self._wanted_ids.add(id_)
+
+    def want_key(self, key: Key) -> None:
+        """Ask for the row with this unique key with the next `load`."""
+        self._wanted_keys.add(key)
+
+    def want_where(self, column: str, value: UUID) -> None:
+        """Ask for all rows that hold `value` in `column` with the next `load`."""
+        self._wanted_where.add((column, value))
+
+    async def load(self, connection: Connection) -> None:
+        """Find out everything that was asked for since the last `load`."""
+        if self._wanted_ids:
+            self._learn(await self._table.load(connection, self._wanted_ids))
+            for id_ in self._wanted_ids:
+                self._rows.setdefault(id_, None)
+            self._wanted_ids.clear()
+        if self._wanted_keys:
+            self._learn(await self._table.find(connection, list(self._wanted_keys)))
+            for key in self._wanted_keys:
+                self._ids.setdefault(key, None)
+            self._wanted_keys.clear()
+        for column in {column for column, _ in self._wanted_where}:
+            values = [value for each, value in self._wanted_where if each == column]
+            self._learn(await self._table.where(connection, column, values))
+            self._complete.update((column, value) for value in values)
+        self._wanted_where.clear()
+
+    def _learn(self, loaded: dict[UUID, R]) -> None:
+        for id_, row in loaded.items():
+            if id_ in self._rows:
+                continue  # what the batch made of it is newer
+            self._rows[id_] = row
+            self._stored.add(id_)
+            self._ids.setdefault(self._table.unique_key(row), id_)
+
+    def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
+        """Replace a row by what an event made of it; None removes it."""
+        if before is None and after is None:
+            self._rows.setdefault(id_, None)
+            return
+        if before is not None and self._table.projection.unique:
+            self._ids[self._table.unique_key(before)] = None
+        if after is not None:
+            revision = before.revision + 1 if before is not None else 1
+            after = structs.replace(after, revision=revision, position=position)
+            if self._table.projection.unique:
+                self._ids[self._table.unique_key(after)] = id_
+        self._rows[id_] = after
+        self._changed.add(id_)
+
+    async def flush(self, connection: Connection) -> None:
+        """Write what has changed."""
+        changed = {id_: self._rows[id_] for id_ in self._changed}
+        gone = [id_ for id_, row in changed.items() if row is None and id_ in self._stored]
+        kept = [row for row in changed.values() if row is not None]
+        if gone:
+            await self._table.delete(connection, gone)
+        if kept:
+            await self._table.save(connection, kept)

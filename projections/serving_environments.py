@@ -1,0 +1,83 @@
+"""The read table of serving environments."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from msgspec import UNSET, Struct, UnsetType
+
+from modeltrail.domain.serving_environment import EnvironmentCreated
+from modeltrail.eventlog.record import Recorded
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.projection import Column, NewRow, Projection, Row, Target, common_fields
+from modeltrail.projections.times import to_microseconds
+
+SQL = Statements("modeltrail.projections", "documents.sql")
+
+
+class EnvironmentBody(Struct, frozen=True, kw_only=True):
+    """An environment in the order of the wire."""
+
+    id: UUID
+    created_at: str
+    updated_at: str
+    project_id: UUID
+    name: str
+    description: str
+    external_id: str | UnsetType = UNSET
+
+
+class EnvironmentRow(Row, frozen=True):
+    """An environment."""
+
+    body: EnvironmentBody
+
+
+def _targets(stream: UUID, event: object) -> Iterable[Target]:
+    return (NewRow(stream),) if isinstance(event, EnvironmentCreated) else ()
+
+
+def _apply(row: EnvironmentRow | None, recorded: Recorded) -> EnvironmentRow | None:
+    event, at = recorded.event, recorded.recorded_at
+    if not isinstance(event, EnvironmentCreated):
+        return row
+    body = EnvironmentBody(
+        id=recorded.stream,
+        created_at=to_microseconds(at),
+        updated_at=to_microseconds(at),
+        project_id=event.project_id,
+        name=event.name,
+        description=event.description,
+        external_id=event.external_id or UNSET,
+    )
+    return EnvironmentRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+_read_body = msgspec.json.Decoder(EnvironmentBody).decode
+_write = msgspec.json.Encoder().encode
+
+
+def _read(record: Record) -> EnvironmentRow:
+    return EnvironmentRow(**common_fields(record), body=_read_body(record["body"]))
+
+
+def _document(record: Record) -> bytes:
+    body: bytes = record["body"]
+    return body
+
+
+SERVING_ENVIRONMENTS = Projection(
+    name="serving_environments",
+    version=1,
+    columns=(
+        Column("name", "text", lambda row: row.body.name),
+        Column("body", "json", lambda row: _write(row.body)),
+    ),
+    unique=("project_id", "name"),
+    targets=_targets,
+    apply=_apply,
+    read=_read,
+    get_documents=SQL.get_environment_documents,
+    document=_document,
+)

@@ -1,0 +1,90 @@
+"""The table behind a projection: rows out of it and into it, many at a time, one statement each."""
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from asyncpg import Connection
+
+from modeltrail.projections.projection import Projection, Row
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Generic[R]):
+    """Reads and writes a projection's rows. All names in its SQL come from the declaration, none from a caller."""
+
+    def __init__(self, projection: Projection[R]) -> None:
+        self.projection = projection
+        self._columns = projection.all_columns
+        self._types = {column.name: column.type for column in self._columns}
+
+    async def load(self, connection: Connection, ids: Collection[UUID]) -> dict[UUID, R]:
+        """The rows with these ids, as far as they exist."""
+        return self._read(await connection.fetch(self._load, list(ids)))
+
+    async def where(self, connection: Connection, column: str, values: Collection[UUID]) -> dict[UUID, R]:
+        """All rows that hold one of `values` in `column`."""
+        statement = f"SELECT {self._names} FROM {self.projection.name} WHERE {column} = ANY($1::uuid[])"  # noqa: S608
+        return self._read(await connection.fetch(statement, list(values)))
+
+    async def find(self, connection: Connection, keys: Sequence[tuple[Any, ...]]) -> dict[UUID, R]:
+        """The rows whose unique columns hold one of `keys`."""
+        return self._read(await connection.fetch(self._find, *(list(values) for values in zip(*keys, strict=True))))
+
+    async def save(self, connection: Connection, rows: Iterable[R]) -> None:
+        """Insert `rows`, or replace those that are there."""
+        values = [[column.value(row) for row in rows] for column in self._columns]
+        await connection.execute(self._save, *values)
+
+    async def delete(self, connection: Connection, ids: Collection[UUID]) -> None:
+        """Remove the rows with these ids."""
+        await connection.execute(self._delete, list(ids))
+
+    def unique_key(self, row: R) -> tuple[Any, ...]:
+        """What no other row may have, too."""
+        return tuple(column.value(row) for column in self._unique_columns)
+
+    def value(self, row: R, column: str) -> object:
+        """What `row` holds in `column`."""
+        return next(each.value(row) for each in self._columns if each.name == column)
+
+    def _read(self, records: Iterable[Any]) -> dict[UUID, R]:  # Any: asyncpg's records are untyped
+        return {record["id"]: self.projection.read(record) for record in records}
+
+    @cached_property
+    def _unique_columns(self) -> tuple[Any, ...]:
+        return tuple(column for name in self.projection.unique for column in self._columns if column.name == name)
+
+    @cached_property
+    def _names(self) -> str:
+        return ", ".join(column.name for column in self._columns)
+
+    def _arrays(self, names: Iterable[str]) -> str:
+        return ", ".join(f"${number}::{self._types[name]}[]" for number, name in enumerate(names, start=1))
+
+    @cached_property
+    def _load(self) -> str:
+        return f"SELECT {self._names} FROM {self.projection.name} WHERE id = ANY($1::uuid[])"  # noqa: S608
+
+    @cached_property
+    def _find(self) -> str:
+        unique = self.projection.unique
+        wanted = f"unnest({self._arrays(unique)}) AS wanted ({', '.join(unique)})"
+        columns = ", ".join(f"t.{column.name}" for column in self._columns)
+        return f"SELECT {columns} FROM {wanted} JOIN {self.projection.name} AS t USING ({', '.join(unique)})"  # noqa: S608
+
+    @cached_property
+    def _save(self) -> str:
+        names = [column.name for column in self._columns]
+        replaced = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
+        return (
+            f"INSERT INTO {self.projection.name} ({self._names})"  # noqa: S608
+            f" SELECT * FROM unnest({self._arrays(names)})"
+            f" ON CONFLICT (id) DO UPDATE SET {replaced}"
+        )
+
+    @cached_property
+    def _delete(self) -> str:
+        return f"DELETE FROM {self.projection.name} WHERE id = ANY($1::uuid[])"  # noqa: S608

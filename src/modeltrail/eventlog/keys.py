@@ -1,0 +1,67 @@
+"""Encryption under keys that the database never sees.
+
+AES-256-GCM from the `cryptography` package. Each box names the key that closed it, so that keys can rotate, and is
+bound to its purpose, so that a box cannot be moved to another row.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class UnusableKeyError(Exception):
+    """A box cannot be opened with the keys at hand."""
+
+
+def seal(key: bytes, text: bytes, purpose: bytes) -> bytes:
+    """`text` encrypted: a random nonce, then the ciphertext and its tag. `purpose` must be given again to open it."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, text, purpose)
+
+
+def unseal(key: bytes, box: bytes, purpose: bytes) -> bytes:
+    """The text in `box`. Raises InvalidTag when key, purpose or box do not belong together."""
+    return AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], purpose)
+
+
+class KeyRing:
+    """The installation's secret keys by id. The first is used for what is new, all of them for what is stored."""
+
+    def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
+        """Take `(id, 32 bytes)` pairs, the current key first. Raises ValueError when there is none."""
+        if not keys:
+            raise ValueError("at least one secret key is needed")
+        self._keys = dict(keys)
+        self.current_id = keys[0][0]
+        # The digest must find a person again after a rotation: it hangs on the oldest key, the last in the list.
+        self._digest_key = hashlib.sha256(b"modeltrail person digest" + keys[-1][1]).digest()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all keys at hand."""
+        return frozenset(self._keys)
+
+    def seal(self, text: bytes, purpose: bytes) -> tuple[str, bytes]:
+        """The current key's id, and `text` encrypted under it."""
+        return self.current_id, seal(self._keys[self.current_id], text, purpose)
+
+    def unseal(self, key_id: str, box: bytes, purpose: bytes) -> bytes:
+        """The text in `box`. Raises UnusableKeyError when the key is unknown or does not fit."""
+        key = self._keys.get(key_id)
+        if key is None:
+            raise UnusableKeyError(f"secret key {key_id!r} is not configured, but stored data is encrypted under it")
+        try:
+            return unseal(key, box, purpose)
+        except InvalidTag:
+            raise UnusableKeyError(f"secret key {key_id!r} does not fit what was stored under that id") from None
+
+    def digest(self, text: str) -> bytes:
+        """A keyed digest of `text`: finds it again, tells nothing about it without the key."""
+        return hmac.new(self._digest_key, text.encode(), hashlib.sha256).digest()

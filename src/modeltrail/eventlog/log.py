@@ -1,0 +1,124 @@
+"""The log itself: appending to it, and reading it back in commit order."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection, Record
+from msgspec import Struct
+
+from modeltrail.domain.ids import ProjectId
+from modeltrail.eventlog import chain
+from modeltrail.eventlog.codec import Codec, encode, encode_actor, topic_of
+from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.postgres.statements import Statements
+
+SQL = Statements("modeltrail.eventlog", "log.sql")
+CHANNEL = "modeltrail_events"
+LOCK = 0x6D6F64656C747261  # "modeltra": the advisory lock that every writer of the log holds until it commits
+PAGE = 1000
+
+
+class Head(Struct, frozen=True):
+    """The newest event: what the next one is chained to."""
+
+    position: int = 0
+    hash: bytes = chain.GENESIS
+    recorded_at: datetime = datetime.min.replace(tzinfo=UTC)
+
+
+async def begin_append(connection: Connection) -> Head:
+    """Open a transaction that may append, wait for the writers before it, and tell where the log ends.
+
+    The lock is taken first, and each statement after it sees all that was committed before (READ COMMITTED).
+    """
+    await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+    return await read_head(connection)
+
+
+async def read_head(connection: Connection) -> Head:
+    """The newest event's position, hash and time."""
+    row = await connection.fetchrow(SQL.get_head)
+    return Head(row["notification_id"], row["hash"], row["recorded_at"]) if row else Head()
+
+
+async def append(connection: Connection, head: Head, events: Sequence[Recorded]) -> None:
+    """Add `events`, whose positions follow `head`, and tell the listeners. Commits nothing."""
+    columns: tuple[list[Any], ...] = tuple([] for _ in range(12))  # Any: one list per column, each of its own type
+    previous = head.hash
+    for recorded in events:
+        row = _row(recorded, previous)
+        previous = row[-1]
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    await connection.execute(SQL.append_events, *columns, str(events[-1].position))
+
+
+def _row(recorded: Recorded, previous: bytes) -> tuple[Any, ...]:  # Any: the columns of one row
+    event, context = recorded.event, recorded.context
+    topic, state, actor = topic_of(event), encode(event), encode_actor(context.actor)
+    digest = chain.link(
+        previous,
+        position=recorded.position,
+        stream=recorded.stream,
+        version=recorded.version,
+        topic=topic,
+        state=state,
+        project=context.project_id,
+        recorded_at=recorded.recorded_at,
+        actor=actor,
+        request_id=context.request_id,
+        command_id=context.command_id,
+        causation_id=context.causation_id,
+    )
+    return (
+        recorded.stream,
+        recorded.version,
+        topic,
+        state,
+        recorded.position,
+        context.project_id,
+        recorded.recorded_at,
+        actor,
+        context.request_id,
+        context.command_id,
+        context.causation_id,
+        digest,
+    )
+
+
+def recorded_from(row: Record, codec: Codec) -> Recorded:
+    """The event in a row of the log. Raises UnreadableEventError."""
+    return Recorded(
+        position=row["notification_id"],
+        stream=row["originator_id"],
+        version=row["originator_version"],
+        event=codec.decode(row["topic"], row["state"]),
+        recorded_at=row["recorded_at"],
+        context=Context(
+            project_id=ProjectId(row["project_id"]),
+            command_id=row["command_id"],
+            request_id=row["request_id"],
+            actor=codec.decode_actor(row["actor"]),
+            causation_id=row["causation_id"],
+        ),
+    )
+
+
+async def read_after(connection: Connection, position: int, limit: int = PAGE) -> list[Record]:
+    """Up to `limit` rows of the log behind `position`, oldest first."""
+    return list(await connection.fetch(SQL.list_events_after, position, limit))
+
+
+async def read_all(connection: Connection, codec: Codec, after: int = 0) -> AsyncIterator[Recorded]:
+    """Every event behind `after`, in commit order, a page at a time."""
+    while page := await read_after(connection, after):
+        for row in page:
+            yield recorded_from(row, codec)
+        after = page[-1]["notification_id"]
+
+
+async def committed_commands(connection: Connection, after: int, commands: Sequence[UUID]) -> set[UUID]:
+    """Which of `commands` have events behind position `after`."""
+    return {row["command_id"] for row in await connection.fetch(SQL.list_commands_after, after, commands)}

@@ -1,0 +1,62 @@
+-- name: get_head
+SELECT notification_id, hash, recorded_at FROM stored_events ORDER BY notification_id DESC LIMIT 1
+
+-- name: append_events
+WITH appended AS (
+    INSERT INTO stored_events (
+        originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,
+        actor, request_id, command_id, causation_id, hash
+    )
+    SELECT * FROM unnest(
+        $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::uuid[], $7::timestamptz[],
+        $8::json[], $9::text[], $10::uuid[], $11::bigint[], $12::bytea[]
+    )
+)
+SELECT pg_notify('modeltrail_events', $13)
+
+-- name: list_events_after
+SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
+       actor, request_id, command_id, causation_id, hash
+FROM stored_events
+WHERE notification_id > $1
+ORDER BY notification_id
+LIMIT $2
+
+-- name: list_last_events
+SELECT * FROM (
+    SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
+           actor, request_id, command_id, causation_id, hash
+    FROM stored_events
+    WHERE notification_id > $1
+    ORDER BY notification_id DESC
+    LIMIT $2
+) AS newest
+ORDER BY notification_id
+
+-- name: list_events_of_stream
+SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
+       actor, request_id, command_id, causation_id, hash
+FROM stored_events
+WHERE originator_id = $3 AND notification_id > $1
+ORDER BY originator_version
+LIMIT $2
+
+-- name: list_commands_after
+SELECT DISTINCT command_id FROM stored_events WHERE notification_id > $1 AND command_id = ANY($2::uuid[])
+
+-- name: load_streams
+WITH wanted AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS w (stream, shape)),
+usable AS (SELECT s.* FROM wanted JOIN snapshots AS s USING (stream, shape))
+SELECT stream, version, NULL AS topic, state FROM usable
+UNION ALL
+SELECT w.stream, e.originator_version, e.topic, e.state
+FROM wanted AS w
+LEFT JOIN usable AS u USING (stream)
+JOIN stored_events AS e ON e.originator_id = w.stream AND e.originator_version > coalesce(u.version, 0)
+ORDER BY 1, 2
+
+-- name: save_snapshots
+INSERT INTO snapshots (stream, version, shape, state)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::bytea[])
+ON CONFLICT (stream) DO UPDATE
+SET version = excluded.version, shape = excluded.shape, state = excluded.state
