@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,4 +110,5 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise PortInUseError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise PortInUseError(f"{host}:{port} cannot be listened on: {why}") from error

@@ -44,6 +44,7 @@ class DataFile:
         self._append(msgspec.json.encode(line) + b"\n")
 
     def close(self) -> None:
+        self._file.close()
         self._rewrite()
         self._file.close()
         self._store.journal = None

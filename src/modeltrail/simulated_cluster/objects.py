@@ -205,7 +205,7 @@ class Objects:
         if resource.has_generation and _spec(obj) != _spec(old.obj):
             metadata["generation"] = before.get("generation", 1) + 1
         check(resource, old.obj, obj)
-        if managers == old.managers and _content(obj) == _content(old.obj):
+        if set(managers) == set(old.managers) and _content(obj) == _content(old.obj):
             return old
         if dry_run:
             return stored(old.key, obj, managers, old.resource_version)

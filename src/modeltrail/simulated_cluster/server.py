@@ -43,7 +43,7 @@ class Server:
         self._admin = admin
         self._token = token
         self._bookmark_every = bookmark_every
-        self._open: set[web.Request] = set()  # watches, and requests left hanging on purpose
+        self._open: list[web.Request] = []  # watches, and requests left hanging on purpose
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=_LARGEST_BODY)
@@ -185,7 +185,7 @@ class Server:
             self._store.forget_history()
             await response.write(error_line(failures.gone(version or 0, self._store.resource_version)))
             return response
-        self._open.add(call.request)
+        self._open.append(call.request)
         try:
             async with aclosing(watch_lines(self._store, asked)) as lines:
                 async for text in lines:
@@ -194,15 +194,15 @@ class Server:
                         _lose(call.request)
                     await response.write(text)
         finally:
-            self._open.discard(call.request)
+            self._open.remove(call.request)
         return response
 
     async def _hang(self, request: web.Request) -> NoReturn:
-        self._open.add(request)
+        self._open.append(request)
         try:
             await asyncio.Future[None]()  # until the client goes away, which cancels this handler
         finally:
-            self._open.discard(request)
+            self._open.remove(request)
         raise _LostError
 
 
