@@ -90,11 +90,11 @@ async def lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]
     buffer = bytearray()
     async for chunk in response.content.iter_any():
         buffer += chunk
-        *whole, rest = buffer.split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield bytes(line)
-        buffer = rest
+        if b"\n" in chunk:
+            *whole, buffer = buffer.split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield bytes(line)
         if len(buffer) > _LONGEST_LINE:
             raise ClusterUnavailable(f"the cluster sent a watch line of more than {_LONGEST_LINE} bytes")
     if buffer.strip():
