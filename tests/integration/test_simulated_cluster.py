@@ -304,6 +304,12 @@ async def test_unknown_patches_and_bodies_are_refused(api: RawApi) -> None:
     assert (body.status, body.body["reason"]) == (400, "BadRequest")
 
 
+async def test_a_body_that_nobody_foresaw_gets_a_status_too(api: RawApi) -> None:
+    answer = await api.create({**service(), "metadata": {"name": "iris", "labels": ["not", "a", "map"]}})
+
+    assert (answer.status, answer.body["kind"]) == (500, "Status")
+
+
 # Namespaces
 
 

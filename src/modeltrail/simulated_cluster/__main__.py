@@ -36,7 +36,7 @@ def main(
     strict_namespaces: bool,
     history: int,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="simulated cluster | %(levelname)s %(message)s")
     options = Options(
         host=host,
         port=port,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import socket
 import struct
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from modeltrail.simulated_cluster.resources import Json
 from modeltrail.simulated_cluster.store import Store
 from modeltrail.simulated_cluster.watches import WatchRequest, error_line, watch_lines
 
+_log = logging.getLogger(__name__)
 _HEADER = "X-Simulated-Cluster"
 _OPEN_TO_ALL = ("/version", "/healthz", "/livez", "/readyz")
 _LONGEST_WATCH = 1800.0
@@ -69,6 +71,11 @@ class Server:
             return _refused(ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"))
         except _LostError:
             return web.Response(status=500)  # goes nowhere: the connection is gone
+        except ConnectionError:
+            raise  # a watcher went away
+        except Exception:  # an unforeseen body must get a Status too, as from a real API server
+            _log.exception("simulated cluster: %s %s broke", request.method, request.path)
+            return _refused(ApiError(500, "InternalError", "the simulated cluster broke; its log says how"))
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path
