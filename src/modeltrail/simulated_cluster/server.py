@@ -73,7 +73,7 @@ class Server:
             return web.Response(status=500)  # goes nowhere: the connection is gone
         except ConnectionError:
             raise  # a watcher went away
-        except Exception:  # an unforeseen body must get a Status too, as from a real API server
+        except Exception:  # noqa: BLE001 - an unforeseen body gets a Status too, as from a real API server
             _log.exception("simulated cluster: %s %s broke", request.method, request.path)
             return _refused(ApiError(500, "InternalError", "the simulated cluster broke; its log says how"))
 
