@@ -26,8 +26,14 @@ _NAME_WIDTH = 8
 
 
 def say(name: str, colour: str, text: str, *, bold: bool = False) -> None:
-    """Print one line with the short name of who says it in front."""
-    click.echo(f"{click.style(f'{name:>{_NAME_WIDTH}} |', fg=colour)} {click.style(text, bold=True) if bold else text}")
+    """Print one line with the short name of who says it in front; when nobody reads any more, ask to stop."""
+    try:
+        click.echo(
+            f"{click.style(f'{name:>{_NAME_WIDTH}} |', fg=colour)} {click.style(text, bold=True) if bold else text}"
+        )
+    except BrokenPipeError:  # `modeltrail dev | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGTERM)
 
 
 class Lifeline:
