@@ -158,7 +158,9 @@ async def run_to_end(command: ChildCommand, lifeline: Lifeline) -> None:
         await process.wait()
         raise
     if code != 0:
-        raise CommandError(f"`modeltrail {shlex.join(command.arguments)}` failed: {last_words or f'exit code {code}'}")
+        raise CommandError(
+            f"`modeltrail {shlex.join(command.arguments)}` failed: {last_words.removeprefix('modeltrail: ') or f'exit code {code}'}"
+        )
 
 
 async def _spawn(command: ChildCommand, lifeline: Lifeline) -> asyncio.subprocess.Process:
