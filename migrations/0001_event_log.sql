@@ -54,11 +54,13 @@ CREATE TABLE credentials (
 );
 
 -- How far a consumer of the log has come, and who may go on. `epoch` grows with each new owner, so that one who
--- was away too long finds out before it writes.
+-- was away too long finds out before it writes. The owner's backend tells a dead owner from a slow one.
 CREATE TABLE subscriptions (
     name text PRIMARY KEY,
     position bigint NOT NULL DEFAULT 0,
-    owner text,
     epoch bigint NOT NULL DEFAULT 0,
+    owner text NOT NULL DEFAULT '',
+    owner_pid int NOT NULL DEFAULT 0,
+    owner_started timestamptz NOT NULL DEFAULT '-infinity',
     expires_at timestamptz NOT NULL DEFAULT '-infinity'
 );

@@ -84,6 +84,7 @@ CREATE TABLE deployment_tasks (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     requested_position bigint NOT NULL,
+    request_id text NOT NULL,
     body json NOT NULL
 );
 CREATE INDEX deployment_tasks_requested_idx ON deployment_tasks (requested_position);

@@ -51,9 +51,10 @@ Task = ToApply | ToDelete
 
 
 class TaskRow(Row, frozen=True):
-    """One service's newest unanswered request, and the position of the event that made it."""
+    """One service's newest unanswered request, and the event that made it: its position, and who it answers to."""
 
     requested_position: int
+    request_id: str
     task: Task
 
 
@@ -82,6 +83,7 @@ def _requested(task: Task, recorded: Recorded) -> TaskRow:
         created_at=recorded.recorded_at,
         updated_at=recorded.recorded_at,
         requested_position=recorded.position,
+        request_id=recorded.context.request_id,
         task=task,
     )
 
@@ -95,6 +97,7 @@ def read_task(record: Record) -> TaskRow:
     return TaskRow(
         **common_fields(record),
         requested_position=record["requested_position"],
+        request_id=record["request_id"],
         task=_read_task(record["body"]),
     )
 
@@ -109,6 +112,7 @@ DEPLOYMENT_TASKS = Projection(
     version=1,
     columns=(
         Column("requested_position", "bigint", lambda row: row.requested_position),
+        Column("request_id", "text", lambda row: row.request_id),
         Column("body", "json", lambda row: _write(row.task)),
     ),
     unique=(),

@@ -1,1 +1,134 @@
+"""Where the parts are put together: the API, the deploy worker, and what the command line needs of the log."""
 
+import asyncio
+import os
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from asyncpg import Pool
+
+from modeltrail.commands.committer import Committer
+from modeltrail.commands.deployments import Cluster
+from modeltrail.environment import SettingsError
+from modeltrail.eventlog.codec import Codec
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.people import People, check_keys
+from modeltrail.eventlog.reader import LogReader
+from modeltrail.http.app import create_app
+from modeltrail.http.services import Services
+from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
+from modeltrail.postgres.migrate import migrate
+from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.documents import DocumentReader
+from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
+from modeltrail.server import serve
+from modeltrail.settings import Settings
+from modeltrail.workers.access import Access
+from modeltrail.workers.deploy_worker import DeployWorker
+from modeltrail.workers.kserve import KServeCluster
+from modeltrail.workers.manifest import DeploymentMode
+
+_log = structlog.get_logger(__name__)
+
+WORKER_CONNECTIONS = 4
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve the API until cancelled.
+
+    Raises SettingsError without a secret key, and UnusableKeyError when stored data needs another key.
+    """
+    keys = _key_ring(settings)
+    address = _address(settings)
+    database = settings.database
+    async with AsyncExitStack() as stack:
+        pool = await _pool(
+            stack,
+            settings,
+            smallest=min(database.max_idle_conns, database.max_open_conns),
+            largest=database.max_open_conns,
+        )
+        await check_keys(pool, keys)
+        services = Services(
+            committer=await stack.enter_async_context(Committer(writer(address), INLINE)),
+            documents=DocumentReader(pool),
+            pool=pool,
+            people=People(pool, keys),
+            keys=keys,
+            cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
+            default_namespace=settings.kserve.default_namespace,
+        )
+        _log.info("serving", host=settings.server.host, port=settings.server.port)
+        await serve(create_app(services), settings.server.host, settings.server.port)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Drive the cluster until cancelled. Raises ClusterNotConfigured, or SettingsError when KServe is off."""
+    kserve = settings.kserve
+    if not kserve.enabled:
+        raise SettingsError("the deploy worker has nothing to do: set KSERVE_ENABLED=true to let it drive a cluster")
+    access = Access(in_cluster=kserve.in_cluster, kubeconfig=kserve.kubeconfig)
+    address = _address(settings)
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(await KServeCluster.connect(access))
+        committer = await stack.enter_async_context(Committer(writer(address), INLINE))
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        mode = DeploymentMode(kserve.deployment_mode.value)
+        await DeployWorker(writer(address), committer, cluster, owner=owner, mode=mode).run()
+
+
+async def run_migrations(settings: Settings) -> list[str]:
+    """Apply what the database lacks; the names of what was applied. Raises MigrationError."""
+    connection = await writer(_address(settings))()
+    try:
+        # Waiting for another process that migrates, and moving much data, may take its time.
+        await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+        return await migrate(connection)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, None]:
+    """A reader of the log. Without secret keys it shows people as erased."""
+    async with AsyncExitStack() as stack:
+        pool = await _pool(stack, settings, smallest=1, largest=2)
+        codec = Codec()
+        if settings.secret_keys:
+            codec = Codec(await People(pool, _key_ring(settings)).opener())
+        async with pool.acquire() as connection:
+            yield LogReader(connection, codec)
+
+
+async def _pool(stack: AsyncExitStack, settings: Settings, *, smallest: int, largest: int) -> Pool:
+    lifetime = settings.database.conn_max_lifetime.total_seconds()
+    pool = await open_pool(_address(settings), smallest=smallest, largest=largest, lifetime_seconds=lifetime)
+    stack.push_async_callback(_close, pool)
+    return pool
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(2.0):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+def _address(settings: Settings) -> DatabaseAddress:
+    return DatabaseAddress(**settings.database.connect_arguments())
+
+
+def _key_ring(settings: Settings) -> KeyRing:
+    if not settings.secret_keys:
+        raise SettingsError(
+            f"no secret key is configured, and personal data is kept only encrypted: set {KEYS_VARIABLE}, or name a"
+            f" file in {KEYS_FILE_VARIABLE}; a new key is a line such as {_example()}"
+        )
+    return KeyRing([(each.id, each.key) for each in settings.secret_keys])
+
+
+def _example() -> str:
+    return "main:$(head -c 32 /dev/urandom | base64)"

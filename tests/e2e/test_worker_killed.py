@@ -1,0 +1,138 @@
+"""A worker process killed with SIGKILL at the worst moments: nothing is lost, nothing is done twice."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from modeltrail.eventlog.log import LOCK
+from modeltrail.simulated_cluster import SimulatedCluster, write_kubeconfig
+from support.cluster import eventually, options, raw_api
+from support.database import Database
+from support.registry import Registry, registry
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[SimulatedCluster]:
+    async with SimulatedCluster(options()) as running:
+        yield running
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[Registry]:
+    async with registry(database) as running:
+        yield running
+
+
+class WorkerProcess:
+    """`modeltrail worker` as operators run it."""
+
+    def __init__(self, database: Database, cluster: SimulatedCluster, folder: Path) -> None:
+        kubeconfig = folder / "kubeconfig"
+        write_kubeconfig(kubeconfig, cluster.url)
+        self._environment = os.environ | {
+            "DATABASE_HOST": database.host,
+            "DATABASE_PORT": str(database.port),
+            "DATABASE_USER": database.user,
+            "DATABASE_PASSWORD": database.password,
+            "DATABASE_DBNAME": database.name,
+            "KSERVE_ENABLED": "true",
+            "KUBERNETES_KUBECONFIG": str(kubeconfig),
+            "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
+        }
+        self._log = folder / "worker.log"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "modeltrail", "worker", env=self._environment, stdout=log, stderr=log
+            )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+            await process.wait()
+
+
+@pytest.fixture
+def process(database: Database, cluster: SimulatedCluster, tmp_path: Path) -> WorkerProcess:
+    return WorkerProcess(database, cluster, tmp_path)
+
+
+async def services_in(cluster: SimulatedCluster) -> list[str]:
+    async with raw_api(cluster) as api:
+        listed = await api.send("GET", "/apis/serving.kserve.io/v1beta1/inferenceservices")
+    return [item["metadata"]["name"] for item in listed.body["items"]]
+
+
+async def test_killed_between_the_cluster_call_and_its_confirmation(
+    world: Registry, cluster: SimulatedCluster, process: WorkerProcess, connection: asyncpg.Connection
+) -> None:
+    deployed = await world.deploy(name="iris")
+    # Whoever holds the log's lock keeps the worker from confirming, but not from calling the cluster.
+    await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
+
+    async def handled() -> bool:
+        return any(request.status in (200, 201) for request in cluster.requests.all("apply", "iris"))
+
+    async with process.running() as first:
+        await eventually(handled, within=15)
+        first.send_signal(signal.SIGKILL)
+        await first.wait()
+    await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
+    assert "DeploymentApplied" not in await world.event_names(deployed)
+
+    async def succeeded() -> bool:
+        return "DeploymentSucceeded" in await world.event_names(deployed)
+
+    async with process.running():
+        await eventually(succeeded, within=15)
+    assert await world.event_names(deployed) == [
+        "ServiceCreated",
+        "DeploymentRequested",
+        "DeploymentApplied",
+        "DeploymentSucceeded",
+    ]
+    assert await services_in(cluster) == ["iris"]
+
+
+async def test_killed_at_random_moments_every_request_has_one_answer(
+    world: Registry, cluster: SimulatedCluster, process: WorkerProcess
+) -> None:
+    moments = random.Random(20)
+    deployed = [await world.deploy(name=f"iris-{number}") for number in range(20)]
+    undeployed = deployed[::3]
+
+    async def done() -> bool:
+        states = [await world.service(each) for each in deployed]
+        return all(state["desired_state"] == state["current_state"] for state in states)
+
+    for kill in range(6):
+        async with process.running() as running:
+            try:
+                await asyncio.wait_for(running.wait(), moments.uniform(0.6, 1.4))
+            except TimeoutError:
+                running.send_signal(signal.SIGKILL)
+        if kill == 2:
+            for each in undeployed:
+                await world.undeploy(each)
+    async with process.running():
+        await eventually(done, within=30)
+
+    for each in deployed:
+        names = await world.event_names(each)
+        assert names.count("DeploymentRequested") == 1
+        assert names.count("DeploymentApplied") <= 1
+        assert names.count("DeploymentSucceeded") == 1 or each in undeployed
+        assert names.count("Undeployed") == (each in undeployed)
+    assert len(await services_in(cluster)) == len(deployed) - len(undeployed)

@@ -1,0 +1,28 @@
+-- name: acquire_lease
+INSERT INTO subscriptions AS held (name, epoch, owner, owner_pid, owner_started, expires_at)
+SELECT $1, 1, $2, pid, backend_start, clock_timestamp() + $3::interval
+FROM pg_stat_activity WHERE pid = pg_backend_pid()
+ON CONFLICT (name) DO UPDATE
+SET epoch = held.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid,
+    owner_started = excluded.owner_started, expires_at = excluded.expires_at
+WHERE held.expires_at < clock_timestamp()
+   OR NOT EXISTS (
+       SELECT FROM pg_stat_activity WHERE pid = held.owner_pid AND backend_start = held.owner_started
+   )
+RETURNING epoch
+
+-- name: renew_lease
+UPDATE subscriptions
+SET expires_at = clock_timestamp() + $3::interval, position = greatest(position, $4)
+WHERE name = $1 AND epoch = $2
+RETURNING epoch
+
+-- name: release_lease
+UPDATE subscriptions SET expires_at = '-infinity', position = greatest(position, $3) WHERE name = $1 AND epoch = $2
+
+-- name: list_tasks_after
+SELECT id, project_id, revision, position, created_at, updated_at, requested_position, request_id, body
+FROM deployment_tasks
+WHERE requested_position > $1
+ORDER BY requested_position
+LIMIT $2

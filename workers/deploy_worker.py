@@ -1,0 +1,211 @@
+"""The deploy worker: consumes the requests in the log, drives KServe, and reports what became of them.
+
+It acts on what is, not on what was announced: the read table `deployment_tasks` holds, as of the newest event, each
+request without an answer. A notification only says that it is time to look. So a worker that was killed anywhere
+begins again by looking, and does again, harmlessly, what it did not get to report.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import assert_never
+from uuid import UUID
+
+import structlog
+from asyncpg import Connection
+
+from modeltrail.commands.committer import Committer
+from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.deployment_tasks import TaskRow, read_task
+from modeltrail.workers.cluster import (
+    Applied,
+    Bookmark,
+    Change,
+    Cluster,
+    ClusterError,
+    ClusterUnavailable,
+    Deleted,
+    ObservedService,
+    WatchExpired,
+)
+from modeltrail.workers.lease import Lease, LeaseLostError
+from modeltrail.workers.manifest import DeploymentMode
+from modeltrail.workers.pauses import pauses, sleep
+from modeltrail.workers.reports import Reporter
+from modeltrail.workers.task_runner import TaskRunner
+from modeltrail.workers.wakeups import Wakeups
+
+_log = structlog.get_logger(__name__)
+SQL = Statements("modeltrail.workers", "deploy.sql")
+
+SUBSCRIPTION = "deploy-worker"
+CALLS_AT_A_TIME = 32
+TASKS_PER_QUERY = 500
+RESYNC_SECONDS = 300.0
+
+
+class DeployWorker:
+    """One process's share in the work: it works while it holds the lease, and stands by otherwise."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        committer: Committer,
+        cluster: Cluster,
+        *,
+        owner: str,
+        mode: DeploymentMode = DeploymentMode.STANDARD,
+    ) -> None:
+        """`connect` opens a connection of the worker's own; `owner` names this process to operators."""
+        self._connect = connect
+        self._cluster = cluster
+        self._reporter = Reporter(committer)
+        self._owner = owner
+        self._mode = mode
+
+    async def run(self) -> None:
+        """Work until cancelled, over lost connections and lost leases."""
+        retries = pauses(longest=5.0)
+        while True:
+            try:
+                async with self._connection() as for_lease, self._connection() as for_tasks:
+                    await self._work(for_lease, for_tasks)
+            except* LeaseLostError as lost:
+                _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
+            except* Exception as group:
+                if not all(is_lost(error) for error in _leaves(group)):
+                    raise
+                _log.warning("the database connection was lost; trying again", error=str(_leaves(group)[0]))
+                await sleep(next(retries))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Connection, None]:
+        connection = await self._connect()
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.close(timeout=2.0)
+
+    async def _work(self, for_lease: Connection, for_tasks: Connection) -> None:
+        lease = Lease(for_lease, SUBSCRIPTION, self._owner)
+        await lease.acquire()
+        session = _Session(for_tasks, self._cluster, self._reporter, self._mode, lease)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(lease.keep(), name="lease")
+                group.create_task(session.run(group), name="tasks")
+        finally:
+            await lease.release()
+
+
+class _Session:
+    """The time of one lease: all that is known is read anew when it begins."""
+
+    def __init__(
+        self, connection: Connection, cluster: Cluster, reporter: Reporter, mode: DeploymentMode, lease: Lease
+    ) -> None:
+        self._connection = connection
+        self._cluster = cluster
+        self._reporter = reporter
+        self._mode = mode
+        self._lease = lease
+        self._slots = asyncio.Semaphore(CALLS_AT_A_TIME)
+        self._runners: dict[UUID, TaskRunner] = {}
+        self._running: set[UUID] = set()
+        self._seen = 0
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        wakeups = Wakeups(self._connection)
+        await wakeups.start()
+        await self._take_tasks(group)
+        group.create_task(self._observe(), name="observe")
+        while True:
+            await wakeups.next()
+            await self._take_tasks(group)
+
+    async def _take_tasks(self, group: asyncio.TaskGroup) -> None:
+        """Begin with every request that came since the last look."""
+        while rows := await self._connection.fetch(SQL.list_tasks_after, self._seen, TASKS_PER_QUERY):
+            for task in map(read_task, rows):
+                self._seen = self._lease.position = task.requested_position
+                self._begin(task, group)
+            if len(rows) < TASKS_PER_QUERY:
+                return
+
+    def _begin(self, task: TaskRow, group: asyncio.TaskGroup) -> None:
+        runner = self._runners.get(task.id)
+        if runner is None:
+            runner = TaskRunner(task, self._cluster, self._reporter, self._mode, self._slots)
+            self._runners[task.id] = runner
+        else:
+            runner.replace(task)
+        if task.id not in self._running:
+            self._running.add(task.id)
+            group.create_task(self._run(runner), name=f"task {task.id}")
+
+    async def _run(self, runner: TaskRunner) -> None:
+        service = runner.task.id
+        try:
+            await runner.run()
+        finally:
+            self._running.discard(service)
+        self._forget_if_done(service)
+
+    def _forget_if_done(self, service: UUID) -> None:
+        if service not in self._running and self._runners[service].is_done:
+            del self._runners[service]
+
+    async def _observe(self) -> None:
+        """Follow the cluster: list, then watch, and list again whenever the watch may have missed something."""
+        retries = pauses(longest=10.0)
+        while True:
+            try:
+                async with asyncio.timeout(RESYNC_SECONDS):
+                    services, version = await self._cluster.list()
+                    await asyncio.gather(*map(self._consider, services))
+                    retries = pauses(longest=10.0)
+                    async with aclosing(self._cluster.watch(version)) as changes:
+                        async for change in changes:
+                            await self._follow(change)
+            except TimeoutError:
+                _log.debug("resync")
+            except WatchExpired:
+                _log.info("the watch expired; listing again")
+            except ClusterUnavailable as error:
+                _log.warning("the cluster cannot be watched; trying again", error=str(error))
+                await sleep(max(next(retries), error.retry_after or 0.0))
+            except ClusterError as error:
+                _log.error("the cluster refuses to be watched; trying again", error=str(error))
+                await sleep(max(next(retries), 5.0))
+
+    async def _follow(self, change: Change) -> None:
+        match change:
+            case Applied(service=service):
+                await self._consider(service)
+            case Deleted(service=service):
+                runner = self._runner_of(service)
+                if runner is not None:
+                    runner.nudge()
+            case Bookmark():
+                pass
+            case _:
+                assert_never(change)
+
+    async def _consider(self, observed: ObservedService) -> None:
+        runner = self._runner_of(observed)
+        if runner is not None:
+            await runner.consider(observed)
+            self._forget_if_done(runner.task.id)
+
+    def _runner_of(self, observed: ObservedService) -> TaskRunner | None:
+        return self._runners.get(observed.service_id) if observed.service_id is not None else None
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

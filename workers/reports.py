@@ -1,0 +1,41 @@
+"""Telling the log what the cluster answered."""
+
+from uuid import uuid4
+
+import structlog
+
+from modeltrail.commands.committer import Committer, LogUnavailableError
+from modeltrail.commands.deployments import ClusterReport, Report
+from modeltrail.domain.ids import ProjectId, ServiceId
+from modeltrail.eventlog.record import Context, System
+from modeltrail.projections.deployment_tasks import TaskRow
+from modeltrail.workers.pauses import pauses, sleep
+
+_log = structlog.get_logger(__name__)
+WORKER = System("deploy-worker")
+
+
+class Reporter:
+    """Gives reports to the committer, as often as it takes: the answer to a request must not be lost."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+
+    async def report(self, task: TaskRow, news: ClusterReport) -> None:
+        """Record `news` about the request that made `task`."""
+        for pause in pauses():
+            context = Context(
+                project_id=ProjectId(task.project_id),
+                command_id=uuid4(),
+                request_id=task.request_id,
+                actor=WORKER,
+                causation_id=task.requested_position,
+            )
+            try:
+                await self._committer.submit(Report(ServiceId(task.id), news), context)
+            except LogUnavailableError as error:
+                _log.warning("the log cannot be written; trying again", error=str(error), service=str(task.id))
+                await sleep(pause)
+            else:
+                _log.info("reported", news=type(news).__name__, service=str(task.id), request_id=task.request_id)
+                return

@@ -1,0 +1,181 @@
+"""One service's request, from the log to the cluster: apply or delete, as often as it takes."""
+
+import asyncio
+from typing import assert_never
+from uuid import UUID
+
+import structlog
+
+from modeltrail.commands.deployments import ClusterReport
+from modeltrail.domain.inference_service import ConfirmDeployment, ConfirmUndeployment, FailDeployment, RecordApplied
+from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
+from modeltrail.workers.cluster import (
+    Cluster,
+    ClusterRefused,
+    ClusterUnavailable,
+    Deletion,
+    FieldConflict,
+    ObservedService,
+)
+from modeltrail.workers.manifest import DeploymentMode, DesiredService, manifest
+from modeltrail.workers.pauses import pauses, sleep
+from modeltrail.workers.reports import Reporter
+
+_log = structlog.get_logger(__name__)
+
+
+class TaskRunner:
+    """Works on the newest request for one service; a newer one replaces it between two calls, never within one."""
+
+    def __init__(
+        self, task: TaskRow, cluster: Cluster, reporter: Reporter, mode: DeploymentMode, slots: asyncio.Semaphore
+    ) -> None:
+        """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
+        self.task = task
+        self._cluster = cluster
+        self._reporter = reporter
+        self._mode = mode
+        self._slots = slots
+        self._nudged = asyncio.Event()
+        self._answered: TaskRow | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the newest request has its answer, as far as this worker knows."""
+        return self._answered is self.task
+
+    def replace(self, task: TaskRow) -> None:
+        """Go on with a newer request."""
+        self.task = task
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Try again now: something has changed."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Return when all is done that can be done about the newest request; the cluster may still have to answer."""
+        while True:
+            task = self.task
+            await self._work_on(task)
+            if self.task is task:
+                return
+
+    async def _work_on(self, task: TaskRow) -> None:
+        for pause in pauses():
+            if self.task is not task:
+                return
+            self._nudged.clear()
+            try:
+                if await self._try(task):
+                    return
+            except ClusterUnavailable as error:
+                seconds = pause if error.retry_after is None else max(pause, error.retry_after)
+                _log.warning("the cluster does not answer; trying again", service=str(task.id), error=str(error))
+                await sleep(seconds, self._nudged)
+            except Exception:  # noqa: BLE001
+                # A fault of ours in this task must not end the others; it is tried again, and seen in the log.
+                _log.exception("a deployment task failed; trying again", service=str(task.id))
+                await sleep(pause, self._nudged)
+            else:
+                await sleep(pause, self._nudged)
+
+    async def _try(self, row: TaskRow) -> bool:
+        """One attempt; whether the task has its answer."""
+        match row.task:
+            case ToApply() as task:
+                return await self._apply(row, task)
+            case ToDelete() as task:
+                return await self._delete(row, task)
+            case _:
+                assert_never(row.task)
+
+    async def _apply(self, row: TaskRow, task: ToApply) -> bool:
+        try:
+            async with self._slots:
+                observed = await self._applied(row, task)
+        except ClusterRefused as refusal:
+            await self._fail(row, task, refusal.reason, str(refusal))
+            return True
+        if observed is None:
+            reason = "NameTaken"
+            text = (
+                f"namespace {task.target.namespace!r} already holds an InferenceService named {task.name!r} that does"
+                " not belong to this service; delete it or deploy under another name"
+            )
+            await self._fail(row, task, reason, text)
+            return True
+        if not task.applied:
+            applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
+            await self._reporter.report(row, applied)
+        await self.consider(observed)
+        return True  # the rest is the cluster's: its watch brings the verdict
+
+    async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
+        """The object as it is in the cluster once it is what the task wants; None when the name is another's."""
+        found = await self._cluster.get(task.target.namespace, task.name)
+        if found is not None and found.service_id != row.id:
+            return None
+        if found is not None and found.deployment_id == task.deployment_id and not found.deleting:
+            return found
+        if found is not None and found.deleting:
+            raise ClusterUnavailable(f"{task.name!r} is still being deleted")
+        wanted = manifest(_desired(row.id, task, self._mode))
+        try:
+            return await self._cluster.apply(wanted)
+        except FieldConflict as conflict:
+            # A deployment is a person's wish, newer than whatever changed the object behind our back.
+            _log.warning("taking fields over", service=str(row.id), error=str(conflict))
+            return await self._cluster.apply(wanted, force=True)
+
+    async def consider(self, observed: ObservedService) -> None:
+        """Report the cluster's verdict if `observed` holds one on the newest request."""
+        row, task = self.task, self.task.task
+        if self.is_done or not isinstance(task, ToApply) or observed.deployment_id != task.deployment_id:
+            return
+        if observed.ready:
+            confirmed = ConfirmDeployment(
+                deployment_id=task.deployment_id, external_id=observed.uid, url=observed.url or ""
+            )
+            await self._answer(row, confirmed)
+        elif observed.failed is not None:
+            await self._fail(row, task, observed.failed.reason, observed.failed.message)
+
+    async def _fail(self, row: TaskRow, task: ToApply, reason: str, message: str) -> None:
+        failed = FailDeployment(deployment_id=task.deployment_id, reason=reason, message=message)
+        await self._answer(row, failed)
+
+    async def _answer(self, row: TaskRow, verdict: ClusterReport) -> None:
+        self._answered = row  # before the report, so that what is seen meanwhile does not report it again
+        await self._reporter.report(row, verdict)
+
+    async def _delete(self, row: TaskRow, task: ToDelete) -> bool:
+        async with self._slots:
+            gone = await self._is_gone(row.id, task)
+        if gone:
+            await self._answer(row, ConfirmUndeployment(undeployment_id=task.undeployment_id))
+        return gone
+
+    async def _is_gone(self, service: UUID, task: ToDelete) -> bool:
+        found = await self._cluster.get(task.namespace, task.name)
+        if found is None or found.service_id != service:
+            return True
+        if found.deleting:
+            return False  # its finalizers are at work
+        return await self._cluster.delete(task.namespace, task.name, found.uid) is not Deletion.STARTED
+
+
+def _desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
+    return DesiredService(
+        name=task.name,
+        namespace=task.target.namespace,
+        service_id=service,
+        model_id=task.registered_model_id,
+        version_id=task.target.model_version_id,
+        deployment_id=task.deployment_id,
+        model_framework=task.target.model_framework,
+        model_framework_version=task.target.model_framework_version,
+        storage_uri=task.target.storage_uri,
+        labels=task.labels,
+        mode=mode,
+    )
