@@ -101,6 +101,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
         taken = 0
         while await self._is_taken(name := made_up_name(model.body.slug, VersionId(version.id), namespace, taken)):
             taken += 1
+        check_name(name, namespace)  # a namespace can be so long that no name has room beside it
         return name
 
     async def _is_taken(self, name: str) -> bool:

@@ -229,6 +229,10 @@ ServiceSituation = Missing | Service
 INITIAL = Missing()
 
 
+def _longest_name(namespace: str) -> int:
+    return HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace)
+
+
 def check_name(name: str, namespace: str) -> None:
     """Refuse a name that Kubernetes or KServe would refuse, now and not after minutes.
 
@@ -239,7 +243,7 @@ def check_name(name: str, namespace: str) -> None:
             f"invalid name: {name!r} must start with a lower-case letter, hold only a-z, 0-9 and '-', and end with"
             " a letter or digit"
         )
-    longest = HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace)
+    longest = _longest_name(namespace)
     if len(name) > longest:
         raise RuleError(
             f"invalid name: {name!r} has {len(name)} characters; in namespace {namespace!r} KServe has room for"
@@ -248,14 +252,16 @@ def check_name(name: str, namespace: str) -> None:
 
 
 def made_up_name(slug: str, version: VersionId, namespace: str, taken: int) -> str:
-    """A valid name for a deployment that was given none: `<slug>-<first 8 of the version id>`.
+    """A valid name for a deployment that was given none: `<slug>-<first 8 of the version id>`, cut to fit.
 
-    `taken` says how many names were found taken before: from 1 on, a number is added.
+    `taken` says how many names were found taken before: from 1 on, a number is added. A namespace so long that no name
+    has room beside it (see `check_name`) leaves no valid one to make up.
     """
-    ending = f"-{str(version)[:8]}" + (f"-{taken + 1}" if taken else "")
-    room = HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace) - len(ending)
-    stem = slug.lstrip("-0123456789")[: max(room, 1)].strip("-")
-    return (stem or "m") + ending
+    number = f"-{taken + 1}" if taken else ""
+    ending = f"-{str(version)[:8]}"
+    room = _longest_name(namespace) - len(number)
+    stem = slug.lstrip("-0123456789")[: max(room - len(ending), 1)].strip("-") or "m"
+    return (stem + ending)[: max(room, 1)].rstrip("-") + number
 
 
 def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:
