@@ -158,9 +158,8 @@ async def run_to_end(command: ChildCommand, lifeline: Lifeline) -> None:
         await process.wait()
         raise
     if code != 0:
-        raise CommandError(
-            f"`modeltrail {shlex.join(command.arguments)}` failed: {last_words.removeprefix('modeltrail: ') or f'exit code {code}'}"
-        )
+        reason = last_words.removeprefix("modeltrail: ") or f"exit code {code}"
+        raise CommandError(f"`modeltrail {shlex.join(command.arguments)}` failed: {reason}")
 
 
 async def _spawn(command: ChildCommand, lifeline: Lifeline) -> asyncio.subprocess.Process:

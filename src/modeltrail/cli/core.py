@@ -1,8 +1,7 @@
 """What the commands need of the composition root, which they import only when they run."""
 
 from contextlib import AbstractAsyncContextManager
-from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol
 
 from modeltrail.cli.event_reader import EventReader
 from modeltrail.settings import Settings
@@ -27,4 +26,6 @@ class Core(Protocol):
 
 
 def load_core() -> Core:
-    return cast("Core", import_module("modeltrail.composition"))  # a module, which a Protocol may describe
+    from modeltrail import composition  # noqa: PLC0415 it brings everything along
+
+    return composition

@@ -44,16 +44,22 @@ def report(error: Exception) -> int:
 def _explain(error: Exception) -> tuple[str, int] | None:
     """The message and exit code of an error that was raised to be read, None for all others."""
     # Imported late: a command that succeeds should not wait for asyncpg and cryptography.
+    from modeltrail.commands.committer import LogUnavailableError  # noqa: PLC0415
+    from modeltrail.eventlog.codec import UnreadableEventError  # noqa: PLC0415
+    from modeltrail.eventlog.keys import UnusableKeyError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
     from modeltrail.settings import SettingsError  # noqa: PLC0415
+    from modeltrail.workers.cluster import ClusterError, ClusterNotConfigured  # noqa: PLC0415
 
     match error:
         case CommandError():
             return str(error), error.exit_code
-        case SettingsError():
+        case SettingsError() | UnusableKeyError() | ClusterNotConfigured():
             return str(error), MISUSED
-        case EmbeddedPostgresError() | MigrationError():
+        case (
+            EmbeddedPostgresError() | MigrationError() | ClusterError() | LogUnavailableError() | UnreadableEventError()
+        ):
             return str(error), FAILED
         case click.ClickException():
             return error.format_message(), error.exit_code

@@ -1,6 +1,6 @@
 """The event log as `modeltrail events` and `modeltrail demo` see it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -47,10 +47,10 @@ class EventRecord(Protocol):
 class EventReader(Protocol):
     """Reads the log in commit order; all lists are oldest first."""
 
-    async def last(self, limit: int, *, stream: UUID | None = None) -> list[EventRecord]:
+    async def last(self, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
         """The newest `limit` events, of one stream if it is given."""
 
-    async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> list[EventRecord]:
+    async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
         """The oldest `limit` events behind `position`, of one stream if it is given."""
 
     async def wait(self, position: int) -> None:

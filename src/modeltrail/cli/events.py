@@ -1,6 +1,7 @@
 """`modeltrail events`: shows the event log."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from uuid import UUID
@@ -59,7 +60,7 @@ def table_width() -> int:
     return shutil.get_terminal_size((120, 24)).columns
 
 
-async def _first(reader: EventReader, limit: int, stream: UUID | None, position: int | None) -> list[EventRecord]:
+async def _first(reader: EventReader, limit: int, stream: UUID | None, position: int | None) -> Sequence[EventRecord]:
     if position is None:
         return await reader.last(limit, stream=stream)
     return await reader.after(position, limit, stream=stream)
@@ -75,7 +76,7 @@ async def _follow(reader: EventReader, position: int, stream: UUID | None, *, js
             await reader.wait(position)
 
 
-def _print(found: list[EventRecord], *, json_lines: bool, with_header: bool = False) -> None:
+def _print(found: Sequence[EventRecord], *, json_lines: bool, with_header: bool = False) -> None:
     if json_lines:
         for event in found:
             click.echo(as_json(event))
