@@ -1,6 +1,6 @@
 """Events to bytes and back. Payloads are JSON, so that an auditor can read them without our code."""
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, get_args
 from uuid import UUID
@@ -30,6 +30,13 @@ def _write(value: object) -> object:
     if isinstance(value, Personal):
         return {"person": str(value.person), "box": b64encode(value.box).decode()}
     raise NotImplementedError(f"no JSON form for {type(value).__name__}")
+
+
+class _Sealed(msgspec.Struct):
+    """Personal text as `_write` leaves it."""
+
+    person: UUID
+    box: bytes
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_write)
@@ -62,8 +69,8 @@ class Codec:
 
     def _read(self, wanted: type, value: Any) -> object:  # noqa: ANN401 - whatever the JSON held
         if wanted is Personal:
-            person, box = UUID(value["person"]), b64decode(value["box"])
-            return Personal(person, box, self._opener(person, box))
+            sealed = msgspec.convert(value, _Sealed)
+            return Personal(sealed.person, sealed.box, self._opener(sealed.person, sealed.box))
         raise NotImplementedError(f"no reader for {wanted.__name__}")
 
     def decode(self, topic: str, state: bytes) -> AnyEvent:

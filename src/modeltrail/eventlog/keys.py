@@ -28,6 +28,8 @@ def seal(key: bytes, text: bytes, purpose: bytes) -> bytes:
 
 def unseal(key: bytes, box: bytes, purpose: bytes) -> bytes:
     """The text in `box`. Raises InvalidTag when key, purpose or box do not belong together."""
+    if len(box) < NONCE_BYTES:
+        raise InvalidTag
     return AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], purpose)
 
 
