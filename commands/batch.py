@@ -16,7 +16,8 @@ from modeltrail.commands.decision import Answer, Command, Credentials, Decision
 from modeltrail.commands.question import Question
 from modeltrail.commands.working_set import NotKnownYet, WorkingSet
 from modeltrail.domain.errors import DomainError
-from modeltrail.eventlog.log import Head, append
+from modeltrail.eventlog.log import CHANNEL, Head, columns_of
+from modeltrail.eventlog.log import SQL as LOG
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.streams import save_snapshots
 from modeltrail.postgres.statements import Statements
@@ -90,11 +91,27 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
 async def write_all(connection: Connection, head: Head, working: WorkingSet) -> None:
     """Append the events and write everything that follows from them. Commits nothing."""
     if working.events:
-        await append(connection, head, working.events)
-        await working.flush(connection)
+        for rows in working.changed_rows():
+            if gone := rows.gone():
+                await rows.table.delete(connection, gone)
+        await _write_events_and_rows(connection, head, working)
         await save_snapshots(connection, working.changed_streams)
     if working.credentials:
         await _save_credentials(connection, working.credentials)
+
+
+async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> None:
+    """One statement for the events and all changed rows: a round trip costs more than a row."""
+    parts = [LOG.insert_events]
+    arguments: list[Any] = columns_of(head, working.events)  # Any: one list per column
+    for rows in working.changed_rows():
+        if kept := rows.kept():
+            parts.append(rows.table.save_statement(len(arguments) + 1))
+            arguments.extend(rows.table.columns_of(kept))
+    parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
+    notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
+    arguments.append(str(working.events[-1].position))
+    await connection.execute(f"WITH {parts_by_name} {notify}", *arguments)
 
 
 async def _save_credentials(connection: Connection, credentials: Iterable[Credentials]) -> None:
@@ -103,17 +120,20 @@ async def _save_credentials(connection: Connection, credentials: Iterable[Creden
     )
 
 
-async def read_answers(connection: Connection, batch: Iterable[Pending]) -> dict[Answer, Document]:
-    """The resources that answer the decided commands, as the batch leaves them: one query per kind."""
-    wanted: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
-    for pending in batch:
-        if pending.decision is not None:
-            wanted[pending.decision.answer.projection].add(pending.decision.answer.id)
-    return {
-        Answer(projection, id_): document
-        for projection, ids in wanted.items()
-        for id_, document in (await read_documents(connection, projection, ids)).items()
-    }
+async def read_answers(connection: Connection, working: WorkingSet, batch: Iterable[Pending]) -> dict[Answer, Document]:
+    """The resources that answer the decided commands, as the batch leaves them: at most one query per kind."""
+    answers: dict[Answer, Document] = {}
+    unread: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
+    for answer in {pending.decision.answer for pending in batch if pending.decision is not None}:
+        document = working.document(answer)
+        if document is None:
+            unread[answer.projection].add(answer.id)
+        else:
+            answers[answer] = document
+    for projection, ids in unread.items():
+        for id_, document in (await read_documents(connection, projection, ids)).items():
+            answers[Answer(projection, id_)] = document
+    return answers
 
 
 def start(head: Head, tables: Iterable[Table[Any]]) -> WorkingSet:

@@ -94,6 +94,8 @@ class Committer:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
+            # Callers who were just answered get their turn first, so that their next commands join this batch.
+            await asyncio.sleep(0)
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
             if not self._queue:
                 self._arrived.clear()
@@ -159,7 +161,7 @@ class Committer:
             working = batch.start(head, self._tables)
             await batch.decide_all(connection, working, todo)
             await batch.write_all(connection, head, working)
-            answers = await batch.read_answers(connection, taken)
+            answers = await batch.read_answers(connection, working, taken)
             await connection.execute("COMMIT")
         except BaseException as error:
             if not is_lost(error) and not connection.is_closed():

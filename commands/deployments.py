@@ -105,7 +105,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
         return name
 
     async def _is_taken(self, name: str) -> bool:
-        return await RowWith(INFERENCE_SERVICES, (self.environment_id, name)) is not None
+        return await RowWith(INFERENCE_SERVICES, self.environment_id, name) is not None
 
 
 def _namespace(environment: EnvironmentRow, default: str) -> str:

@@ -26,7 +26,7 @@ class Create(Struct, frozen=True):
 
     async def decide(self) -> Decision:
         wish = self.wish
-        if await RowWith(SERVING_ENVIRONMENTS, (wish.project_id, wish.name)) is not None:
+        if await RowWith(SERVING_ENVIRONMENTS, wish.project_id, wish.name) is not None:
             raise ConflictError("serving environment name already exists")
         created = begin(SERVING_ENVIRONMENT, wish.environment_id, wish)
         return Decision(Answer(SERVING_ENVIRONMENTS, wish.environment_id), (created,))

@@ -42,7 +42,7 @@ async def existing_model(project_id: ProjectId, model_id: ModelId) -> ModelRow:
 
 
 async def _require_free(project_id: ProjectId, name: str) -> None:
-    if await RowWith(MODELS, (project_id, name)) is not None:
+    if await RowWith(MODELS, project_id, name) is not None:
         raise ConflictError("model with this name already exists in the project")
 
 

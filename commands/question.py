@@ -6,7 +6,7 @@ commands' questions with one query, and always with the newest state, the comman
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from modeltrail.domain.decider import Decider
@@ -47,10 +47,16 @@ class RowAt(Question[R | None], Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class RowWith(Question[R | None], Generic[R]):
-    """The row whose unique columns hold `key`, or None: is the name taken?"""
+    """The row of this name in this scope (the first of the projection's unique columns), or None: is it taken?"""
 
     projection: Projection[R]
-    key: tuple[Any, ...]  # Any: the values of the projection's unique columns
+    scope: UUID
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The unique key as the table writes it."""
+        return f"{self.scope} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ async def existing_version(project_id: ProjectId, version_id: VersionId, model_i
 
 
 async def _require_free(model_id: ModelId, name: str) -> None:
-    if await RowWith(MODEL_VERSIONS, (model_id, name)) is not None:
+    if await RowWith(MODEL_VERSIONS, model_id, name) is not None:
         raise ConflictError("version with this name already exists for this model")
 
 

@@ -11,13 +11,15 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from modeltrail.commands.decision import Change, Credentials, Decision
+from modeltrail.commands.decision import Answer, Change, Credentials, Decision
 from modeltrail.commands.question import Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.domain.decider import Decider
+from modeltrail.domain.event import Event
 from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.streams import Loaded, load_streams
-from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere
+from modeltrail.projections.documents import Document
+from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere, Target, Targets
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -39,6 +41,7 @@ class WorkingSet:
         """Start behind `head`. Times of events never go back, whatever the clocks of several machines say."""
         self._rows = {table.projection: WorkingRows(table) for table in tables}
         self._streams: dict[UUID, Loaded] = {}
+        self._takers_of: dict[type[Event], list[tuple[Projection[Any], WorkingRows[Any], Targets]]] = {}
         self._position = head.position
         self._time = max(now, head.recorded_at + TICK)
         self.events: list[Recorded] = []
@@ -76,8 +79,8 @@ class WorkingSet:
                 return loaded.state
             case RowAt(projection=projection, id=id_) if self._rows[projection].knows(id_):
                 return self._rows[projection].get(id_)
-            case RowWith(projection=projection, key=key) if self._rows[projection].knows_key(key):
-                return self._rows[projection].find(key)
+            case RowWith(projection=projection) if self._rows[projection].knows_key(question.key):
+                return self._rows[projection].find(question.key)
             case RowsHaving(projection=projection, column=column, value=value) if self._rows[projection].knows_where(
                 column, value
             ):
@@ -94,8 +97,8 @@ class WorkingSet:
                     streams[stream] = decider
                 case RowAt(projection=projection, id=id_):
                     self._rows[projection].want(id_)
-                case RowWith(projection=projection, key=key):
-                    self._rows[projection].want_key(key)
+                case RowWith(projection=projection):
+                    self._rows[projection].want_key(question.key)
                 case RowsHaving(projection=projection, column=column, value=value):
                     self._rows[projection].want_where(column, value)
                 case _:
@@ -117,8 +120,8 @@ class WorkingSet:
         missing: list[Question[Any]] = []
         for change in decision.changes:
             for event in change.events:
-                for projection, rows in self._rows.items():
-                    for target in projection.targets(change.stream, event):
+                for projection, rows, targets in self._takers(type(event)):
+                    for target in targets(change.stream, event):
                         match target:
                             case OneRow(id=id_) if not rows.knows(id_):
                                 missing.append(RowAt(projection, id_))
@@ -138,27 +141,46 @@ class WorkingSet:
             version = before.version + number
             recorded = Recorded(self._position, change.stream, version, event, self._time, context)
             self.events.append(recorded)
-            for projection, rows in self._rows.items():
-                _project(projection, rows, recorded)
+            for projection, rows, targets in self._takers(type(event)):
+                for target in targets(change.stream, event):
+                    _project(projection, rows, target, recorded)
         after = Loaded(change.state, before.version + len(change.events))
         self._streams[change.stream] = after
         first = self.changed_streams.get(change.stream, (change.decider, before, after))[1]
         self.changed_streams[change.stream] = (change.decider, first, after)
 
-    async def flush(self, connection: Connection) -> None:
-        """Write the changed rows."""
-        for rows in self._rows.values():
-            await rows.flush(connection)
+    def _takers(self, kind: type[Event]) -> list[tuple[Projection[Any], WorkingRows[Any], Targets]]:
+        """The projections that take this type of event."""
+        takers = self._takers_of.get(kind)
+        if takers is None:
+            takers = self._takers_of[kind] = [
+                (projection, rows, projection.targets[kind])
+                for projection, rows in self._rows.items()
+                if kind in projection.targets
+            ]
+        return takers
+
+    def changed_rows(self) -> Iterable[WorkingRows[Any]]:
+        """The rows of each projection."""
+        return self._rows.values()
+
+    def document(self, answer: Answer) -> Document | None:
+        """The resource that answers a command, where that takes no row but its own."""
+        rows = self._rows[answer.projection]
+        row = rows.get(answer.id) if rows.knows(answer.id) else None
+        body = None if row is None else answer.projection.document_of(row)
+        if row is None or body is None:
+            return None
+        return Document(id=row.id, project_id=row.project_id, revision=row.revision, parent_id=None, body=body)
 
 
-def _project(projection: Projection[Any], rows: WorkingRows[Any], recorded: Recorded) -> None:
-    for target in projection.targets(recorded.stream, recorded.event):
-        match target:
-            case NewRow(id=id_):
-                rows.put(id_, None, projection.apply(None, recorded), recorded.position)
-            case OneRow(id=id_):
-                before = rows.get(id_)
-                rows.put(id_, before, projection.apply(before, recorded), recorded.position)
-            case RowsWhere(column=column, value=value):
-                for before in rows.where(column, value):
-                    rows.put(before.id, before, projection.apply(before, recorded), recorded.position)
+def _project(projection: Projection[Any], rows: WorkingRows[Any], target: Target, recorded: Recorded) -> None:
+    match target:
+        case NewRow(id=id_):
+            rows.put(id_, None, projection.apply(None, recorded), recorded.position)
+        case OneRow(id=id_):
+            before = rows.get(id_)
+            rows.put(id_, before, projection.apply(before, recorded), recorded.position)
+        case RowsWhere(column=column, value=value):
+            for before in rows.where(column, value):
+                rows.put(before.id, before, projection.apply(before, recorded), recorded.position)

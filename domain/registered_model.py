@@ -3,7 +3,9 @@
 Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVED
 """
 
+import re
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from typing import assert_never
 
 from msgspec import Struct, structs
@@ -14,6 +16,10 @@ from modeltrail.domain.ids import ModelId, ProjectId, VersionId
 from modeltrail.domain.personal import Personal
 
 SLUG_LENGTH = 60
+
+# Not str.lower(): only A to Z are lowered, other letters are dropped.
+_TO_SLUG = str.maketrans(ascii_uppercase + " _", ascii_lowercase + "--")
+_NOT_IN_SLUG = re.compile(r"[^a-z0-9-]")
 
 
 class ModelState(StrEnum):
@@ -216,8 +222,7 @@ INITIAL = Missing()
 
 def slug_of(name: str) -> str:
     """The name as it can stand in a URL or host name: `a-z 0-9 -`, at most 60 characters."""
-    lowered = (c.lower() if "A" <= c <= "Z" else "-" if c in " _" else c for c in name)
-    return "".join(c for c in lowered if "a" <= c <= "z" or "0" <= c <= "9" or c == "-")[:SLUG_LENGTH]
+    return _NOT_IN_SLUG.sub("", name.translate(_TO_SLUG))[:SLUG_LENGTH]
 
 
 def decide(command: ModelCommand, state: ModelSituation) -> list[ModelEvent]:

@@ -1,8 +1,5 @@
 """What the deploy worker still has to do: everything that was asked of the cluster and is not answered yet."""
 
-from collections.abc import Iterable
-from uuid import UUID
-
 import msgspec
 from asyncpg import Record
 from msgspec import Struct, structs
@@ -13,7 +10,7 @@ from modeltrail.domain.inference_service import (
     DeploymentFailed,
     DeploymentRequested,
     DeploymentSucceeded,
-    ServiceEvent,
+    ServiceLaterEvent,
     Undeployed,
     UndeploymentRequested,
 )
@@ -22,7 +19,7 @@ from modeltrail.domain.inference_service import (
 )
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, OneRow, Projection, Row, Target, common_fields
+from modeltrail.projections.projection import Column, Projection, Row, common_fields, own_row, types_in
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -56,10 +53,6 @@ class TaskRow(Row, frozen=True):
     requested_position: int
     request_id: str
     task: Task
-
-
-def _targets(stream: UUID, event: object) -> Iterable[Target]:
-    return (OneRow(stream),) if isinstance(event, ServiceEvent) else ()
 
 
 def _apply(row: TaskRow | None, recorded: Recorded) -> TaskRow | None:
@@ -116,9 +109,10 @@ DEPLOYMENT_TASKS = Projection(
         Column("body", "json", lambda row: _write(row.task)),
     ),
     unique=(),
-    targets=_targets,
+    targets=dict.fromkeys(types_in(ServiceLaterEvent), own_row),
     apply=_apply,
     read=read_task,
     get_documents=SQL.get_task_documents,
     document=_document,
+    document_of=lambda row: _write(row.task),
 )

@@ -9,6 +9,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, serve_model_id
 from modeltrail.domain.inference_service import (
     DeploymentApplied,
@@ -16,7 +17,6 @@ from modeltrail.domain.inference_service import (
     DeploymentRequested,
     DeploymentSucceeded,
     ServiceCreated,
-    ServiceEvent,
     ServiceLaterEvent,
     Undeployed,
     UndeploymentRequested,
@@ -26,13 +26,15 @@ from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (
     Column,
-    NewRow,
-    OneRow,
     Projection,
     Row,
     RowsWhere,
     Target,
+    Targets,
     common_fields,
+    new_row,
+    own_row,
+    types_in,
 )
 from modeltrail.projections.times import to_microseconds
 
@@ -93,14 +95,15 @@ class ServiceRow(Row, frozen=True):
     served_models: tuple[ServeModelBody, ...] = ()
 
 
-def _targets(stream: UUID, event: object) -> Iterable[Target]:
-    if isinstance(event, ServiceCreated):
-        return (NewRow(stream),)
-    if isinstance(event, ServiceEvent):
-        return (OneRow(stream),)
-    if isinstance(event, ModelRenamed):
-        return (RowsWhere("registered_model_id", stream),)
-    return ()
+def _its_services(stream: UUID, _event: ModelRenamed) -> Iterable[Target]:
+    return (RowsWhere("registered_model_id", stream),)
+
+
+_TARGETS: dict[type[Event], Targets] = {
+    **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
+    ServiceCreated: new_row,
+    ModelRenamed: _its_services,
+}
 
 
 def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
@@ -225,7 +228,11 @@ def _read(record: Record) -> ServiceRow:
 
 
 def _document(record: Record) -> bytes:
-    return b'%b,"served_models":%b}' % (record["body"][:-1], record["served_models"])
+    return _with_served(record["body"], record["served_models"])
+
+
+def _with_served(body: bytes, served: bytes) -> bytes:
+    return b'%b,"served_models":%b}' % (body[:-1], served)
 
 
 INFERENCE_SERVICES = Projection(
@@ -243,9 +250,10 @@ INFERENCE_SERVICES = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("serving_environment_id", "name"),
-    targets=_targets,
+    targets=_TARGETS,
     apply=_apply,
     read=_read,
     get_documents=SQL.get_service_documents,
     document=_document,
+    document_of=lambda row: _with_served(_write(row.body), _write(row.served_models)),
 )

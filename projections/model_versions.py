@@ -8,11 +8,11 @@ import msgspec
 from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from modeltrail.domain.event import Event
 from modeltrail.domain.model_version import (
     ArtifactRevised,
     VersionArchived,
     VersionDescribed,
-    VersionEvent,
     VersionLaterEvent,
     VersionMarkedFailed,
     VersionMarkedPending,
@@ -27,7 +27,18 @@ from modeltrail.domain.model_version import (
 from modeltrail.domain.registered_model import DefaultVersionChanged
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, NewRow, OneRow, Projection, Row, Target, common_fields
+from modeltrail.projections.projection import (
+    Column,
+    OneRow,
+    Projection,
+    Row,
+    Target,
+    Targets,
+    common_fields,
+    new_row,
+    own_row,
+    types_in,
+)
 from modeltrail.projections.times import to_seconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
@@ -65,18 +76,16 @@ class VersionRow(Row, frozen=True):
     body: VersionBody
 
 
-_Event = VersionEvent | DefaultVersionChanged
+def _both_defaults(_stream: UUID, event: DefaultVersionChanged) -> Iterable[Target]:
+    moved = (event.previous_version_id, event.version_id)
+    return [OneRow(version) for version in moved if version is not None]
 
 
-def _targets(stream: UUID, event: _Event) -> Iterable[Target]:
-    if isinstance(event, VersionRegistered):
-        return (NewRow(stream),)
-    if isinstance(event, VersionEvent):
-        return (OneRow(stream),)
-    if isinstance(event, DefaultVersionChanged):
-        moved = (event.previous_version_id, event.version_id)
-        return [OneRow(version) for version in moved if version is not None]
-    return ()
+_TARGETS: dict[type[Event], Targets] = {
+    **dict.fromkeys(types_in(VersionLaterEvent), own_row),
+    VersionRegistered: new_row,
+    DefaultVersionChanged: _both_defaults,
+}
 
 
 def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
@@ -179,9 +188,10 @@ MODEL_VERSIONS = Projection(
         Column("brief", "json", _brief),
     ),
     unique=("registered_model_id", "name"),
-    targets=_targets,
+    targets=_TARGETS,
     apply=_apply,
     read=_read,
     get_documents=SQL.get_version_documents,
     document=_document,
+    document_of=lambda row: _write(row.body),
 )

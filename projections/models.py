@@ -8,6 +8,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from modeltrail.domain.event import Event
 from modeltrail.domain.inference_service import DeploymentFailed, DeploymentSucceeded, Undeployed
 from modeltrail.domain.model_version import VersionEvent, VersionRegistered
 from modeltrail.domain.registered_model import (
@@ -29,7 +30,18 @@ from modeltrail.domain.registered_model import (
 )
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, NewRow, OneRow, Projection, Row, Target, common_fields
+from modeltrail.projections.projection import (
+    Column,
+    OneRow,
+    Projection,
+    Row,
+    Target,
+    Targets,
+    common_fields,
+    new_row,
+    own_row,
+    types_in,
+)
 from modeltrail.projections.times import to_seconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
@@ -66,18 +78,18 @@ class ModelRow(Row, frozen=True):
     live_services: tuple[UUID, ...] = ()
 
 
-_Event = ModelEvent | VersionEvent | DeploymentSucceeded | DeploymentFailed | Undeployed
 _DeploymentEvent = DeploymentSucceeded | DeploymentFailed | Undeployed
 
 
-def _targets(stream: UUID, event: _Event) -> Iterable[Target]:
-    if isinstance(event, ModelRegistered):
-        return (NewRow(stream),)
-    if isinstance(event, ModelEvent):
-        return (OneRow(stream),)
-    if isinstance(event, VersionEvent | _DeploymentEvent):
-        return (OneRow(event.registered_model_id),)
-    return ()
+def _its_model(_stream: UUID, event: VersionEvent | _DeploymentEvent) -> Iterable[Target]:
+    return (OneRow(event.registered_model_id),)
+
+
+_TARGETS: dict[type[Event], Targets] = {
+    **dict.fromkeys(types_in(ModelEvent), own_row),
+    **dict.fromkeys(types_in(VersionEvent | _DeploymentEvent), _its_model),
+    ModelRegistered: new_row,
+}
 
 
 def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
@@ -191,6 +203,10 @@ def _document(record: Record) -> bytes:
     return body
 
 
+def _document_of(row: ModelRow) -> bytes | None:
+    return None if row.latest_version_id or row.default_version_id else _write(row.body)
+
+
 MODELS = Projection(
     name="models",
     version=1,
@@ -205,9 +221,10 @@ MODELS = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("project_id", "name"),
-    targets=_targets,
+    targets=_TARGETS,
     apply=_apply,
     read=_read,
     get_documents=SQL.get_model_documents,
     document=_document,
+    document_of=_document_of,
 )

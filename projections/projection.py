@@ -1,19 +1,20 @@
 """What a projection is: a table of rows, each a fold of events.
 
 A projection is declared once and runs everywhere: in the writing transaction, in a rebuild, at a past moment. It is
-pure: `targets` says which rows an event touches, `apply` gives the row after the event. Whoever runs it brings
-the rows and puts them away again.
+pure: `targets` says which events it takes and which rows each touches, `apply` gives the row after the event. Whoever
+runs it brings the rows and puts them away again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 from uuid import UUID
 
 from asyncpg import Record
 from msgspec import Struct
 
+from modeltrail.domain.event import Event
 from modeltrail.eventlog.record import Recorded
 
 R = TypeVar("R", bound="Row")
@@ -50,6 +51,23 @@ class RowsWhere(Struct, frozen=True):
 
 
 Target = NewRow | OneRow | RowsWhere
+Targets = Callable[[UUID, Any], Iterable[Target]]  # Any: each takes one type of event
+"""Which rows an event on a stream touches."""
+
+
+def new_row(stream: UUID, _event: object) -> tuple[Target]:
+    """The event makes the row that its stream is about."""
+    return (NewRow(stream),)
+
+
+def own_row(stream: UUID, _event: object) -> tuple[Target]:
+    """The event touches the row that its stream is about."""
+    return (OneRow(stream),)
+
+
+def types_in(union: object) -> tuple[type[Event], ...]:
+    """The event types of a union such as `ModelEvent`."""
+    return get_args(union)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +86,20 @@ class Projection(Generic[R]):
     `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
     `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET
     by ids (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the
-    answer from one of its rows.
+    answer from one of its rows. `document_of` gives the same answer without the query, or None when it would take
+    other rows than the given one.
     """
 
     name: str
     version: int
     columns: tuple[Column[R], ...]
     unique: tuple[str, ...]
-    targets: Callable[[UUID, Any], Iterable[Target]]  # Any: each projection takes the events it knows
+    targets: Mapping[type[Event], Targets]
     apply: Callable[[R | None, Recorded], R | None]
     read: Callable[[Record], R]
     get_documents: str
     document: Callable[[Record], bytes]
+    document_of: Callable[[R], bytes | None]
 
     @property
     def all_columns(self) -> tuple[Column[R], ...]:

@@ -1,6 +1,6 @@
 """Rows of one projection in memory while a batch works on them: what was loaded, and what has changed since."""
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Connection
@@ -10,21 +10,20 @@ from modeltrail.projections.projection import Row
 from modeltrail.projections.table import Table
 
 R = TypeVar("R", bound=Row)
-Key = tuple[Any, ...]  # Any: the values of a projection's unique columns
 
 
 class WorkingRows(Generic[R]):
     """Knows a row's newest state, by id and by unique key. None stands for "known not to exist"."""
 
     def __init__(self, table: Table[R]) -> None:
-        self._table = table
+        self.table = table
         self._rows: dict[UUID, R | None] = {}
-        self._ids: dict[Key, UUID | None] = {}
+        self._ids: dict[str, UUID | None] = {}
         self._complete: set[tuple[str, UUID]] = set()
         self._stored: set[UUID] = set()
-        self._changed: set[UUID] = set()
+        self._changed: dict[UUID, None] = {}  # a set that keeps its order
         self._wanted_ids: set[UUID] = set()
-        self._wanted_keys: set[Key] = set()
+        self._wanted_keys: set[str] = set()
         self._wanted_where: set[tuple[str, UUID]] = set()
 
     def knows(self, id_: UUID) -> bool:
@@ -35,11 +34,11 @@ class WorkingRows(Generic[R]):
         """The row, or None when there is none."""
         return self._rows[id_]
 
-    def knows_key(self, key: Key) -> bool:
+    def knows_key(self, key: str) -> bool:
         """Whether `find` can answer."""
         return key in self._ids
 
-    def find(self, key: Key) -> R | None:
+    def find(self, key: str) -> R | None:
         """The row with this unique key, or None when there is none."""
         id_ = self._ids[key]
         return None if id_ is None else self._rows[id_]
@@ -50,13 +49,13 @@ class WorkingRows(Generic[R]):
 
     def where(self, column: str, value: UUID) -> list[R]:
         """All rows that hold `value` in `column`."""
-        return [row for row in self._rows.values() if row is not None and self._table.value(row, column) == value]
+        return [row for row in self._rows.values() if row is not None and self.table.value(row, column) == value]
 
     def want(self, id_: UUID) -> None:
         """Ask for a row with the next `load`."""
         self._wanted_ids.add(id_)
 
-    def want_key(self, key: Key) -> None:
+    def want_key(self, key: str) -> None:
         """Ask for the row with this unique key with the next `load`."""
         self._wanted_keys.add(key)
 
@@ -67,18 +66,18 @@ class WorkingRows(Generic[R]):
     async def load(self, connection: Connection) -> None:
         """Find out everything that was asked for since the last `load`."""
         if self._wanted_ids:
-            self._learn(await self._table.load(connection, self._wanted_ids))
+            self._learn(await self.table.load(connection, self._wanted_ids))
             for id_ in self._wanted_ids:
                 self._rows.setdefault(id_, None)
             self._wanted_ids.clear()
         if self._wanted_keys:
-            self._learn(await self._table.find(connection, list(self._wanted_keys)))
+            self._learn(await self.table.find(connection, self._wanted_keys))
             for key in self._wanted_keys:
                 self._ids.setdefault(key, None)
             self._wanted_keys.clear()
         for column in {column for column, _ in self._wanted_where}:
             values = [value for each, value in self._wanted_where if each == column]
-            self._learn(await self._table.where(connection, column, values))
+            self._learn(await self.table.where(connection, column, values))
             self._complete.update((column, value) for value in values)
         self._wanted_where.clear()
 
@@ -88,29 +87,28 @@ class WorkingRows(Generic[R]):
                 continue  # what the batch made of it is newer
             self._rows[id_] = row
             self._stored.add(id_)
-            self._ids.setdefault(self._table.unique_key(row), id_)
+            self._ids.setdefault(self.table.unique_key(row), id_)
 
     def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
         """Replace a row by what an event made of it; None removes it."""
         if before is None and after is None:
             self._rows.setdefault(id_, None)
             return
-        if before is not None and self._table.projection.unique:
-            self._ids[self._table.unique_key(before)] = None
+        if before is not None and self.table.projection.unique:
+            self._ids[self.table.unique_key(before)] = None
         if after is not None:
             revision = before.revision + 1 if before is not None else 1
             after = structs.replace(after, revision=revision, position=position)
-            if self._table.projection.unique:
-                self._ids[self._table.unique_key(after)] = id_
+            if self.table.projection.unique:
+                self._ids[self.table.unique_key(after)] = id_
         self._rows[id_] = after
-        self._changed.add(id_)
+        self._changed[id_] = None
 
-    async def flush(self, connection: Connection) -> None:
-        """Write what has changed."""
-        changed = {id_: self._rows[id_] for id_ in self._changed}
-        gone = [id_ for id_, row in changed.items() if row is None and id_ in self._stored]
-        kept = [row for row in changed.values() if row is not None]
-        if gone:
-            await self._table.delete(connection, gone)
-        if kept:
-            await self._table.save(connection, kept)
+    def gone(self) -> list[UUID]:
+        """The rows to remove from the table."""
+        return [id_ for id_ in self._changed if self._rows[id_] is None and id_ in self._stored]
+
+    def kept(self) -> list[R]:
+        """The rows to insert or replace, in the order of their first change: a name is freed before it is taken."""
+        rows = (self._rows[id_] for id_ in self._changed)
+        return [row for row in rows if row is not None]

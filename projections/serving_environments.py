@@ -1,6 +1,5 @@
 """The read table of serving environments."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -10,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from modeltrail.domain.serving_environment import EnvironmentCreated
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, NewRow, Projection, Row, Target, common_fields
+from modeltrail.projections.projection import Column, Projection, Row, common_fields, new_row
 from modeltrail.projections.times import to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
@@ -32,10 +31,6 @@ class EnvironmentRow(Row, frozen=True):
     """An environment."""
 
     body: EnvironmentBody
-
-
-def _targets(stream: UUID, event: object) -> Iterable[Target]:
-    return (NewRow(stream),) if isinstance(event, EnvironmentCreated) else ()
 
 
 def _apply(row: EnvironmentRow | None, recorded: Recorded) -> EnvironmentRow | None:
@@ -75,9 +70,10 @@ SERVING_ENVIRONMENTS = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("project_id", "name"),
-    targets=_targets,
+    targets={EnvironmentCreated: new_row},
     apply=_apply,
     read=_read,
     get_documents=SQL.get_environment_documents,
     document=_document,
+    document_of=lambda row: _write(row.body),
 )

@@ -18,6 +18,7 @@ class Table(Generic[R]):
     def __init__(self, projection: Projection[R]) -> None:
         self.projection = projection
         self._columns = projection.all_columns
+        self._save_statements: dict[int, str] = {}
         self._types = {column.name: column.type for column in self._columns}
 
     async def load(self, connection: Connection, ids: Collection[UUID]) -> dict[UUID, R]:
@@ -29,22 +30,33 @@ class Table(Generic[R]):
         statement = f"SELECT {self._names} FROM {self.projection.name} WHERE {column} = ANY($1::uuid[])"  # noqa: S608
         return self._read(await connection.fetch(statement, list(values)))
 
-    async def find(self, connection: Connection, keys: Sequence[tuple[Any, ...]]) -> dict[UUID, R]:
-        """The rows whose unique columns hold one of `keys`."""
-        return self._read(await connection.fetch(self._find, *(list(values) for values in zip(*keys, strict=True))))
+    async def find(self, connection: Connection, keys: Collection[str]) -> dict[UUID, R]:
+        """The rows with these unique keys, as far as they exist."""
+        return self._read(await connection.fetch(self._find, list(keys)))
 
-    async def save(self, connection: Connection, rows: Iterable[R]) -> None:
-        """Insert `rows`, or replace those that are there."""
-        values = [[column.value(row) for row in rows] for column in self._columns]
-        await connection.execute(self._save, *values)
+    def save_statement(self, first: int) -> str:
+        """The statement that inserts rows, or replaces those that are there; its parameters start at `first`."""
+        if first not in self._save_statements:
+            names = [column.name for column in self._columns]
+            replaced = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
+            self._save_statements[first] = (
+                f"INSERT INTO {self.projection.name} ({self._names})"  # noqa: S608
+                f" SELECT * FROM unnest({self._arrays(names, first)})"
+                f" ON CONFLICT (id) DO UPDATE SET {replaced}"
+            )
+        return self._save_statements[first]
+
+    def columns_of(self, rows: Sequence[R]) -> list[list[Any]]:
+        """The arguments of `save_statement`: one list per column."""
+        return [[column.value(row) for row in rows] for column in self._columns]
 
     async def delete(self, connection: Connection, ids: Collection[UUID]) -> None:
         """Remove the rows with these ids."""
         await connection.execute(self._delete, list(ids))
 
-    def unique_key(self, row: R) -> tuple[Any, ...]:
-        """What no other row may have, too."""
-        return tuple(column.value(row) for column in self._unique_columns)
+    def unique_key(self, row: R) -> str:
+        """What no other row may have, too: the values of the unique columns, in one text."""
+        return " ".join([str(column.value(row)) for column in self._unique_columns])
 
     def value(self, row: R, column: str) -> object:
         """What `row` holds in `column`."""
@@ -61,8 +73,8 @@ class Table(Generic[R]):
     def _names(self) -> str:
         return ", ".join(column.name for column in self._columns)
 
-    def _arrays(self, names: Iterable[str]) -> str:
-        return ", ".join(f"${number}::{self._types[name]}[]" for number, name in enumerate(names, start=1))
+    def _arrays(self, names: Iterable[str], first: int = 1) -> str:
+        return ", ".join(f"${number}::{self._types[name]}[]" for number, name in enumerate(names, start=first))
 
     @cached_property
     def _load(self) -> str:
@@ -70,20 +82,11 @@ class Table(Generic[R]):
 
     @cached_property
     def _find(self) -> str:
-        unique = self.projection.unique
-        wanted = f"unnest({self._arrays(unique)}) AS wanted ({', '.join(unique)})"
-        columns = ", ".join(f"t.{column.name}" for column in self._columns)
-        return f"SELECT {columns} FROM {wanted} JOIN {self.projection.name} AS t USING ({', '.join(unique)})"  # noqa: S608
-
-    @cached_property
-    def _save(self) -> str:
-        names = [column.name for column in self._columns]
-        replaced = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
-        return (
-            f"INSERT INTO {self.projection.name} ({self._names})"  # noqa: S608
-            f" SELECT * FROM unnest({self._arrays(names)})"
-            f" ON CONFLICT (id) DO UPDATE SET {replaced}"
+        # Word for word the expression of the table's unique index.
+        key = " || ' ' || ".join(
+            column.name if column.type == "text" else f"{column.name}::text" for column in self._unique_columns
         )
+        return f"SELECT {self._names} FROM {self.projection.name} WHERE ({key}) = ANY($1::text[])"  # noqa: S608
 
     @cached_property
     def _delete(self) -> str:

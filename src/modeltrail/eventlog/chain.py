@@ -1,9 +1,9 @@
 """The hash chain: each event's hash covers the hash before it, so that nothing can change unseen.
 
-`hash = SHA-256(hash before ‖ fields)`, each field preceded by its length as 4 bytes, big-endian. The fields, in
-order: position, stream, version, topic, payload, project, time (µs since 1970, UTC), actor (JSON), request id,
-command id, causation. Numbers are 8 bytes, big-endian; what is absent has the length 0xFFFFFFFF. The hash before
-the first event is 32 zero bytes.
+`hash = SHA-256(hash before ‖ numbers and ids ‖ texts)`. The first part is 96 bytes, big-endian: position (8), stream
+(16), version (8), project (16), time in µs since 1970, UTC (8), command id (16), causation (8; -1 when there is none),
+and the lengths in bytes (4 each) of the texts: topic, payload, actor (JSON; 0xFFFFFFFF when there is none), request
+id. The texts follow in that order. The hash before the first event is 32 zero bytes.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,8 @@ GENESIS = bytes(32)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LENGTH = Struct(">I").pack
-_NUMBER = Struct(">q").pack
-_ABSENT = b"\xff\xff\xff\xff"
-
-
-def _field(value: bytes | None) -> bytes:
-    return _ABSENT if value is None else _LENGTH(len(value)) + value
+_FIXED = Struct(">q16sq16sq16sqIIII").pack
+_ABSENT = 0xFFFFFFFF
 
 
 def link(
@@ -40,18 +35,18 @@ def link(
     causation_id: int | None,
 ) -> bytes:
     """The hash of the event that follows the one with the hash `previous`."""
-    micros = (recorded_at - _EPOCH) // _MICROSECOND
-    fields = (
-        _NUMBER(position),
+    topic_, request = topic.encode(), request_id.encode()
+    fixed = _FIXED(
+        position,
         stream.bytes,
-        _NUMBER(version),
-        topic.encode(),
-        state,
+        version,
         project.bytes,
-        _NUMBER(micros),
-        actor,
-        request_id.encode(),
+        (recorded_at - _EPOCH) // _MICROSECOND,
         command_id.bytes,
-        None if causation_id is None else _NUMBER(causation_id),
+        -1 if causation_id is None else causation_id,
+        len(topic_),
+        len(state),
+        _ABSENT if actor is None else len(actor),
+        len(request),
     )
-    return sha256(previous + b"".join(map(_field, fields))).digest()
+    return sha256(b"".join((previous, fixed, topic_, state, actor or b"", request))).digest()

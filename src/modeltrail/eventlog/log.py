@@ -43,16 +43,16 @@ async def read_head(connection: Connection) -> Head:
     return Head(row["notification_id"], row["hash"], row["recorded_at"]) if row else Head()
 
 
-async def append(connection: Connection, head: Head, events: Sequence[Recorded]) -> None:
-    """Add `events`, whose positions follow `head`, and tell the listeners. Commits nothing."""
-    columns: tuple[list[Any], ...] = tuple([] for _ in range(12))  # Any: one list per column, each of its own type
+def columns_of(head: Head, events: Sequence[Recorded]) -> list[list[Any]]:
+    """The rows of `events`, whose positions follow `head`, as the arguments of `insert_events`: one list per column."""
+    columns: list[list[Any]] = [[] for _ in range(12)]
     previous = head.hash
     for recorded in events:
         row = _row(recorded, previous)
         previous = row[-1]
         for column, value in zip(columns, row, strict=True):
             column.append(value)
-    await connection.execute(SQL.append_events, *columns, str(events[-1].position))
+    return columns
 
 
 def _row(recorded: Recorded, previous: bytes) -> tuple[Any, ...]:  # Any: the columns of one row

@@ -1,18 +1,15 @@
 -- name: get_head
 SELECT notification_id, hash, recorded_at FROM stored_events ORDER BY notification_id DESC LIMIT 1
 
--- name: append_events
-WITH appended AS (
-    INSERT INTO stored_events (
-        originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,
-        actor, request_id, command_id, causation_id, hash
-    )
-    SELECT * FROM unnest(
-        $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::uuid[], $7::timestamptz[],
-        $8::json[], $9::text[], $10::uuid[], $11::bigint[], $12::bytea[]
-    )
+-- name: insert_events
+INSERT INTO stored_events (
+    originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,
+    actor, request_id, command_id, causation_id, hash
 )
-SELECT pg_notify('modeltrail_events', $13)
+SELECT * FROM unnest(
+    $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::uuid[], $7::timestamptz[],
+    $8::json[], $9::text[], $10::uuid[], $11::bigint[], $12::bytea[]
+)
 
 -- name: list_events_after
 SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,

@@ -1,0 +1,38 @@
+"""Runs all benchmarks, or those named: `python -m benchmarks [committer latency ...]`."""
+
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from benchmarks import committer
+from benchmarks.database import server
+from benchmarks.figures import Figure
+from modeltrail.postgres.embedded import EmbeddedPostgres
+
+BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
+    "committer": committer.run,
+}
+
+
+async def main(names: list[str]) -> int:
+    """Run and print. Exit code 2 for a name that is none."""
+    unknown = sorted(set(names) - BENCHMARKS.keys())
+    if unknown:
+        print(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}", flush=True)
+    with server() as running:
+        for name in names or BENCHMARKS:
+            print(f"\n{name}: running ...", flush=True)
+            for figure in await BENCHMARKS[name](running):
+                print(figure.line(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(main(sys.argv[1:])))

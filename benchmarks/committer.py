@@ -1,0 +1,110 @@
+"""Commands a second through the committer, beside events a second through the `eventsourcing` library's recorder.
+
+A command of ours decides on a unique name, appends its event with metadata and hash, writes a read row and reads the
+answer back; the library's appends the event, and that is all. Both wait for the disk.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+
+from benchmarks.database import fresh_database
+from benchmarks.figures import Figure
+from modeltrail.commands import models
+from modeltrail.commands.committer import Committer
+from modeltrail.domain.ids import ModelId, ProjectId
+from modeltrail.domain.registered_model import RegisterModel
+from modeltrail.eventlog.record import Context
+from modeltrail.postgres.connect import DatabaseAddress, writer
+from modeltrail.postgres.embedded import EmbeddedPostgres
+from modeltrail.projections.catalogue import INLINE
+
+CALLERS = (1, 8, 32)
+ROUNDS = 3
+SECONDS = 2.0
+PAYLOAD = b"x" * 300  # about the size of our event of a registered model
+
+
+async def run(server: EmbeddedPostgres) -> list[Figure]:
+    """Alternate ours and the library's, so that both see the same weather, and take each one's median round."""
+    ours = await fresh_database(server, "bench_committer")
+    recorder = _recorder(server, await _library_database(server))
+    rates: dict[tuple[str, int], list[float]] = {}
+    project = ProjectId(uuid4())
+    async with Committer(writer(ours), INLINE) as committer:
+
+        async def register() -> None:
+            wish = RegisterModel(model_id=ModelId(uuid4()), project_id=project, name=str(uuid4()))
+            await committer.submit(models.Register(wish), Context(project, uuid4(), "benchmark"))
+
+        await _rate(register, 32, 0.5)
+        for _ in range(ROUNDS):
+            for callers in CALLERS:
+                rates.setdefault(("ours", callers), []).append(await _rate(register, callers, SECONDS))
+                theirs = await asyncio.to_thread(_library_rate, recorder, callers, SECONDS)
+                rates.setdefault(("library", callers), []).append(theirs)
+    recorder.datastore.close()
+    median = {key: sorted(values)[len(values) // 2] for key, values in rates.items()}
+    return [
+        Figure(
+            f"committer, {callers} callers",
+            f"{median['ours', callers]:,.0f} commands/s",
+            f"{median['library', callers]:,.0f} events/s, eventsourcing's recorder",
+            median["ours", callers] / median["library", callers],
+            wanted=10.0 if callers == 32 else None,
+        )
+        for callers in CALLERS
+    ]
+
+
+async def _rate(call: Callable[[], Awaitable[None]], callers: int, seconds: float) -> float:
+    done = 0
+    end = time.perf_counter() + seconds
+
+    async def caller() -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await call()
+            done += 1
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return done / seconds
+
+
+async def _library_database(server: EmbeddedPostgres) -> DatabaseAddress:
+    await server.ensure_database("bench_library")
+    return DatabaseAddress(str(server.socket_folder), server.port, server.user, "", "bench_library")
+
+
+def _recorder(server: EmbeddedPostgres, address: DatabaseAddress) -> PostgresApplicationRecorder:
+    datastore = PostgresDatastore(
+        dbname=address.database,
+        host=address.host,
+        port=str(server.port),
+        user=address.user,
+        password="",
+        pool_size=32,
+        max_overflow=8,
+    )
+    recorder = PostgresApplicationRecorder(datastore, events_table_name="their_events")
+    recorder.create_table()
+    return recorder
+
+
+def _library_rate(recorder: PostgresApplicationRecorder, callers: int, seconds: float) -> float:
+    end = time.perf_counter() + seconds
+
+    def caller() -> int:
+        done = 0
+        while time.perf_counter() < end:
+            recorder.insert_events([StoredEvent(uuid4(), 1, "registered_model.registered", PAYLOAD)])
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(callers) as pool:
+        return sum(pool.map(lambda _: caller(), range(callers))) / seconds
