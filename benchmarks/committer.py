@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
@@ -22,6 +21,7 @@ from modeltrail.domain.registered_model import RegisterModel
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.catalogue import INLINE
 
 CALLERS = (1, 8, 32)
@@ -35,12 +35,12 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     ours = await fresh_database(server, "bench_committer")
     recorder = _recorder(server, await _library_database(server))
     rates: dict[tuple[str, int], list[float]] = {}
-    project = ProjectId(uuid4())
+    project = ProjectId(new_id())
     async with Committer(writer(ours), INLINE) as committer:
 
         async def register() -> None:
-            wish = RegisterModel(model_id=ModelId(uuid4()), project_id=project, name=str(uuid4()))
-            await committer.submit(models.Register(wish), Context(project, uuid4(), "benchmark"))
+            wish = RegisterModel(model_id=ModelId(new_id()), project_id=project, name=str(new_id()))
+            await committer.submit(models.Register(wish), Context(project, new_id(), "benchmark"))
 
         await _rate(register, 32, 0.5)
         for _ in range(ROUNDS):
@@ -102,7 +102,7 @@ def _library_rate(recorder: PostgresApplicationRecorder, callers: int, seconds: 
     def caller() -> int:
         done = 0
         while time.perf_counter() < end:
-            recorder.insert_events([StoredEvent(uuid4(), 1, "registered_model.registered", PAYLOAD)])
+            recorder.insert_events([StoredEvent(new_id(), 1, "registered_model.registered", PAYLOAD)])
             done += 1
         return done
 

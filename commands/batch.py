@@ -12,7 +12,7 @@ import structlog
 from asyncpg import Connection
 from msgspec import Struct
 
-from modeltrail.commands.decision import Answer, Command, Credentials, Decision
+from modeltrail.commands.decision import Answer, Asking, Command, Credentials, Decision
 from modeltrail.commands.question import Question
 from modeltrail.commands.working_set import NotKnownYet, WorkingSet
 from modeltrail.domain.errors import DomainError
@@ -45,17 +45,35 @@ class Pending(Struct, eq=False):
     decision: Decision | None = None
     refusal: Exception | None = None
     events: int = 0
+    waiting: tuple[Asking, Question[Any]] | None = None  # Any: a question of any kind
 
     def reset(self) -> None:
         """Forget what was decided: it was not written."""
-        self.decision, self.refusal, self.events = None, None, 0
+        self.decision, self.refusal, self.events, self.waiting = None, None, 0, None
+
+    def first_question(self) -> Question[Any] | None:  # Any: a question of any kind
+        """Start the command, and leave it waiting at its first question. It has been told nothing yet."""
+        asking = self.command.decide()
+        try:
+            question = asking.send(None)
+        except (StopIteration, DomainError):
+            return None  # it needs to know nothing: it is decided when its turn comes
+        self.waiting = (asking, question)
+        return question
+
+    def asking(self) -> tuple[Asking, Question[Any] | None]:
+        """The command where it waits at its first question, or else from its beginning."""
+        waiting, self.waiting = self.waiting, None
+        return waiting or (self.command.decide(), None)
 
 
 async def decide_all(connection: Connection, working: WorkingSet, batch: Sequence[Pending]) -> None:
     """Decide each command of the batch, in order, on what those before it left.
 
-    Behind a command that has to wait for answers, the others are only asked what they will want to know.
+    First each is asked for its first question, and all are answered together. Behind a command that still has to
+    wait for an answer, the others are only asked what they will want to know.
     """
+    await working.load(connection, [question for pending in batch if (question := pending.first_question())])
     undecided = deque(batch)
     while undecided:
         questions: list[Question[Any]] = []  # Any: questions of all kinds
@@ -75,7 +93,7 @@ async def decide_all(connection: Connection, working: WorkingSet, batch: Sequenc
 def _decide(working: WorkingSet, pending: Pending) -> None:
     before = len(working.events)
     try:
-        decision = working.decide(pending.command.decide())
+        decision = working.decide(*pending.asking())
         working.apply(decision, pending.context)
     except NotKnownYet:
         raise

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from modeltrail.commands.decision import Answer, Change, Credentials, Decision
+from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
 from modeltrail.commands.question import Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.domain.decider import Decider
 from modeltrail.domain.event import Event
@@ -48,19 +48,23 @@ class WorkingSet:
         self.credentials: list[Credentials] = []
         self.changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
 
-    def decide(self, asking: Any) -> Decision:  # noqa: ANN401 - a coroutine of questions, driven by hand
-        """Run a command to its decision on what is known. Raises NotKnownYet, or what the command raises."""
-        answer: Any = None  # Any: each question has an answer of its own type
+    def decide(self, asking: Asking, question: Question[Any] | None = None) -> Decision:
+        """Run a command, which may wait at `question`, to its decision on what is known.
+
+        Raises NotKnownYet, or what the command raises.
+        """
         try:
+            if question is None:
+                question = asking.send(None)
             while True:
-                answer = self._answer(asking.send(answer))
+                question = asking.send(self._answer(question))
         except StopIteration as stop:
             decision: Decision = stop.value
             return decision
         finally:
             asking.close()
 
-    def unknown_to(self, asking: Any) -> tuple[Question[Any], ...]:  # noqa: ANN401 - the same
+    def unknown_to(self, asking: Asking) -> tuple[Question[Any], ...]:
         """The next questions of a command that are not known yet, if its turn comes on what is known now."""
         try:
             self._require_rows(self.decide(asking))

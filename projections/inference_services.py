@@ -124,10 +124,11 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
 
 def _created(event: ServiceCreated, recorded: Recorded) -> ServiceRow:
     at = recorded.recorded_at
+    shown = to_microseconds(at)
     body = ServiceBody(
         id=recorded.stream,
-        created_at=to_microseconds(at),
-        updated_at=to_microseconds(at),
+        created_at=shown,
+        updated_at=shown,
         project_id=event.project_id,
         name=event.name,
         external_id=UNSET,

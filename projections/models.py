@@ -115,10 +115,11 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
 def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
     at = recorded.recorded_at
     owner = event.owner_email.text if event.owner_email else None
+    shown = to_seconds(at)
     body = ModelBody(
         id=recorded.stream,
-        created_at=to_seconds(at),
-        updated_at=to_seconds(at),
+        created_at=shown,
+        updated_at=shown,
         project_id=event.project_id,
         owner_id=None,
         owner_email=owner or UNSET,

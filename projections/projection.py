@@ -31,19 +31,22 @@ class Row(Struct, frozen=True, kw_only=True):
     position: int = 0
 
 
-class NewRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NewRow:
     """The event makes this row; there is none with this id yet."""
 
     id: UUID
 
 
-class OneRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OneRow:
     """The event touches the row with this id, if there is one."""
 
     id: UUID
 
 
-class RowsWhere(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RowsWhere:
     """The event touches all rows that hold this value in this column."""
 
     column: str
