@@ -11,6 +11,7 @@ import uvloop
 from benchmarks import committer
 from benchmarks.database import server
 from benchmarks.figures import Figure
+from modeltrail.memory import settle
 from modeltrail.postgres.embedded import EmbeddedPostgres
 
 BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
@@ -25,6 +26,7 @@ async def main(names: list[str]) -> int:
         print(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}", flush=True)
+    settle()  # as the API and the worker do
     with server() as running:
         for name in names or BENCHMARKS:
             print(f"\n{name}: running ...", flush=True)

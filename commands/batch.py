@@ -19,7 +19,7 @@ from modeltrail.domain.errors import DomainError
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of
 from modeltrail.eventlog.log import SQL as LOG
 from modeltrail.eventlog.record import Context
-from modeltrail.eventlog.streams import save_snapshots
+from modeltrail.eventlog.streams import due_snapshots, save_snapshots
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.projection import Projection
@@ -45,6 +45,7 @@ class Pending(Struct, eq=False):
     decision: Decision | None = None
     refusal: Exception | None = None
     events: int = 0
+    tried_behind: Head | None = None  # where the log ended before the first try that may have written this
     waiting: tuple[Asking, Question[Any]] | None = None  # Any: a question of any kind
 
     def reset(self) -> None:
@@ -99,7 +100,9 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         raise
     except DomainError as refusal:
         pending.refusal = refusal
-    except Exception as error:  # noqa: BLE001 - a fault in one command is refused alone; the others go on
+    except Exception as error:
+        if len(working.events) > before:
+            raise  # half of it is applied: the batch is of no use any more, and each command is tried alone
         _log.exception("a command failed", command=type(pending.command).__name__)
         pending.refusal = error
     else:
@@ -107,19 +110,28 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
 
 
 async def write_all(connection: Connection, head: Head, working: WorkingSet) -> None:
-    """Append the events and write everything that follows from them. Commits nothing."""
-    if working.events:
-        for rows in working.changed_rows():
-            if gone := rows.gone():
-                await rows.table.delete(connection, gone)
+    """Append the events and write and commit everything that follows from them, or nothing.
+
+    The usual batch is one statement, and so commits by itself: a round trip costs more than a row.
+    """
+    gone = [(rows.table, ids) for rows in working.changed_rows() if (ids := rows.gone())]
+    due = due_snapshots(working.changed_streams)
+    if not (gone or due or working.credentials):
+        if working.events:
+            await _write_events_and_rows(connection, head, working)
+        return
+    async with connection.transaction():
+        for table, ids in gone:
+            await table.delete(connection, ids)
         await _write_events_and_rows(connection, head, working)
-        await save_snapshots(connection, working.changed_streams)
-    if working.credentials:
-        await _save_credentials(connection, working.credentials)
+        if due:
+            await save_snapshots(connection, due)
+        if working.credentials:
+            await _save_credentials(connection, working.credentials)
 
 
 async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> None:
-    """One statement for the events and all changed rows: a round trip costs more than a row."""
+    """The events and all changed rows, in one statement."""
     parts = [LOG.insert_events]
     arguments: list[Any] = columns_of(head, working.events)  # Any: one list per column
     for rows in working.changed_rows():

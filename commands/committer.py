@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from asyncpg import Connection, LockNotAvailableError, QueryCanceledError
+from asyncpg import Connection, LockNotAvailableError, QueryCanceledError, UniqueViolationError
 
 from modeltrail.commands import batch
 from modeltrail.commands.batch import Outcome, Pending
 from modeltrail.commands.decision import Command
-from modeltrail.eventlog.log import Head, begin_append, committed_commands
+from modeltrail.domain.errors import id_is_taken
+from modeltrail.eventlog.log import committed_commands, lock_log, unlock_log
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.projection import Projection
@@ -60,6 +61,7 @@ class Committer:
         self._queue: deque[Pending] = deque()
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
+        self._locked = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Committer":
@@ -73,17 +75,19 @@ class Committer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        while self._queue:
-            self._queue.popleft().done.cancel()
+        _fail(self._queue, LogUnavailableError("the service is stopping"))
+        self._queue.clear()
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close()
 
     async def submit(self, command: Command, context: Context) -> Outcome:
         """Decide and write `command`; the outcome comes when it is committed.
 
-        Raises DomainError when the rules refuse it, and LogUnavailableError when the queue is full or the database
-        stays away.
+        Raises DomainError when the rules refuse it, and LogUnavailableError when the queue is full, the database
+        stays away, or the committer is closed.
         """
+        if self._task is None or self._task.done():
+            raise LogUnavailableError("the service is stopping")
         if len(self._queue) >= self._max_queue:
             raise LogUnavailableError(f"{self._max_queue} commands are waiting already")
         pending = Pending(command, context, asyncio.get_running_loop().create_future())
@@ -93,30 +97,31 @@ class Committer:
 
     async def _run(self) -> None:
         while True:
+            if not self._queue:
+                await self._unlock()
             await self._arrived.wait()
-            # Callers who were just answered get their turn first, so that their next commands join this batch.
-            await asyncio.sleep(0)
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
             if not self._queue:
                 self._arrived.clear()
             waited_for = [pending for pending in taken if not pending.done.done()]
-            if waited_for:
-                await self._write_for_sure(waited_for)
+            try:
+                if waited_for:
+                    await self._write_for_sure(waited_for)
+                # Callers who were just answered get their turn first, so that their next commands join the next batch.
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                _fail(waited_for, LogUnavailableError("the service is stopping", unknown=True))
+                raise
 
     async def _write_for_sure(self, taken: list[Pending]) -> None:
         """Write a batch; if it fails as a whole, each of its commands alone, so that one harms nobody else."""
         try:
             await self._write_through_losses(taken)
-        except asyncio.CancelledError:
-            for pending in taken:
-                pending.done.cancel()
-            raise
         except (LogUnavailableError, *TIMEOUTS) as error:
-            _fail(taken, error if isinstance(error, LogUnavailableError) else LogUnavailableError(str(error)))
+            _fail(taken, LogUnavailableError(str(error), unknown=_may_be_written(taken)))
         except Exception as error:  # noqa: BLE001 - whichever it was, each caller is told
             if len(taken) == 1:
-                _log.exception("a command could not be written", command=type(taken[0].command).__name__)
-                _fail(taken, error)
+                _fail(taken, _reason(error, taken[0]))
                 return
             for pending in taken:
                 await self._write_for_sure([pending])
@@ -127,46 +132,41 @@ class Committer:
         A connection that is lost at commit leaves open whether the batch was written. The next try takes the lock,
         which waits for the lost one to end, and then looks for the batch's commands behind the old head.
         """
-        before: Head | None = None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._reconnect_seconds
         while True:
-            heads: list[Head] = []
             try:
-                connection = await self._connected()
-                await self._write(connection, taken, before, heads)
+                await self._write(await self._connected(), taken)
             except Exception as error:
                 if not is_lost(error):
                     raise
-                if heads and before is None:
-                    before = heads[0]
                 if loop.time() > deadline:
-                    message = "the database cannot be reached"
-                    raise LogUnavailableError(message, unknown=before is not None) from error
+                    raise LogUnavailableError("the database cannot be reached") from error
                 _log.warning("the database connection was lost; trying again", error=str(error))
-                await self._disconnect()
+                self._disconnect()
                 await asyncio.sleep(RECONNECT_PAUSE)
             else:
                 return
 
-    async def _write(
-        self, connection: Connection, taken: list[Pending], before: Head | None, heads: list[Head]
-    ) -> None:
+    async def _write(self, connection: Connection, taken: list[Pending]) -> None:
+        head = await lock_log(connection, held=self._locked)
+        self._locked = True
+        first_tried = [pending for pending in taken if pending.tried_behind is None]
+        todo = await self._not_yet_written(connection, taken)
+        for pending in todo:
+            pending.reset()
+        working = batch.start(head, self._tables)
+        await batch.decide_all(connection, working, todo)
+        for pending in first_tried:
+            pending.tried_behind = head
         try:
-            head = await begin_append(connection)
-            heads.append(head)
-            todo = taken if before is None else await self._not_yet_written(connection, taken, before)
-            for pending in todo:
-                pending.reset()
-            working = batch.start(head, self._tables)
-            await batch.decide_all(connection, working, todo)
             await batch.write_all(connection, head, working)
-            answers = await batch.read_answers(connection, working, taken)
-            await connection.execute("COMMIT")
-        except BaseException as error:
-            if not is_lost(error) and not connection.is_closed():
-                await connection.execute("ROLLBACK")
+        except Exception as error:
+            if not is_lost(error):
+                for pending in first_tried:
+                    pending.tried_behind = None
             raise
+        answers = await batch.read_answers(connection, working, taken)
         for pending in taken:
             if pending.done.done():
                 continue
@@ -175,10 +175,24 @@ class Committer:
             else:
                 pending.done.set_result(Outcome(answers.get(pending.decision.answer), pending.events))
 
+    async def _unlock(self) -> None:
+        """Let other processes write while there is nothing to do here."""
+        if not self._locked or self._connection is None:
+            return
+        try:
+            await unlock_log(self._connection)
+            self._locked = False
+        except Exception as error:  # noqa: BLE001 - whatever it was, the lock ends with the connection
+            _log.warning("the log could not be unlocked; closing the connection", error=str(error))
+            self._disconnect()
+
     @staticmethod
-    async def _not_yet_written(connection: Connection, taken: list[Pending], before: Head) -> list[Pending]:
-        ids = [pending.context.command_id for pending in taken]
-        written = await committed_commands(connection, before.position, ids)
+    async def _not_yet_written(connection: Connection, taken: list[Pending]) -> list[Pending]:
+        tried = {pending.context.command_id: pending.tried_behind for pending in taken if pending.tried_behind}
+        if not tried:
+            return taken
+        behind = min(head.position for head in tried.values())
+        written = await committed_commands(connection, behind, list(tried))
         return [pending for pending in taken if pending.context.command_id not in written]
 
     async def _connected(self) -> Connection:
@@ -186,10 +200,25 @@ class Committer:
             self._connection = await self._connect()
         return self._connection
 
-    async def _disconnect(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
         self._connection = None
+        self._locked = False
+
+
+def _reason(error: Exception, pending: Pending) -> Exception:
+    """What the caller of a command is told that failed all alone."""
+    if isinstance(error, UniqueViolationError) and error.constraint_name == "stored_events_pkey":
+        return id_is_taken()
+    _log.error("a command could not be written", command=type(pending.command).__name__, exc_info=error)
+    if pending.tried_behind is not None:
+        return LogUnavailableError(f"a connection was lost, and then: {error}", unknown=True)
+    return error
+
+
+def _may_be_written(taken: Iterable[Pending]) -> bool:
+    return any(pending.tried_behind is not None for pending in taken)
 
 
 def _fail(taken: Iterable[Pending], error: Exception) -> None:

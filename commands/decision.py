@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from modeltrail.commands.question import C, E, Question, S, StateOf
 from modeltrail.domain.decider import AnyEvent, Decider
@@ -18,6 +18,7 @@ class Change(Struct, frozen=True):
     stream: UUID
     events: tuple[AnyEvent, ...]
     state: Any  # Any: the state that belongs to `decider`
+    begins: bool = False  # nothing of the stream may be there yet
 
 
 class Credentials(Struct, frozen=True):
@@ -60,7 +61,7 @@ class Command(Protocol):
 
 def begin(decider: Decider[C, E, S], stream: UUID, *commands: C) -> Change:
     """Decide `commands` on a stream that does not exist yet."""
-    return _decide(decider, stream, decider.initial, commands)
+    return structs.replace(_decide(decider, stream, decider.initial, commands), begins=True)
 
 
 async def carry_on(decider: Decider[C, E, S], stream: UUID, *commands: C) -> Change:

@@ -14,6 +14,7 @@ from asyncpg import Connection
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
 from modeltrail.commands.question import Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.domain.decider import Decider
+from modeltrail.domain.errors import id_is_taken
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
@@ -115,10 +116,17 @@ class WorkingSet:
     def apply(self, decision: Decision, context: Context) -> None:
         """Take a decision as done. Raises NotKnownYet, with nothing done, when rows that it touches are missing."""
         self._require_rows(decision)
+        if any(change.begins and self._has_begun(change.stream) for change in decision.changes):
+            raise id_is_taken()
         for change in decision.changes:
             self._apply_change(change, context)
         self.credentials.extend(decision.credentials)
         self._time += TICK
+
+    def _has_begun(self, stream: UUID) -> bool:
+        """As far as the batch knows. Behind it stands the log's primary key."""
+        loaded = self._streams.get(stream)
+        return loaded is not None and loaded.version > 0
 
     def _require_rows(self, decision: Decision) -> None:
         missing: list[Question[Any]] = []

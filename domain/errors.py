@@ -25,6 +25,10 @@ class StaleError(DomainError):
     """The caller decided on an older revision than the newest."""
 
 
+def id_is_taken() -> ConflictError:
+    return ConflictError("a resource with this id exists already")
+
+
 def model_not_found() -> NotFoundError:
     return NotFoundError("registered model not found")
 

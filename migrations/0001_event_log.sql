@@ -28,6 +28,21 @@ END $$;
 CREATE TRIGGER stored_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Waits for the writers before, and tells where the log ends. A holder that comes again lets those who wait go
+-- first. The lock belongs to the session, so that a writer may commit with its one statement and unlock after it.
+CREATE FUNCTION lock_log(
+    key bigint, held boolean, OUT notification_id bigint, OUT hash bytea, OUT recorded_at timestamptz
+) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF held THEN
+        PERFORM pg_advisory_unlock(key);
+    END IF;
+    PERFORM pg_advisory_lock(key);
+    -- A statement of its own, begun after the lock was granted: it sees all that was committed before.
+    SELECT e.notification_id, e.hash, e.recorded_at INTO notification_id, hash, recorded_at
+    FROM stored_events AS e ORDER BY e.notification_id DESC LIMIT 1;
+END $$;
+
 -- Where loading a long stream may start. Disposable: a missing or outdated one costs time, never truth.
 CREATE TABLE snapshots (
     stream uuid PRIMARY KEY,

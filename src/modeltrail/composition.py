@@ -18,6 +18,7 @@ from modeltrail.eventlog.people import People, check_keys
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
+from modeltrail.memory import settle
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
@@ -60,6 +61,7 @@ async def run_api(settings: Settings) -> None:
             cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
             default_namespace=settings.kserve.default_namespace,
         )
+        settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)
         await serve(create_app(services), settings.server.host, settings.server.port)
 
@@ -76,6 +78,7 @@ async def run_worker(settings: Settings) -> None:
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))
         owner = f"{socket.gethostname()}:{os.getpid()}"
         mode = DeploymentMode(kserve.deployment_mode.value)
+        settle()
         await DeployWorker(writer(address), committer, cluster, owner=owner, mode=mode).run()
 
 

@@ -16,7 +16,7 @@ from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "log.sql")
 CHANNEL = "modeltrail_events"
-LOCK = 0x6D6F64656C747261  # "modeltra": the advisory lock that every writer of the log holds until it commits
+LOCK = 0x6D6F64656C747261  # "modeltra": the advisory lock that every writer of the log holds until it has committed
 PAGE = 1000
 
 
@@ -28,13 +28,18 @@ class Head(Struct, frozen=True):
     recorded_at: datetime = datetime.min.replace(tzinfo=UTC)
 
 
-async def begin_append(connection: Connection) -> Head:
-    """Open a transaction that may append, wait for the writers before it, and tell where the log ends.
+async def lock_log(connection: Connection, *, held: bool) -> Head:
+    """Wait for the writers before, and tell where the log ends. The session holds the lock until `unlock_log`.
 
-    The lock is taken first, and each statement after it sees all that was committed before (READ COMMITTED).
+    With `held`, give the lock up first, so that writers who wait for it are not kept out by a busy one.
     """
-    await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
-    return await read_head(connection)
+    row = await connection.fetchrow(SQL.lock_log, LOCK, held)
+    return Head() if row["notification_id"] is None else Head(row["notification_id"], row["hash"], row["recorded_at"])
+
+
+async def unlock_log(connection: Connection) -> None:
+    """Let the next writer in. What was written must be committed."""
+    await connection.execute(SQL.unlock_log, LOCK)
 
 
 async def read_head(connection: Connection) -> Head:

@@ -1,6 +1,12 @@
 -- name: get_head
 SELECT notification_id, hash, recorded_at FROM stored_events ORDER BY notification_id DESC LIMIT 1
 
+-- name: lock_log
+SELECT notification_id, hash, recorded_at FROM lock_log($1, $2)
+
+-- name: unlock_log
+SELECT pg_advisory_unlock($1)
+
 -- name: insert_events
 INSERT INTO stored_events (
     originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,

@@ -43,20 +43,25 @@ async def load_streams(connection: Connection, streams: Mapping[UUID, Decider[An
     return loaded
 
 
-async def save_snapshots(
-    connection: Connection, changed: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]]
-) -> None:
-    """Keep the state of each stream that has passed another hundred events. Commits nothing."""
-    due = {
+Changed = Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]]
+"""Streams with their decider, and their state before and after."""
+
+
+def due_snapshots(changed: Changed) -> dict[UUID, tuple[Decider[Any, Any, Any], Loaded]]:
+    """The streams that have passed another hundred events, as they are now."""
+    return {
         stream: (decider, after)
         for stream, (decider, before, after) in changed.items()
         if before.version // SNAPSHOT_EVERY != after.version // SNAPSHOT_EVERY
     }
-    if due:
-        await connection.execute(
-            SQL.save_snapshots,
-            list(due),
-            [after.version for _, after in due.values()],
-            [decider.shape for decider, _ in due.values()],
-            [_write(after.state) for _, after in due.values()],
-        )
+
+
+async def save_snapshots(connection: Connection, due: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded]]) -> None:
+    """Keep the state of each stream, in place of an older one. Commits nothing."""
+    await connection.execute(
+        SQL.save_snapshots,
+        list(due),
+        [after.version for _, after in due.values()],
+        [decider.shape for decider, _ in due.values()],
+        [_write(after.state) for _, after in due.values()],
+    )

@@ -37,6 +37,9 @@ LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    # What a statement raises that follows a FATAL message so closely that asyncpg has not closed the connection yet.
+    asyncpg.InternalClientError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
