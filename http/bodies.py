@@ -1,0 +1,114 @@
+"""What callers send: one struct per body. Null is absent, unknown fields are ignored, limits stand in the types."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from modeltrail.domain.model_version import VersionState, VersionStatus
+from modeltrail.domain.registered_model import DeploymentStatus, ModelState, Tags
+
+EMAIL_LENGTH = 255
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Email = Annotated[str, Meta(max_length=EMAIL_LENGTH)]
+ExternalId = Annotated[str, Meta(max_length=255)]
+Uri = Annotated[str, Meta(max_length=500)]
+ContainerImage = Annotated[str, Meta(max_length=500)]
+Framework = Annotated[str, Meta(max_length=100)]
+FrameworkVersion = Annotated[str, Meta(max_length=50)]
+CatalogName = Annotated[str, Meta(max_length=200)]
+Key = Annotated[str, Meta(max_length=500)]
+Bytes = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Labels = dict[str, str]
+
+RequiredUri = Annotated[str, Meta(min_length=1, max_length=500)]
+RequiredFramework = Annotated[str, Meta(min_length=1, max_length=100)]
+RequiredFrameworkVersion = Annotated[str, Meta(min_length=1, max_length=50)]
+
+
+class Body(Struct, frozen=True, kw_only=True):
+    """A body. It never shows what it holds: that may be a key or a person's address."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class GivenTags(Body, frozen=True):
+    """Four lists, each of them optional."""
+
+    frameworks: tuple[str, ...] | None = None
+    architectures: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    subjects: tuple[str, ...] | None = None
+
+    def tags(self) -> Tags:
+        """The tags, empty where nothing is given."""
+        return Tags(self.frameworks or (), self.architectures or (), self.tasks or (), self.subjects or ())
+
+
+class ModelCreation(Body, frozen=True):
+    name: Name
+    description: str | None = None
+    owner_email: Email | None = None
+    model_type: str | None = None
+    tags: GivenTags | None = None
+    labels: Labels | None = None
+    parent_model_id: UUID | None = None
+
+
+class ModelPatch(Body, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    model_type: str | None = None
+    model_size: Bytes | None = None
+    state: ModelState | None = None
+    deployment_status: DeploymentStatus | None = None
+    tags: GivenTags | None = None
+    labels: Labels | None = None
+
+
+class VersionCreation(Body, frozen=True):
+    name: Name
+    model_framework: RequiredFramework
+    model_framework_version: RequiredFrameworkVersion
+    uri: RequiredUri
+    description: str | None = None
+    is_default: bool | None = None
+    artifact_type: str | None = None
+    container_image: ContainerImage | None = None
+    model_catalog_name: CatalogName | None = None
+    access_key: Key | None = None
+    secret_key: Key | None = None
+    labels: Labels | None = None
+    prebuilt_container_id: UUID | None = None
+    created_by_email: Email | None = None
+    updated_by_email: Email | None = None
+
+
+class VersionPatch(Body, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    is_default: bool | None = None
+    state: VersionState | None = None
+    status: VersionStatus | None = None
+    artifact_type: str | None = None
+    model_framework: Framework | None = None
+    model_framework_version: FrameworkVersion | None = None
+    container_image: ContainerImage | None = None
+    uri: Uri | None = None
+    labels: Labels | None = None
+
+
+class EnvironmentCreation(Body, frozen=True):
+    name: Name
+    description: str | None = None
+    external_id: ExternalId | None = None
+
+
+class DeploymentOrder(Body, frozen=True):
+    registered_model_id: UUID
+    serving_environment_id: UUID
+    model_version_id: UUID | None = None
+    name: Annotated[str, Meta(max_length=100)] | None = None
+    labels: Labels | None = None

@@ -1,0 +1,115 @@
+"""What went wrong, as the caller sees it: a status and `{"error": "..."}`, from one place."""
+
+import traceback
+from typing import Any
+
+import asyncpg
+import structlog
+from litestar import Request
+from litestar.exceptions import HTTPException, InternalServerException
+
+from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
+from modeltrail.domain.errors import ConflictError, DomainError, NotFoundError, RuleError, StaleError
+from modeltrail.http.answers import Answer, error
+from modeltrail.postgres.connect import is_lost
+
+_log = structlog.get_logger(__name__)
+
+RETRY_AFTER = (b"retry-after", b"1")
+BUSY = (asyncpg.TooManyConnectionsError, *TIMEOUTS)
+# Messages of these quote the value that they stumbled over, and that may be anybody's address or key.
+QUOTING = (ValueError, LookupError, asyncpg.DataError)
+
+_DOMAIN_STATUS: dict[type[DomainError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    RuleError: 400,
+    StaleError: 412,
+}
+_ROUTING_MESSAGE = {
+    404: "not found",
+    405: "method not allowed",
+    413: "request body is too large: at most 1 MiB is taken",
+}
+
+
+class BadRequestError(Exception):
+    """The request cannot be understood; the message says which part of it, and why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def invalid(field: str, problem: str) -> BadRequestError:
+    """An error that names a field of the request."""
+    return BadRequestError(f"invalid {field}: {problem}")
+
+
+def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
+    """The answer to a request that failed. What is nobody's mistake but ours is logged, and not told."""
+    if isinstance(failure, BadRequestError):
+        return error(400, failure.message)
+    if isinstance(failure, DomainError):
+        return error(_DOMAIN_STATUS[type(failure)], failure.message)
+    if isinstance(failure, LogUnavailableError):
+        return _unavailable(request, failure, _unwritten(failure))
+    if is_lost(failure) or isinstance(failure, BUSY):
+        return _unavailable(request, failure, "the database cannot be reached; try again")
+    if type(failure) is InternalServerException:  # litestar's word for a caller that left in mid-sentence
+        return error(400, "the request body ended too early")
+    if isinstance(failure, HTTPException) and failure.status_code < 500:
+        return _refused_by_litestar(failure)
+    _report("a request failed", request, failure)
+    return error(500, "internal server error")
+
+
+def _unwritten(failure: LogUnavailableError) -> str:
+    if failure.unknown:
+        return "the database cannot be reached; the change may have been made all the same"
+    return "no change can be written now; try again"
+
+
+def _unavailable(request: Request[Any, Any, Any], failure: Exception, message: str) -> Answer:
+    _report("a request could not be served now", request, failure)
+    return error(503, message, RETRY_AFTER)
+
+
+def _refused_by_litestar(failure: HTTPException) -> Answer:
+    message = _ROUTING_MESSAGE.get(failure.status_code) or failure.detail
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in _headers(failure)]
+    return error(failure.status_code, message, *headers)
+
+
+def _headers(failure: HTTPException) -> list[tuple[str, str]]:
+    return list((failure.headers or {}).items())
+
+
+def _report(event: str, request: Request[Any, Any, Any], failure: Exception) -> None:
+    _log.error(
+        event,
+        request_id=request.scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
+        method=request.method,
+        route=request.scope.get("path_template"),
+        cause=[_describe(each) for each in _chain(failure)],
+        stack=[
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(failure.__traceback__)
+        ],
+    )
+
+
+def _chain(failure: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while failure is not None and failure not in chain:
+        chain.append(failure)
+        failure = failure.__cause__ or failure.__context__
+    return chain
+
+
+def _describe(failure: BaseException) -> str:
+    """The error's type, and its message unless that could quote what the caller sent."""
+    name = f"{type(failure).__module__}.{type(failure).__qualname__}"
+    if isinstance(failure, QUOTING) or not failure.args:
+        return name
+    # Not str(): PostgreSQL's DETAIL, which asyncpg adds there, quotes whole rows.
+    return f"{name}: {failure.args[0]}"

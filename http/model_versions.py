@@ -1,0 +1,189 @@
+"""Routes of model versions, below their model and on their own."""
+
+from uuid import uuid4
+
+import msgspec
+from litestar import get, patch, post
+
+from modeltrail.commands.decision import Credentials
+from modeltrail.commands.versions import Register, Revise
+from modeltrail.domain.errors import version_not_found
+from modeltrail.domain.ids import ModelId, ProjectId, VersionId
+from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArtifact
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.http import models
+from modeltrail.http.answers import Answer, resource
+from modeltrail.http.bodies import VersionCreation, VersionPatch
+from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.errors import BadRequestError
+from modeltrail.http.lists import given_texts, page_of
+from modeltrail.http.query import Query
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.resources import Resource, submit
+from modeltrail.http.revisions import expected_revision
+from modeltrail.http.uuids import parse_uuid
+from modeltrail.projections.lists import VERSION_LIST
+from modeltrail.projections.model_versions import MODEL_VERSIONS
+
+DEFAULT_ARTIFACT_TYPE = "model-artifact"
+CALLED = "version id"
+FILTERS = ("state", "status")
+
+_version = Resource(MODEL_VERSIONS, version_not_found)
+_creation = BodyReader(VersionCreation)
+_patch = BodyReader(VersionPatch)
+
+
+@post("/models/{model_id:str}/versions")
+async def register_version(request: ApiRequest) -> Answer:
+    """Register a version of a model."""
+    project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
+    body = await request.read(_creation)
+    version_id = VersionId(uuid4())
+    credentials = _sealed_keys(body, request.services.keys, version_id, project_id)
+    wish = RegisterVersion(
+        project_id=project_id,
+        registered_model_id=model_id,
+        name=body.name,
+        artifact=_artifact(body),
+        description=body.description or "",
+        model_catalog_name=body.model_catalog_name or "",
+        labels=body.labels or {},
+        prebuilt_container_id=body.prebuilt_container_id,
+        created_by_email=await request.sealed(body.created_by_email),
+        updated_by_email=await request.sealed(body.updated_by_email),
+        has_credentials=credentials is not None,
+    )
+    command = Register(version_id=version_id, wish=wish, is_default=body.is_default or False, credentials=credentials)
+    return resource(201, await submit(request, project_id, command))
+
+
+def _artifact(body: VersionCreation) -> Artifact:
+    return Artifact(
+        artifact_type=body.artifact_type or DEFAULT_ARTIFACT_TYPE,
+        model_framework=body.model_framework,
+        model_framework_version=body.model_framework_version,
+        container_image=body.container_image or "",
+        uri=body.uri,
+    )
+
+
+def _sealed_keys(
+    body: VersionCreation, keys: KeyRing, version_id: VersionId, project_id: ProjectId
+) -> Credentials | None:
+    """What opens the version's storage, encrypted for this version only; None when nothing is given."""
+    if not body.access_key and not body.secret_key:
+        return None
+    given = {"access_key": body.access_key or "", "secret_key": body.secret_key or ""}
+    key_id, box = keys.seal(msgspec.json.encode(given), purpose=version_id.bytes)
+    return Credentials(version_id=version_id, project_id=project_id, key_id=key_id, box=box)
+
+
+@get("/models/{model_id:str}/versions")
+async def list_versions_of_model(request: ApiRequest) -> Answer:
+    """List the versions of a model; of an unknown model there are none."""
+    project_id, model_id = request.project_id(), request.path_id("model_id", models.CALLED)
+    filters = given_texts(request.parsed_query(), FILTERS)
+    having = {"project_id": project_id, "registered_model_id": model_id, **filters}
+    return await page_of(request, VERSION_LIST, having)
+
+
+@get("/models/{model_id:str}/versions/{version_id:str}")
+async def show_version_of_model(request: ApiRequest) -> Answer:
+    """Show a version, if it is of this model."""
+    project_id, model_id = request.project_id(), request.path_id("model_id", models.CALLED)
+    return await _version.show(request, project_id, request.path_id("version_id", CALLED), parent_id=model_id)
+
+
+@patch("/models/{model_id:str}/versions/{version_id:str}")
+async def revise_version_of_model(request: ApiRequest) -> Answer:
+    """Change what is given of a version, if it is of this model."""
+    project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
+    return await _revise(request, project_id, VersionId(request.path_id("version_id", CALLED)), model_id)
+
+
+@get("/model_versions")
+async def list_versions(request: ApiRequest) -> Answer:
+    """List the versions of all models of the project."""
+    project_id = request.project_id()
+    filters = given_texts(request.parsed_query(), FILTERS)
+    return await page_of(request, VERSION_LIST, {"project_id": project_id, **filters})
+
+
+@get("/model_versions/{version_id:str}")
+async def show_version(request: ApiRequest) -> Answer:
+    """Show a version."""
+    project_id = request.project_id()
+    return await _version.show(request, project_id, request.path_id("version_id", CALLED))
+
+
+@get("/model_version")
+async def find_version(request: ApiRequest) -> Answer:
+    """Show the newest version that has all that is given: a name, an id as text, a model."""
+    project_id = request.project_id()
+    wanted = _wanted(request.parsed_query())
+    if not wanted or None in wanted.values():
+        raise version_not_found()
+    having = {"project_id": project_id, **wanted}
+    return await _version.show(request, project_id, await VERSION_LIST.newest(request.services.pool, having))
+
+
+def _wanted(query: Query) -> dict[str, object]:
+    """What a version must have, by column; None is what none has."""
+    wanted: dict[str, object] = {}
+    parent = query.text("parentResourceId") or query.text("registered_model_id")
+    if parent:
+        wanted["registered_model_id"] = parse_uuid(parent)
+        if wanted["registered_model_id"] is None:
+            raise BadRequestError("invalid parentResourceId")
+    if name := query.text("name"):
+        wanted["name"] = name
+    if external_id := query.text("externalId"):
+        wanted["id"] = parse_uuid(external_id)
+    return wanted
+
+
+@patch("/model_versions/{version_id:str}")
+async def revise_version(request: ApiRequest) -> Answer:
+    """Change what is given of a version."""
+    project_id = request.project_id()
+    return await _revise(request, project_id, VersionId(request.path_id("version_id", CALLED)))
+
+
+async def _revise(
+    request: ApiRequest, project_id: ProjectId, version_id: VersionId, model_id: ModelId | None = None
+) -> Answer:
+    body = await request.read(_patch)
+    artifact = ReviseArtifact(
+        artifact_type=body.artifact_type,
+        model_framework=body.model_framework,
+        model_framework_version=body.model_framework_version,
+        container_image=body.container_image,
+        uri=body.uri,
+    )
+    command = Revise(
+        project_id=project_id,
+        version_id=version_id,
+        model_id=model_id,
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
+        name=body.name,
+        description=body.description,
+        is_default=body.is_default,
+        state=body.state,
+        status=body.status,
+        artifact=artifact,
+        labels=body.labels,
+    )
+    return resource(200, await submit(request, project_id, command))
+
+
+VERSION_ROUTES = (
+    register_version,
+    list_versions_of_model,
+    show_version_of_model,
+    revise_version_of_model,
+    list_versions,
+    show_version,
+    find_version,
+    revise_version,
+)

@@ -1,0 +1,100 @@
+"""Routes of registered models."""
+
+from uuid import uuid4
+
+from litestar import get, patch, post
+
+from modeltrail.commands.models import Register, Revise
+from modeltrail.domain.errors import model_not_found
+from modeltrail.domain.ids import ModelId
+from modeltrail.domain.registered_model import RegisterModel, Tags
+from modeltrail.http.answers import Answer, resource
+from modeltrail.http.bodies import ModelCreation, ModelPatch
+from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.lists import given_texts, page_of
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.resources import Resource, submit
+from modeltrail.http.revisions import expected_revision
+from modeltrail.http.uuids import parse_uuid
+from modeltrail.projections.lists import MODEL_LIST
+from modeltrail.projections.models import MODELS
+
+DEFAULT_TYPE = "CUSTOMTRAIN"
+CALLED = "model id"
+
+_model = Resource(MODELS, model_not_found)
+_creation = BodyReader(ModelCreation)
+_patch = BodyReader(ModelPatch)
+
+
+@post("/models")
+async def register_model(request: ApiRequest) -> Answer:
+    """Register a model."""
+    project_id = request.project_id()
+    body = await request.read(_creation)
+    wish = RegisterModel(
+        model_id=ModelId(uuid4()),
+        project_id=project_id,
+        name=body.name,
+        description=body.description or "",
+        owner_email=await request.sealed(body.owner_email),
+        model_type=body.model_type or DEFAULT_TYPE,
+        tags=body.tags.tags() if body.tags else Tags(),
+        labels=body.labels or {},
+        parent_model_id=None if body.parent_model_id is None else ModelId(body.parent_model_id),
+    )
+    return resource(201, await submit(request, project_id, Register(wish)))
+
+
+@get("/models")
+async def list_models(request: ApiRequest) -> Answer:
+    """List the project's models."""
+    project_id, query = request.project_id(), request.parsed_query()
+    having = {"project_id": project_id, **given_texts(query, ("state", "model_type"))}
+    return await page_of(request, MODEL_LIST, having, name_part=query.text("search"))
+
+
+@get("/models/{model_id:str}")
+async def show_model(request: ApiRequest) -> Answer:
+    """Show a model with its latest and its default version."""
+    project_id = request.project_id()
+    return await _model.show(request, project_id, request.path_id("model_id", CALLED))
+
+
+@get("/model")
+async def find_model(request: ApiRequest) -> Answer:
+    """Show the model that has all that is given: a name, an id as text."""
+    project_id, query = request.project_id(), request.parsed_query()
+    name, external_id = query.text("name"), query.text("externalId")
+    having: dict[str, object] = {"project_id": project_id}
+    if name:
+        having["name"] = name
+    if external_id:
+        having["id"] = parse_uuid(external_id)
+    if len(having) == 1 or None in having.values():
+        raise model_not_found()
+    return await _model.show(request, project_id, await MODEL_LIST.newest(request.services.pool, having))
+
+
+@patch("/models/{model_id:str}")
+async def revise_model(request: ApiRequest) -> Answer:
+    """Change what is given of a model."""
+    project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", CALLED))
+    body = await request.read(_patch)
+    command = Revise(
+        project_id=project_id,
+        model_id=model_id,
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
+        name=body.name,
+        description=body.description,
+        model_type=body.model_type,
+        model_size=body.model_size,
+        state=body.state,
+        deployment_status=body.deployment_status,
+        tags=body.tags.tags() if body.tags else None,
+        labels=body.labels,
+    )
+    return resource(200, await submit(request, project_id, command))
+
+
+MODEL_ROUTES = (register_model, list_models, show_model, find_model, revise_model)

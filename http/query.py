@@ -1,0 +1,80 @@
+"""Query strings as Go's gin reads them: of a repeated parameter the first counts, an empty one is absent."""
+
+import re
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from modeltrail.http.errors import BadRequestError, invalid
+from modeltrail.http.texts import FORBIDDEN, is_storable
+from modeltrail.http.uuids import parse_uuid
+
+DEFAULT_LIMIT = 20
+LARGEST_LIMIT = 100
+LARGEST_INT = 2**63 - 1
+
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+class Query:
+    """The parameters of one request."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, query_string: bytes) -> None:
+        self._values: dict[str, str] = {}
+        if query_string:
+            text = query_string.decode("utf-8", "surrogateescape")
+            for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
+                self._values.setdefault(name, value)
+
+    def text(self, name: str) -> str:
+        """A text, empty when absent. Raises BadRequestError when no database could hold it."""
+        value = self._values.get(name, "")
+        if value and not is_storable(value):
+            raise invalid(name, FORBIDDEN)
+        return value
+
+    def uuid(self, name: str) -> UUID | None:
+        """A UUID, or None when absent. Raises BadRequestError when it is none."""
+        value = self.text(name)
+        if not value:
+            return None
+        parsed = parse_uuid(value)
+        if parsed is None:
+            raise BadRequestError(f"invalid {name}")
+        return parsed
+
+    @property
+    def limit_asked_for(self) -> int:
+        """What `page_size` echoes: 20 when absent, 0 when not a number."""
+        return self._integer("limit", absent=DEFAULT_LIMIT)
+
+    @property
+    def limit(self) -> int:
+        """How many items a page holds at most."""
+        asked = self.limit_asked_for
+        return min(asked, LARGEST_LIMIT) if asked > 0 else DEFAULT_LIMIT
+
+    @property
+    def offset(self) -> int:
+        """How many items go before the page. Raises BadRequestError when negative."""
+        offset = self._integer("offset", absent=0)
+        if offset < 0:
+            raise invalid("offset", "must not be negative")
+        return offset
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the smallest goes first: only `asc`, spelt so, says that."""
+        return self._values.get("order") == "asc"
+
+    def _integer(self, name: str, *, absent: int) -> int:
+        """A number as Go's strconv.Atoi gives it when its error is ignored: 0 for no number, else cut to 64 bits."""
+        text = self._values.get(name)
+        if text is None:
+            return absent
+        if not _INTEGER.fullmatch(text):
+            return 0
+        digits = text.lstrip("+-").lstrip("0")
+        magnitude = int(digits or "0") if len(digits) <= len(str(LARGEST_INT)) else LARGEST_INT + 1
+        return max(-magnitude, -LARGEST_INT - 1) if text[0] == "-" else min(magnitude, LARGEST_INT)

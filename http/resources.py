@@ -1,0 +1,48 @@
+"""Single resources: read by id if they are the project's, answered with their revision."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from modeltrail.commands.decision import Command
+from modeltrail.domain.errors import NotFoundError
+from modeltrail.domain.ids import ProjectId
+from modeltrail.http.answers import Answer, not_modified, resource
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.revisions import has_revision
+from modeltrail.projections.documents import Document
+from modeltrail.projections.projection import Projection
+
+
+class Resource:
+    """One kind of resource: where it is read, and what is said when it is missing."""
+
+    def __init__(self, projection: Projection[Any], missing: Callable[[], NotFoundError]) -> None:  # Any: of any kind
+        self._projection = projection
+        self._missing = missing
+
+    async def show(
+        self, request: ApiRequest, project_id: ProjectId, id_: UUID | None, parent_id: UUID | None = None
+    ) -> Answer:
+        """The resource, or 304 when the caller has it. With `parent_id`, it must belong to that.
+
+        Raises NotFoundError when the project has none such; no id means that a lookup found nothing.
+        """
+        if id_ is None:
+            raise self._missing()
+        document = await request.services.documents.get(self._projection, id_)
+        if document is None or document.project_id != project_id:
+            raise self._missing()
+        if parent_id is not None and document.parent_id != parent_id:
+            raise self._missing()
+        if has_revision(request.raw_header(b"if-none-match"), document.revision):
+            return not_modified(document)
+        return resource(200, document)
+
+
+async def submit(request: ApiRequest, project_id: ProjectId, command: Command) -> Document:
+    """Carry out `command`: the resource that answers it. Raises DomainError when it is refused."""
+    outcome = await request.services.committer.submit(command, await request.context(project_id))
+    if outcome.document is None:
+        raise RuntimeError(f"{type(command).__name__} left no document to answer with")
+    return outcome.document

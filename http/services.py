@@ -1,0 +1,24 @@
+"""What the routes work with. The composition root brings it."""
+
+from dataclasses import dataclass
+
+from asyncpg import Pool
+
+from modeltrail.commands.committer import Committer
+from modeltrail.commands.deployments import Cluster
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.people import People
+from modeltrail.projections.documents import DocumentReader
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One set per process. `default_namespace` is for environments that name none."""
+
+    committer: Committer
+    documents: DocumentReader
+    pool: Pool
+    people: People
+    keys: KeyRing
+    cluster: Cluster
+    default_namespace: str

@@ -1,0 +1,62 @@
+"""Routes of serving environments."""
+
+from uuid import uuid4
+
+from litestar import get, post
+
+from modeltrail.commands.environments import Create
+from modeltrail.domain.errors import environment_not_found
+from modeltrail.domain.ids import EnvironmentId
+from modeltrail.domain.serving_environment import CreateEnvironment
+from modeltrail.http.answers import Answer, resource
+from modeltrail.http.bodies import EnvironmentCreation
+from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.lists import page_of
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.resources import Resource, submit
+from modeltrail.projections.lists import ENVIRONMENT_LIST
+from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+
+_environment = Resource(SERVING_ENVIRONMENTS, environment_not_found)
+_creation = BodyReader(EnvironmentCreation)
+
+
+@post("/serving_environments")
+async def create_environment(request: ApiRequest) -> Answer:
+    """Create an environment."""
+    project_id = request.project_id()
+    body = await request.read(_creation)
+    wish = CreateEnvironment(
+        environment_id=EnvironmentId(uuid4()),
+        project_id=project_id,
+        name=body.name,
+        description=body.description or "",
+        external_id=body.external_id or "",
+    )
+    return resource(201, await submit(request, project_id, Create(wish)))
+
+
+@get("/serving_environments")
+async def list_environments(request: ApiRequest) -> Answer:
+    """List the project's environments."""
+    return await page_of(request, ENVIRONMENT_LIST, {"project_id": request.project_id()})
+
+
+@get("/serving_environments/{environment_id:str}")
+async def show_environment(request: ApiRequest) -> Answer:
+    """Show an environment."""
+    project_id = request.project_id()
+    return await _environment.show(request, project_id, request.path_id("environment_id", "id"))
+
+
+@get("/serving_environment")
+async def find_environment(request: ApiRequest) -> Answer:
+    """Show the environment of this name."""
+    project_id, name = request.project_id(), request.parsed_query().text("name")
+    if not name:
+        raise environment_not_found()
+    having = {"project_id": project_id, "name": name}
+    return await _environment.show(request, project_id, await ENVIRONMENT_LIST.newest(request.services.pool, having))
+
+
+ENVIRONMENT_ROUTES = (create_environment, list_environments, show_environment, find_environment)

@@ -1,0 +1,15 @@
+"""UUIDs as callers write them."""
+
+import re
+from uuid import UUID
+
+# The four forms that Go's uuid.Parse takes: https://pkg.go.dev/github.com/google/uuid#Parse
+_PLAIN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ANY_FORM = re.compile(rf"(?:urn:uuid:)?{_PLAIN}|\{{{_PLAIN}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """The UUID that `text` stands for, or None when it stands for none."""
+    if _ANY_FORM.fullmatch(text) is None:
+        return None
+    return UUID(text)

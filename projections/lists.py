@@ -1,0 +1,131 @@
+"""Reading many resources: a page of ready-made JSON with the number of all matches, and lookups by other things than
+the id."""
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Pool
+from msgspec import Struct, inspect
+
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceBody
+from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
+from modeltrail.projections.models import MODELS, ModelBody
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
+
+SQL = Statements("modeltrail.projections", "lists.sql")
+
+DEFAULT_SORT = "created_at"
+
+_TEXTS = (inspect.StrType, inspect.EnumType, inspect.UUIDType)
+_CASTS: tuple[tuple[type[inspect.Type], str], ...] = ((inspect.IntType, "bigint"), (inspect.BoolType, "boolean"))
+
+
+class Page(Struct, frozen=True):
+    """Some of the matches. `items` is their JSON with commas between, `returned` how many they are, `total` of how
+    many."""
+
+    items: bytes
+    returned: int
+    total: int
+
+
+class Slice(Struct, frozen=True):
+    """Which of the matches, in which order. Equals are in the order of their ids."""
+
+    limit: int
+    offset: int
+    sort_by: str = DEFAULT_SORT
+    ascending: bool = False
+
+
+class Listing:
+    """Lists the rows of a projection whose `body` is one `item`."""
+
+    def __init__(self, projection: Projection[Any], item: type[Struct]) -> None:  # Any: of any kind
+        self._table = projection.name
+        self._columns = {column.name: column.type for column in projection.all_columns}
+        self._unique = projection.unique
+        self._sortable = {
+            field.encode_name: expression
+            for field in msgspec.structs.fields(item)
+            if (expression := _expression(field, self._columns)) is not None
+        }
+        self._page_statement = lru_cache(maxsize=256)(self._build_page_statement)
+
+    def sorts_by(self, field: str) -> bool:
+        """Whether `field` is a scalar of the item."""
+        return field in self._sortable
+
+    async def page(self, pool: Pool, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
+        """The rows that hold all the values of `having`, by column, and `name_part` in their name, in any case."""
+        filters = [*having.values(), name_part] if name_part else having.values()
+        statement = self._page_statement(tuple(having), bool(name_part), part.sort_by, part.ascending)
+        row = await pool.fetchrow(statement, part.limit, part.offset, *filters)
+        return Page(row["items"], row["returned"], row["total"])
+
+    async def newest(self, pool: Pool, having: Mapping[str, object]) -> UUID | None:
+        """The id of the newest row that holds all the values of `having`, by column."""
+        condition, values = self._condition(tuple(having), first=1), [*having.values()]
+        if having.keys() >= set(self._unique):
+            values.append(" ".join(str(having[column]) for column in self._unique))
+            condition += f" AND ({self._unique_key}) = ${len(values)}::text"
+        id_: UUID | None = await pool.fetchval(self._newest_statement(condition), *values)
+        return id_
+
+    def explainable(self, having: tuple[str, ...], part: Slice) -> str:
+        """The statement that `page` runs, for those who ask PostgreSQL how it would."""
+        return self._page_statement(having, False, part.sort_by, part.ascending)
+
+    def _build_page_statement(self, having: tuple[str, ...], by_name: bool, sort_by: str, ascending: bool) -> str:
+        condition = self._condition(having, first=3)
+        if by_name:
+            # Not ILIKE: in a pattern % and _ would have to be escaped.
+            condition += f" AND strpos(lower(name), lower(${len(having) + 3}::text)) > 0"
+        return SQL.list_page.format(
+            table=self._table,
+            condition=condition,
+            expression=self._sortable[sort_by],
+            direction="ASC" if ascending else "DESC",
+        )
+
+    def _newest_statement(self, condition: str) -> str:
+        return SQL.get_newest.format(table=self._table, condition=condition)
+
+    @property
+    def _unique_key(self) -> str:
+        # Word for word the expression of the table's unique index.
+        columns = ((name, self._columns[name]) for name in self._unique)
+        return " || ' ' || ".join(name if type_ == "text" else f"{name}::text" for name, type_ in columns)
+
+    def _condition(self, having: tuple[str, ...], *, first: int) -> str:
+        unknown = set(having) - self._columns.keys()
+        if unknown:
+            raise ValueError(f"{self._table} has no column {', '.join(sorted(unknown))}")
+        return " AND ".join(f"{column} = ${number}" for number, column in enumerate(having, start=first))
+
+
+def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> str | None:
+    """What to sort by: the column of that name, else the field of the JSON; None when it is a list or an object."""
+    if field.encode_name in columns:
+        return field.encode_name
+    kind = inspect.type_info(field.type)
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    from_json = f"body->>'{field.encode_name}'"
+    if all(isinstance(each, (*_TEXTS, inspect.NoneType)) for each in kinds):
+        # A text that is left out when empty sorts as empty, not as unknown.
+        return f"({from_json})" if field.required else f"coalesce({from_json}, '')"
+    for scalar, cast in _CASTS:
+        if isinstance(kind, scalar):
+            return f"({from_json})::{cast}"
+    return None
+
+
+MODEL_LIST = Listing(MODELS, ModelBody)
+VERSION_LIST = Listing(MODEL_VERSIONS, VersionBody)
+ENVIRONMENT_LIST = Listing(SERVING_ENVIRONMENTS, EnvironmentBody)
+SERVICE_LIST = Listing(INFERENCE_SERVICES, ServiceBody)

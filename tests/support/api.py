@@ -1,0 +1,159 @@
+"""The API in this process, on a test's database, and clients that speak for a project."""
+
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+from asyncpg import Pool
+
+from modeltrail.commands.committer import Committer
+from modeltrail.commands.deployments import Cluster, Report
+from modeltrail.domain.ids import DeploymentId, ServiceId
+from modeltrail.domain.inference_service import ConfirmDeployment
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.people import People
+from modeltrail.eventlog.record import Context, System
+from modeltrail.http.app import BASE_PATH, create_app
+from modeltrail.http.services import Services
+from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
+from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.documents import DocumentReader
+from support.database import Database
+
+Json = dict[str, Any]  # Any: JSON
+
+HOST = "http://test"
+ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri": "s3://models/iris"}
+
+
+def address(database: Database) -> DatabaseAddress:
+    """The database in the parts that modeltrail takes."""
+    return DatabaseAddress(database.host, database.port, database.user, database.password, database.name)
+
+
+class Project:
+    """A client of the API that sends one project's header with everything."""
+
+    def __init__(self, client: httpx.AsyncClient, services: Services) -> None:
+        self.id = uuid4()
+        self.client = client
+        self.services = services
+
+    async def send(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
+        """Bytes go out as they are, anything else as JSON; underscores in the names of headers become hyphens."""
+        named = {"Project-ID": str(self.id)} | {name.replace("_", "-"): value for name, value in headers.items()}
+        raw = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        return await self.client.request(method, BASE_PATH + path, headers=named, content=raw)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.send("GET", path, **headers)
+
+    async def post(self, path: str, body: object = None, **headers: str) -> httpx.Response:
+        return await self.send("POST", path, body, **headers)
+
+    async def patch(self, path: str, body: object, **headers: str) -> httpx.Response:
+        return await self.send("PATCH", path, body, **headers)
+
+    async def delete(self, path: str, **headers: str) -> httpx.Response:
+        return await self.send("DELETE", path, **headers)
+
+    async def model(self, name: str = "iris", **fields: object) -> Json:
+        return made(await self.post("/models", {"name": name, **fields}))
+
+    async def version(self, model: Json, name: str = "v1", **fields: object) -> Json:
+        return made(await self.post(f"/models/{model['id']}/versions", {"name": name, **ARTIFACT, **fields}))
+
+    async def ready_version(self, model: Json, name: str = "v1", **fields: object) -> Json:
+        version = await self.version(model, name, **fields)
+        return made(await self.patch(f"/model_versions/{version['id']}", {"status": "READY"}), 200)
+
+    async def environment(self, name: str = "models", **fields: object) -> Json:
+        return made(await self.post("/serving_environments", {"name": name, **fields}))
+
+    async def deployed(self, model: Json, environment: Json, **fields: object) -> Json:
+        order = {"registered_model_id": model["id"], "serving_environment_id": environment["id"], **fields}
+        service: Json = made(await self.post("/deploy", order), 202)["inference_service"]
+        return service
+
+    async def confirm(self, service: Json) -> None:
+        """What the worker reports once the cluster serves it."""
+        deployment: UUID = await self.services.pool.fetchval(
+            "SELECT (convert_from(state, 'UTF8')::json->>'deployment_id')::uuid FROM stored_events"
+            " WHERE originator_id = $1 AND topic LIKE '%deployment_requested' ORDER BY originator_version DESC LIMIT 1",
+            UUID(service["id"]),
+        )
+        news = ConfirmDeployment(
+            deployment_id=DeploymentId(deployment), external_id="uid-1", url="http://iris.models.example"
+        )
+        context = Context(self.id, uuid4(), "the-worker", System("test"))  # type: ignore[arg-type]
+        await self.services.committer.submit(Report(ServiceId(UUID(service["id"])), news), context)
+
+    async def events(self) -> int:
+        """How many events the project has."""
+        count: int = await self.services.pool.fetchval(
+            "SELECT count(*) FROM stored_events WHERE project_id = $1", self.id
+        )
+        return count
+
+
+class Api:
+    """The running API."""
+
+    def __init__(self, client: httpx.AsyncClient, services: Services) -> None:
+        self.client = client
+        self.services = services
+
+    @property
+    def pool(self) -> Pool:
+        return self.services.pool
+
+    def project(self) -> Project:
+        """A project that has nothing yet."""
+        return Project(self.client, self.services)
+
+
+def made(response: httpx.Response, status: int = 201) -> Json:
+    """The body of an answer that must have this status."""
+    assert response.status_code == status, response.text
+    body: Json = response.json()
+    return body
+
+
+@asynccontextmanager
+async def running_services(database: Database, cluster: Cluster = Cluster.CONFIGURED) -> AsyncIterator[Services]:
+    """All that the API works with."""
+    keys = KeyRing([("test", b"k" * 32)])
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(address(database), largest=4)
+        stack.push_async_callback(pool.close)
+        committer = await stack.enter_async_context(Committer(writer(address(database)), INLINE))
+        yield Services(
+            committer=committer,
+            documents=DocumentReader(pool),
+            pool=pool,
+            people=People(pool, keys),
+            keys=keys,
+            cluster=cluster,
+            default_namespace="model-serving",
+        )
+
+
+@asynccontextmanager
+async def client_of(services: Services) -> AsyncIterator[Api]:
+    """The API over these services."""
+    transport = httpx.ASGITransport(create_app(services))  # type: ignore[arg-type] # one and the same protocol, typed twice
+    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
+        yield Api(client, services)
+
+
+@asynccontextmanager
+async def running_api(database: Database, cluster: Cluster = Cluster.CONFIGURED) -> AsyncIterator[Api]:
+    """The API on this database."""
+    async with running_services(database, cluster) as services, client_of(services) as api:
+        yield api
