@@ -12,9 +12,8 @@ from asyncpg import Pool
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.environment import SettingsError
-from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.eventlog.people import People, check_keys
+from modeltrail.eventlog.people import People, PersonKeys, check_keys
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
@@ -95,14 +94,12 @@ async def run_migrations(settings: Settings) -> list[str]:
 
 @asynccontextmanager
 async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, None]:
-    """A reader of the log. Without secret keys it shows people as erased."""
+    """A reader of the log. Without secret keys it names nobody."""
     async with AsyncExitStack() as stack:
         pool = await _pool(stack, settings, smallest=1, largest=2)
-        codec = Codec()
-        if settings.secret_keys:
-            codec = Codec(await People(pool, _key_ring(settings)).opener())
+        people = PersonKeys(pool, _key_ring(settings)) if settings.secret_keys else None
         async with pool.acquire() as connection:
-            yield LogReader(connection, codec)
+            yield LogReader(connection, people)
 
 
 async def _pool(stack: AsyncExitStack, settings: Settings, *, smallest: int, largest: int) -> Pool:

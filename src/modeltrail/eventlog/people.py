@@ -5,6 +5,7 @@ Erasing a person is deleting that person's key: every copy of the address in the
 
 import os
 from collections import OrderedDict
+from collections.abc import Collection
 from uuid import UUID, uuid4
 
 from asyncpg import Pool
@@ -12,7 +13,6 @@ from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 
 from modeltrail.domain.personal import Personal
-from modeltrail.eventlog.codec import Opener
 from modeltrail.eventlog.keys import KEY_BYTES, KeyRing, UnusableKeyError, seal, unseal
 from modeltrail.postgres.statements import Statements
 
@@ -64,23 +64,31 @@ class People:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
 
-    async def opener(self) -> Opener:
-        """A function that reads the sealed text of everyone known now, for readers of the whole log."""
-        keys = {
-            row["person"]: self._keys.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
-            for row in await self._pool.fetch(SQL.list_people)
-        }
 
-        def open_box(person: UUID, box: bytes) -> str | None:
-            key = keys.get(person)
-            if key is None:
-                return None
-            try:
-                return unseal(key, box, person.bytes).decode()
-            except InvalidTag:
-                return None
+class PersonKeys:
+    """The keys of the people in a part of the log, for those who read it. `open` is an `Opener`."""
 
-        return open_box
+    def __init__(self, pool: Pool, keys: KeyRing) -> None:
+        self._pool = pool
+        self._ring = keys
+        self._keys: dict[UUID, bytes] = {}
+
+    async def learn(self, persons: Collection[UUID]) -> None:
+        """Find out the keys of `persons` anew; those of people who were erased meanwhile are forgotten."""
+        for person in persons:
+            self._keys.pop(person, None)
+        for row in await self._pool.fetch(SQL.list_people, list(persons)):
+            self._keys[row["person"]] = self._ring.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
+
+    def open(self, person: UUID, box: bytes) -> str | None:
+        """The text in `box`, or None when the person's key is gone."""
+        key = self._keys.get(person)
+        if key is None:
+            return None
+        try:
+            return unseal(key, box, person.bytes).decode()
+        except InvalidTag:
+            return None
 
 
 async def check_keys(pool: Pool, keys: KeyRing) -> None:

@@ -6,7 +6,7 @@ INSERT INTO person_keys (person, digest, key_id, wrapped_key) VALUES ($1, $2, $3
 ON CONFLICT (digest) DO NOTHING
 
 -- name: list_people
-SELECT person, key_id, wrapped_key FROM person_keys
+SELECT person, key_id, wrapped_key FROM person_keys WHERE person = ANY($1::uuid[])
 
 -- name: list_key_ids
 SELECT key_id FROM person_keys UNION SELECT key_id FROM credentials

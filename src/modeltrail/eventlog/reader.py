@@ -1,7 +1,7 @@
 """Reading the log for people: pages of events with names instead of bytes."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from msgspec import Struct
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.log import CHANNEL, SQL, read_head
+from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.record import Actor, System
 
 ERASED = "(erased)"
@@ -35,23 +36,24 @@ class ShownEvent(Struct, frozen=True):
 
 
 class LogReader:
-    """Pages through the log over one connection, opening the actors' addresses with `codec`."""
+    """Pages through the log over one connection. Without `people`, actors who are persons are not named."""
 
-    def __init__(self, connection: Connection, codec: Codec) -> None:
+    def __init__(self, connection: Connection, people: PersonKeys | None) -> None:
         self._connection = connection
-        self._codec = codec
+        self._people = people
+        self._codec = Codec() if people is None else Codec(people.open)
 
     async def last(self, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
         """The newest `limit` events, oldest first; of one stream if it is given."""
         if stream is None:
-            return self._show(await self._connection.fetch(SQL.list_last_events, limit))
-        return self._show(await self._connection.fetch(SQL.list_last_events_of_stream, limit, stream))
+            return await self._show(await self._connection.fetch(SQL.list_last_events, limit))
+        return await self._show(await self._connection.fetch(SQL.list_last_events_of_stream, limit, stream))
 
     async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
         """The oldest `limit` events behind `position`, of one stream if it is given."""
         if stream is None:
-            return self._show(await self._connection.fetch(SQL.list_events_after, position, limit))
-        return self._show(await self._connection.fetch(SQL.list_events_of_stream_after, position, limit, stream))
+            return await self._show(await self._connection.fetch(SQL.list_events_after, position, limit))
+        return await self._show(await self._connection.fetch(SQL.list_events_of_stream_after, position, limit, stream))
 
     async def wait(self, position: int) -> None:
         """Return when there may be events behind `position`, after two seconds at the latest."""
@@ -71,7 +73,9 @@ class LogReader:
         finally:
             await self._connection.remove_listener(CHANNEL, ring)
 
-    def _show(self, rows: Iterable[Record]) -> list[ShownEvent]:
+    async def _show(self, rows: Collection[Record]) -> list[ShownEvent]:
+        if self._people is not None:
+            await self._people.learn(_persons(rows))
         return [
             ShownEvent(
                 position=row["notification_id"],
@@ -87,6 +91,12 @@ class LogReader:
             )
             for row in rows
         ]
+
+
+def _persons(rows: Iterable[Record]) -> set[UUID]:
+    sealed = Codec()
+    actors = (sealed.decode_actor(row["actor"]) for row in rows)
+    return {actor.person for actor in actors if isinstance(actor, Personal)}
 
 
 def _name(actor: Actor | None) -> str | None:
