@@ -154,7 +154,8 @@ class _Session:
         self._forget_if_done(service)
 
     def _forget_if_done(self, service: UUID) -> None:
-        if service not in self._running and self._runners[service].is_done:
+        runner = self._runners.get(service)
+        if runner is not None and runner.is_done and service not in self._running:
             del self._runners[service]
 
     async def _observe(self) -> None:

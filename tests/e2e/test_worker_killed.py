@@ -8,6 +8,7 @@ import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -49,6 +50,10 @@ class WorkerProcess:
             "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
         }
         self._log = folder / "worker.log"
+
+    async def has_begun(self, times: int) -> bool:
+        """Whether a worker has taken the lease that often."""
+        return self._log.read_text().count('"event":"lease taken"') >= times
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -117,12 +122,11 @@ async def test_killed_at_random_moments_every_request_has_one_answer(
         states = [await world.service(each) for each in deployed]
         return all(state["desired_state"] == state["current_state"] for state in states)
 
-    for kill in range(6):
+    for kill in range(8):
         async with process.running() as running:
-            try:
-                await asyncio.wait_for(running.wait(), moments.uniform(0.6, 1.4))
-            except TimeoutError:
-                running.send_signal(signal.SIGKILL)
+            await eventually(partial(process.has_begun, kill + 1), within=20)
+            await asyncio.sleep(moments.uniform(0, 0.08))  # the moment is what is random here
+            running.send_signal(signal.SIGKILL)
         if kill == 2:
             for each in undeployed:
                 await world.undeploy(each)
