@@ -72,21 +72,21 @@ def test_a_moment_is_the_same_in_every_time_zone() -> None:
 
 def test_the_hash_is_what_the_documented_layout_gives() -> None:
     """Written out by hand, so that an auditor's own program can be held against it."""
-    fields = [
+    topic, payload, request_id = b"registered_model.archived", b"{}", b"req-1"
+    layout = [
+        bytes(32),
         (7).to_bytes(8, "big"),
         UUID(int=1).bytes,
         (3).to_bytes(8, "big"),
-        b"registered_model.archived",
-        b"{}",
         UUID(int=2).bytes,
         (1_770_724_800_250_000).to_bytes(8, "big"),
-        None,
-        b"req-1",
         UUID(int=3).bytes,
-        None,
+        (-1).to_bytes(8, "big", signed=True),
+        *(length.to_bytes(4, "big") for length in (len(topic), len(payload), 0xFFFFFFFF, len(request_id))),
+        topic,
+        payload,
+        request_id,
     ]
-    layout = bytes(32) + b"".join(
-        b"\xff\xff\xff\xff" if field is None else len(field).to_bytes(4, "big") + field for field in fields
-    )
+    digest = hashlib.sha256(b"".join(layout)).digest()
 
-    assert link(GENESIS, **{**EVENT, "actor": None, "causation_id": None}) == hashlib.sha256(layout).digest()
+    assert link(GENESIS, **{**EVENT, "actor": None, "causation_id": None}) == digest

@@ -1,0 +1,85 @@
+"""The read tables as they must be: a fold of the log in memory, written independently of the committer."""
+
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from msgspec import structs
+
+from modeltrail.eventlog.record import Recorded
+from modeltrail.projections.projection import NewRow, OneRow, Projection, Row, RowsWhere, Target
+
+
+class Fold:
+    """Some projections, folded over events one by one."""
+
+    def __init__(self, *projections: Projection[Any]) -> None:  # Any: each has rows of its own
+        self._rows: dict[Projection[Any], dict[UUID, Any]] = {projection: {} for projection in projections}
+
+    def over(self, events: Iterable[Recorded]) -> "Fold":
+        """Fold `events`, oldest first."""
+        for recorded in events:
+            for projection, rows in self._rows.items():
+                for target in _targets(projection, recorded):
+                    for id_ in _touched(projection, rows, target):
+                        _put(rows, id_, projection.apply(rows.get(id_), recorded), recorded.position)
+        return self
+
+    def rows(self, projection: Projection[Any]) -> dict[UUID, Any]:  # Any: the projection's rows
+        """The rows of one projection, by id."""
+        return self._rows[projection]
+
+    def row(self, projection: Projection[Any], id_: UUID) -> Any:  # Any: the projection's row
+        """The row with this id, or None."""
+        return self._rows[projection].get(id_)
+
+    async def differences(self, connection: asyncpg.Connection) -> list[str]:
+        """Every column of every row in which the tables are not what they must be; JSON is compared as text."""
+        found = []
+        for projection, rows in self._rows.items():
+            names = ", ".join(
+                f"{column.name}::text" if column.type == "json" else column.name for column in projection.all_columns
+            )
+            stored = {
+                row["id"]: tuple(row.values())
+                for row in await connection.fetch(f"SELECT {names} FROM {projection.name}")
+            }
+            found += [f"{projection.name}: {id_} should not be there" for id_ in stored.keys() - rows.keys()]
+            for id_, row in rows.items():
+                if id_ not in stored:
+                    found.append(f"{projection.name}: {id_} is missing")
+                    continue
+                for column, value in zip(projection.all_columns, stored[id_], strict=True):
+                    expected = _as_stored(column.value(row))
+                    if value != expected:
+                        found.append(f"{projection.name}.{column.name} of {id_}: {value!r} instead of {expected!r}")
+        return found
+
+
+def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
+    targets = projection.targets.get(type(recorded.event))
+    return targets(recorded.stream, recorded.event) if targets else ()
+
+
+def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target) -> list[UUID]:
+    match target:
+        case NewRow(id=id_) | OneRow(id=id_):
+            return [id_]
+        case RowsWhere(column=name, value=value):
+            (column,) = (column for column in projection.all_columns if column.name == name)
+            return [id_ for id_, row in rows.items() if column.value(row) == value]
+
+
+def _put(rows: dict[UUID, Any], id_: UUID, after: Row | None, position: int) -> None:
+    before = rows.pop(id_, None)
+    if after is not None:
+        revision = 1 if before is None else before.revision + 1
+        rows[id_] = structs.replace(after, revision=revision, position=position)
+
+
+def _as_stored(value: object) -> object:
+    return value.decode() if isinstance(value, bytes) else value
