@@ -57,8 +57,8 @@ class Pending(Struct, eq=False):
         asking = self.command.decide()
         try:
             question = asking.send(None)
-        except (StopIteration, DomainError):
-            return None  # it needs to know nothing: it is decided when its turn comes
+        except Exception:  # noqa: BLE001 - it needs to know nothing: whatever it was, it is decided when its turn comes
+            return None
         self.waiting = (asking, question)
         return question
 

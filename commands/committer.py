@@ -209,7 +209,7 @@ class Committer:
 
 def _reason(error: Exception, pending: Pending) -> Exception:
     """What the caller of a command is told that failed all alone."""
-    if isinstance(error, UniqueViolationError) and error.constraint_name == "stored_events_pkey":
+    if isinstance(error, UniqueViolationError) and getattr(error, "constraint_name", "") == "stored_events_pkey":
         return id_is_taken()
     _log.error("a command could not be written", command=type(pending.command).__name__, exc_info=error)
     if pending.tried_behind is not None:

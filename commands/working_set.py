@@ -183,7 +183,13 @@ class WorkingSet:
         body = None if row is None else answer.projection.document_of(row)
         if row is None or body is None:
             return None
-        return Document(id=row.id, project_id=row.project_id, revision=row.revision, parent_id=None, body=body)
+        return Document(
+            id=row.id,
+            project_id=row.project_id,
+            revision=row.revision,
+            parent_id=answer.projection.parent_of(row),
+            body=body,
+        )
 
 
 def _project(projection: Projection[Any], rows: WorkingRows[Any], target: Target, recorded: Recorded) -> None:

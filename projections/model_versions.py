@@ -194,4 +194,5 @@ MODEL_VERSIONS = Projection(
     get_documents=SQL.get_version_documents,
     document=_document,
     document_of=lambda row: _write(row.body),
+    parent_of=lambda row: row.body.registered_model_id,
 )

@@ -90,7 +90,7 @@ class Projection(Generic[R]):
     `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET
     by ids (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the
     answer from one of its rows. `document_of` gives the same answer without the query, or None when it would take
-    other rows than the given one.
+    other rows than the given one. `parent_of` is what the resource belongs to, where a route names that.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Projection(Generic[R]):
     get_documents: str
     document: Callable[[Record], bytes]
     document_of: Callable[[R], bytes | None]
+    parent_of: Callable[[R], UUID | None] = lambda _row: None
 
     @property
     def all_columns(self) -> tuple[Column[R], ...]:
