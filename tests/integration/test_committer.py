@@ -606,7 +606,10 @@ async def test_connections_killed_at_random_lose_and_double_nothing(database: Da
 
 async def somebody_waits_for_a_lock(database: Database) -> bool:
     async with connected(database) as connection:
-        waiting: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        waiting: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+            " WHERE NOT granted AND d.datname = current_database())"
+        )
     return waiting
 
 
