@@ -149,8 +149,8 @@ class Committer:
                 return
 
     async def _write(self, connection: Connection, taken: list[Pending]) -> None:
-        head = await lock_log(connection, held=self._locked)
-        self._locked = True
+        held, self._locked = self._locked, True  # also when it fails: it may have failed with the lock in hand
+        head = await lock_log(connection, held=held)
         first_tried = [pending for pending in taken if pending.tried_behind is None]
         todo = await self._not_yet_written(connection, taken)
         for pending in todo:

@@ -1,7 +1,5 @@
 """Routes of click-to-deploy."""
 
-from uuid import uuid4
-
 from litestar import delete, post
 
 from modeltrail.commands.deployments import Deploy, Undeploy
@@ -11,6 +9,7 @@ from modeltrail.http.bodies import DeploymentOrder
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
+from modeltrail.postgres.ids import new_id
 
 _order = BodyReader(DeploymentOrder)
 
@@ -22,8 +21,8 @@ async def deploy(request: ApiRequest) -> Answer:
     body = await request.read(_order)
     command = Deploy(
         project_id=project_id,
-        service_id=ServiceId(uuid4()),
-        deployment_id=DeploymentId(uuid4()),
+        service_id=ServiceId(new_id()),
+        deployment_id=DeploymentId(new_id()),
         model_id=ModelId(body.registered_model_id),
         environment_id=EnvironmentId(body.serving_environment_id),
         default_namespace=request.services.default_namespace,
@@ -43,7 +42,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
     command = Undeploy(
         project_id=project_id,
         service_id=ServiceId(request.path_id("service_id", "inference service id")),
-        undeployment_id=DeploymentId(uuid4()),
+        undeployment_id=DeploymentId(new_id()),
         cluster=request.services.cluster,
     )
     await submit(request, project_id, command)

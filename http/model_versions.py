@@ -1,7 +1,5 @@
 """Routes of model versions, below their model and on their own."""
 
-from uuid import uuid4
-
 import msgspec
 from litestar import get, patch, post
 
@@ -22,6 +20,7 @@ from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.uuids import parse_uuid
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import VERSION_LIST
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 
@@ -39,7 +38,7 @@ async def register_version(request: ApiRequest) -> Answer:
     """Register a version of a model."""
     project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
     body = await request.read(_creation)
-    version_id = VersionId(uuid4())
+    version_id = VersionId(new_id())
     credentials = _sealed_keys(body, request.services.keys, version_id, project_id)
     wish = RegisterVersion(
         project_id=project_id,

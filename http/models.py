@@ -1,7 +1,5 @@
 """Routes of registered models."""
 
-from uuid import uuid4
-
 from litestar import get, patch, post
 
 from modeltrail.commands.models import Register, Revise
@@ -16,6 +14,7 @@ from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.uuids import parse_uuid
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import MODEL_LIST
 from modeltrail.projections.models import MODELS
 
@@ -33,7 +32,7 @@ async def register_model(request: ApiRequest) -> Answer:
     project_id = request.project_id()
     body = await request.read(_creation)
     wish = RegisterModel(
-        model_id=ModelId(uuid4()),
+        model_id=ModelId(new_id()),
         project_id=project_id,
         name=body.name,
         description=body.description or "",

@@ -1,7 +1,7 @@
 """A request as the routes read it: whose project, which resource, what body, on whose behalf."""
 
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from litestar import Request
 from msgspec import Struct
@@ -17,6 +17,7 @@ from modeltrail.http.query import Query
 from modeltrail.http.services import Services
 from modeltrail.http.texts import FORBIDDEN, is_storable
 from modeltrail.http.uuids import parse_uuid
+from modeltrail.postgres.ids import new_id
 
 B = TypeVar("B", bound=Struct)
 
@@ -68,7 +69,7 @@ class ApiRequest(Request[Any, Any, Any]):  # Any: litestar's user, auth and stat
 
     async def context(self, project_id: ProjectId) -> Context:
         """Why a command is given. Raises BadRequestError for an X-User-Email that cannot be kept."""
-        return Context(project_id, uuid4(), self.request_id, await self._actor())
+        return Context(project_id, new_id(), self.request_id, await self._actor())
 
     async def _actor(self) -> Personal | None:
         given = (self.raw_header(b"x-user-email") or b"").strip()

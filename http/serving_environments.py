@@ -1,7 +1,5 @@
 """Routes of serving environments."""
 
-from uuid import uuid4
-
 from litestar import get, post
 
 from modeltrail.commands.environments import Create
@@ -14,6 +12,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.lists import page_of
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import ENVIRONMENT_LIST
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
 
@@ -27,7 +26,7 @@ async def create_environment(request: ApiRequest) -> Answer:
     project_id = request.project_id()
     body = await request.read(_creation)
     wish = CreateEnvironment(
-        environment_id=EnvironmentId(uuid4()),
+        environment_id=EnvironmentId(new_id()),
         project_id=project_id,
         name=body.name,
         description=body.description or "",

@@ -35,7 +35,8 @@ CREATE FUNCTION lock_log(
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF held THEN
-        PERFORM pg_advisory_unlock(key);
+        -- All of them: session locks nest, and a statement that failed after its lock was granted left one more.
+        PERFORM pg_advisory_unlock_all();
     END IF;
     PERFORM pg_advisory_lock(key);
     -- A statement of its own, begun after the lock was granted: it sees all that was committed before.

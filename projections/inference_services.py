@@ -21,6 +21,7 @@ from modeltrail.domain.inference_service import (
     Undeployed,
     UndeploymentRequested,
 )
+from modeltrail.domain.model_version import VersionRenamed
 from modeltrail.domain.registered_model import ModelRenamed
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
@@ -99,10 +100,15 @@ def _its_services(stream: UUID, _event: ModelRenamed) -> Iterable[Target]:
     return (RowsWhere("registered_model_id", stream),)
 
 
+def _serving_it(stream: UUID, _event: VersionRenamed) -> Iterable[Target]:
+    return (RowsWhere("model_version_id", stream),)
+
+
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
     ServiceCreated: new_row,
     ModelRenamed: _its_services,
+    VersionRenamed: _serving_it,
 }
 
 
@@ -114,6 +120,8 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
         return None
     if isinstance(event, ModelRenamed):
         return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.name))
+    if isinstance(event, VersionRenamed):
+        return structs.replace(row, served_models=_renamed(row, recorded.stream, event.name))
     if isinstance(event, ServiceLaterEvent):
         at = recorded.recorded_at
         body = structs.replace(_changed(row.body, event), updated_at=to_microseconds(at))
@@ -205,6 +213,13 @@ def _served(row: ServiceRow, event: ServiceLaterEvent, recorded: Recorded) -> tu
             return row.served_models
         case _:
             assert_never(event)
+
+
+def _renamed(row: ServiceRow, version: UUID, name: str) -> tuple[ServeModelBody, ...]:
+    return tuple(
+        structs.replace(served, model_version_name=name) if served.model_version_id == version else served
+        for served in row.served_models
+    )
 
 
 def _set(row: ServiceRow, version: UUID, state: ServeModelState, recorded: Recorded) -> tuple[ServeModelBody, ...]:

@@ -63,23 +63,27 @@ class Listing:
 
     async def page(self, pool: Pool, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
         """The rows that hold all the values of `having`, by column, and `name_part` in their name, in any case."""
-        filters = [*having.values(), name_part] if name_part else having.values()
-        statement = self._page_statement(tuple(having), bool(name_part), part.sort_by, part.ascending)
-        row = await pool.fetchrow(statement, part.limit, part.offset, *filters)
+        row = await pool.fetchrow(*self.page_query(having, part, name_part))
         return Page(row["items"], row["returned"], row["total"])
 
     async def newest(self, pool: Pool, having: Mapping[str, object]) -> UUID | None:
         """The id of the newest row that holds all the values of `having`, by column."""
+        id_: UUID | None = await pool.fetchval(*self.newest_query(having))
+        return id_
+
+    def page_query(self, having: Mapping[str, object], part: Slice, name_part: str = "") -> tuple[object, ...]:
+        """The statement of `page`, and its values."""
+        statement = self._page_statement(tuple(having), bool(name_part), part.sort_by, part.ascending)
+        filters = [*having.values(), name_part] if name_part else having.values()
+        return (statement, part.limit, part.offset, *filters)
+
+    def newest_query(self, having: Mapping[str, object]) -> tuple[object, ...]:
+        """The statement of `newest`, and its values."""
         condition, values = self._condition(tuple(having), first=1), [*having.values()]
         if having.keys() >= set(self._unique):
             values.append(" ".join(str(having[column]) for column in self._unique))
             condition += f" AND ({self._unique_key}) = ${len(values)}::text"
-        id_: UUID | None = await pool.fetchval(self._newest_statement(condition), *values)
-        return id_
-
-    def explainable(self, having: tuple[str, ...], part: Slice) -> str:
-        """The statement that `page` runs, for those who ask PostgreSQL how it would."""
-        return self._page_statement(having, False, part.sort_by, part.ascending)
+        return (SQL.get_newest.format(table=self._table, condition=condition), *values)
 
     def _build_page_statement(self, having: tuple[str, ...], by_name: bool, sort_by: str, ascending: bool) -> str:
         condition = self._condition(having, first=3)
@@ -92,9 +96,6 @@ class Listing:
             expression=self._sortable[sort_by],
             direction="ASC" if ascending else "DESC",
         )
-
-    def _newest_statement(self, condition: str) -> str:
-        return SQL.get_newest.format(table=self._table, condition=condition)
 
     @property
     def _unique_key(self) -> str:

@@ -1,13 +1,12 @@
 """Telling the log what the cluster answered."""
 
-from uuid import uuid4
-
 import structlog
 
 from modeltrail.commands.committer import Committer, LogUnavailableError
 from modeltrail.commands.deployments import ClusterReport, Report
 from modeltrail.domain.ids import ProjectId, ServiceId
 from modeltrail.eventlog.record import Context, System
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.deployment_tasks import TaskRow
 from modeltrail.workers.pauses import pauses, sleep
 
@@ -26,7 +25,7 @@ class Reporter:
         for pause in pauses():
             context = Context(
                 project_id=ProjectId(task.project_id),
-                command_id=uuid4(),
+                command_id=new_id(),
                 request_id=task.request_id,
                 actor=WORKER,
                 causation_id=task.requested_position,

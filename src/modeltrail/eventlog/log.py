@@ -39,7 +39,7 @@ async def lock_log(connection: Connection, *, held: bool) -> Head:
 
 async def unlock_log(connection: Connection) -> None:
     """Let the next writer in. What was written must be committed."""
-    await connection.execute(SQL.unlock_log, LOCK)
+    await connection.execute(SQL.unlock_log)
 
 
 async def read_head(connection: Connection) -> Head:

@@ -5,7 +5,7 @@ SELECT notification_id, hash, recorded_at FROM stored_events ORDER BY notificati
 SELECT notification_id, hash, recorded_at FROM lock_log($1, $2)
 
 -- name: unlock_log
-SELECT pg_advisory_unlock($1)
+SELECT pg_advisory_unlock_all()
 
 -- name: insert_events
 INSERT INTO stored_events (

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from asyncpg import Connection
 from msgspec import Struct
 
@@ -13,9 +14,15 @@ from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.log import SQL
 
 SNAPSHOT_EVERY = 100
+NO_SHAPE = -1  # no snapshot has it
 
+_log = structlog.get_logger(__name__)
 _codec = Codec()  # deciding needs nobody's address
 _write = msgspec.json.Encoder().encode
+
+
+class UnusableSnapshotError(Exception):
+    """A snapshot that says it has today's shape and has not."""
 
 
 class Loaded(Struct, frozen=True):
@@ -30,17 +37,34 @@ async def load_streams(connection: Connection, streams: Mapping[UUID, Decider[An
 
     Raises UnreadableEventError.
     """
+    shapes = {stream: decider.shape for stream, decider in streams.items()}
+    try:
+        return await _load(connection, streams, shapes)
+    except UnusableSnapshotError:
+        return await _load(connection, streams, dict.fromkeys(streams, NO_SHAPE))
+
+
+async def _load(
+    connection: Connection, streams: Mapping[UUID, Decider[Any, Any, Any]], shapes: Mapping[UUID, int]
+) -> dict[UUID, Loaded]:
     loaded = {stream: Loaded(decider.initial, 0) for stream, decider in streams.items()}
-    shapes = [decider.shape for decider in streams.values()]
-    for row in await connection.fetch(SQL.load_streams, list(streams), shapes):
+    for row in await connection.fetch(SQL.load_streams, list(shapes), list(shapes.values())):
         stream, version = row["stream"], row["version"]
         decider = streams[stream]
         if row["topic"] is None:
-            state = msgspec.json.decode(row["state"], type=decider.state_type)
+            state = _read_snapshot(decider, row["state"])
         else:
             state = decider.evolve(loaded[stream].state, _codec.decode(row["topic"], row["state"]))
         loaded[stream] = Loaded(state, version)
     return loaded
+
+
+def _read_snapshot(decider: Decider[Any, Any, Any], state: bytes) -> object:
+    try:
+        return msgspec.json.decode(state, type=decider.state_type)
+    except msgspec.MsgspecError as error:
+        _log.warning("a snapshot cannot be read; folding all events instead", aggregate=decider.name, error=str(error))
+        raise UnusableSnapshotError from error
 
 
 Changed = Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]]

@@ -16,6 +16,10 @@ WRITER_SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
     # A writer holds the log's lock between its statements: one that stands still there must not keep out the others.
     "idle_session_timeout": "60s",
+    # The same for one whose machine is gone without a word.
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
     # Whoever has waited for the lock must see what was committed meanwhile, whatever the database's own default.
     "default_transaction_isolation": "read committed",
     # A writer looks rows up by key and nothing else. Without these, a table that grew since its last ANALYZE is
@@ -83,7 +87,7 @@ def writer(address: DatabaseAddress) -> Callable[[], Awaitable[Connection]]:
     """A function that opens a connection for writing to the log."""
 
     async def connect() -> Connection:
-        connection = await asyncpg.connect(
+        connection: Connection = await asyncpg.connect(
             host=address.host,
             port=address.port,
             user=address.user,
@@ -107,7 +111,7 @@ async def open_pool(
     address: DatabaseAddress, *, smallest: int = 1, largest: int = 10, lifetime_seconds: float = 300.0
 ) -> Pool:
     """A pool of connections for reading and for small statements of their own."""
-    return await asyncpg.create_pool(
+    pool: Pool = await asyncpg.create_pool(
         host=address.host,
         port=address.port,
         user=address.user,
@@ -122,3 +126,4 @@ async def open_pool(
         init=prepare,
         reset=_keep,
     )
+    return pool
