@@ -60,7 +60,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return error(400, "the request body ended too early")
     if isinstance(failure, HTTPException) and failure.status_code < 500:
         return _refused_by_litestar(failure)
-    _report("a request failed", request, failure)
+    _report(request, failure)
     return error(500, "internal server error")
 
 
@@ -71,7 +71,7 @@ def _unwritten(failure: LogUnavailableError) -> str:
 
 
 def _unavailable(request: Request[Any, Any, Any], failure: Exception, message: str) -> Answer:
-    _report("a request could not be served now", request, failure)
+    _log.warning("a request cannot be served now", **_facts(request, failure))
     return error(503, message, RETRY_AFTER)
 
 
@@ -85,17 +85,21 @@ def _headers(failure: HTTPException) -> list[tuple[str, str]]:
     return list((failure.headers or {}).items())
 
 
-def _report(event: str, request: Request[Any, Any, Any], failure: Exception) -> None:
-    _log.error(
-        event,
-        request_id=request.scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
-        method=request.method,
-        route=request.scope.get("path_template"),
-        cause=[_describe(each) for each in _chain(failure)],
-        stack=[
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(failure.__traceback__)
-        ],
-    )
+def _report(request: Request[Any, Any, Any], failure: Exception) -> None:
+    frames = traceback.extract_tb(failure.__traceback__)
+    # Places only: a formatted traceback would quote the errors' messages.
+    stack = "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    _log.error("a request failed", **_facts(request, failure), stack=stack)
+
+
+def _facts(request: Request[Any, Any, Any], failure: Exception) -> dict[str, object]:
+    """Which request it was, without anything that the caller sent but the request id, and why it failed."""
+    return {
+        "request_id": request.scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
+        "method": request.method,
+        "route": request.scope.get("path_template"),
+        "cause": [_describe(each) for each in _chain(failure)],
+    }
 
 
 def _chain(failure: BaseException | None) -> list[BaseException]:

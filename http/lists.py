@@ -13,7 +13,7 @@ from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
 async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, object], name_part: str = "") -> Answer:
     """The page that the query string asks for, of the rows that hold `having` and `name_part` in their name."""
     query = request.parsed_query()
-    sort_by = query.text("sort_by") or DEFAULT_SORT
+    sort_by = query.word("sort_by") or DEFAULT_SORT
     if not listing.sorts_by(sort_by):
         raise BadRequestError("invalid sort_by")
     part = Slice(query.limit, query.offset, sort_by, query.is_ascending)

@@ -29,10 +29,14 @@ class Query:
 
     def text(self, name: str) -> str:
         """A text, empty when absent. Raises BadRequestError when no database could hold it."""
-        value = self._values.get(name, "")
+        value = self.word(name)
         if value and not is_storable(value):
             raise invalid(name, FORBIDDEN)
         return value
+
+    def word(self, name: str) -> str:
+        """A text as it came, empty when absent: only to be compared with known ones."""
+        return self._values.get(name, "")
 
     def uuid(self, name: str) -> UUID | None:
         """A UUID, or None when absent. Raises BadRequestError when it is none."""
@@ -66,7 +70,7 @@ class Query:
     @property
     def is_ascending(self) -> bool:
         """Whether the smallest goes first: only `asc`, spelt so, says that."""
-        return self._values.get("order") == "asc"
+        return self.word("order") == "asc"
 
     def _integer(self, name: str, *, absent: int) -> int:
         """A number as Go's strconv.Atoi gives it when its error is ignored: 0 for no number, else cut to 64 bits."""

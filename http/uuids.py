@@ -12,4 +12,4 @@ def parse_uuid(text: str) -> UUID | None:
     """The UUID that `text` stands for, or None when it stands for none."""
     if _ANY_FORM.fullmatch(text) is None:
         return None
-    return UUID(text)
+    return UUID(text.lower())  # UUID() takes no upper-case URN

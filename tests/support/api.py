@@ -157,3 +157,11 @@ async def running_api(database: Database, cluster: Cluster = Cluster.CONFIGURED)
     """The API on this database."""
     async with running_services(database, cluster) as services, client_of(services) as api:
         yield api
+
+
+def refusal(response: httpx.Response) -> tuple[int, str]:
+    """Status and message of an answer that says what is wrong, and nothing else."""
+    body: Json = response.json()
+    assert list(body) == ["error"], response.text
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    return response.status_code, body["error"]

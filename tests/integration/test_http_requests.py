@@ -1,0 +1,310 @@
+"""What all routes have in common: tenants, errors, ids, revisions, bodies."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from modeltrail.commands.committer import LogUnavailableError
+from modeltrail.http.app import BASE_PATH
+from support.api import ARTIFACT, Api, Project, made, refusal
+
+BAD_TEXT = "must be Unicode text without U+0000"
+TENANT_REQUIRED = (400, "project ID is required (Project-ID header)")
+ROUTES = [
+    ("POST", "/models"),
+    ("GET", "/models"),
+    ("GET", "/models/x"),
+    ("PATCH", "/models/x"),
+    ("GET", "/model"),
+    ("POST", "/models/x/versions"),
+    ("GET", "/models/x/versions"),
+    ("GET", "/models/x/versions/y"),
+    ("PATCH", "/models/x/versions/y"),
+    ("GET", "/model_versions?sort_by=x"),
+    ("GET", "/model_versions/x"),
+    ("PATCH", "/model_versions/x"),
+    ("GET", "/model_version?parentResourceId=x"),
+    ("POST", "/serving_environments"),
+    ("GET", "/serving_environments"),
+    ("GET", "/serving_environments/x"),
+    ("GET", "/serving_environment"),
+    ("GET", "/inference_services?registered_model_id=x"),
+    ("GET", "/inference_services/x"),
+    ("POST", "/deploy"),
+    ("DELETE", "/inference_services/x/undeploy"),
+]
+
+
+async def test_the_project_is_asked_for_before_anything_else(api: Api) -> None:
+    for method, path in ROUTES:
+        for headers in ({}, {"Project-ID": ""}, {"Project-ID": "x"}, {"Project-ID": f"{uuid4()}x"}):
+            answer = await api.client.request(method, BASE_PATH + path, headers=headers, content=b"{")
+            assert refusal(answer) == TENANT_REQUIRED
+
+
+@pytest.mark.parametrize("form", ["{}", "urn:uuid:{}", "{{{}}}", "URN:UUID:{}"])
+async def test_a_uuid_may_come_in_every_form_that_go_takes(project: Project, form: str) -> None:
+    model = await project.model("iris")
+    written = form.format(model["id"].upper())
+
+    assert made(await project.get(f"/models/{written}"), 200) == model
+    assert made(await project.get("/model?name=iris", Project_ID=form.format(str(project.id).upper())), 200) == model
+    assert (await project.model("child", parent_model_id=written))["parent_model_id"] == model["id"]
+
+
+async def test_a_uuid_may_come_without_hyphens(project: Project) -> None:
+    model = await project.model()
+
+    assert made(await project.get(f"/models/{UUID(model['id']).hex}"), 200) == model
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", BASE_PATH, f"{BASE_PATH}/nothing", f"{BASE_PATH}/models/a/b/c"])
+async def test_an_unknown_route_is_not_found(project: Project, path: str) -> None:
+    answer = await project.client.get(path)
+
+    assert refusal(answer) == (404, "not found")
+    assert answer.headers["x-request-id"]
+
+
+async def test_a_wrong_method_is_refused_with_the_right_ones(project: Project) -> None:
+    answer = await project.send("PUT", "/models")
+
+    assert refusal(answer) == (405, "method not allowed")
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize("given", ["abc", "x" * 128, "with space ~!"])
+async def test_a_request_id_is_echoed_and_kept_with_the_events(api: Api, project: Project, given: str) -> None:
+    answer = await project.post("/models", {"name": "iris"}, X_Request_ID=given)
+
+    assert answer.headers.get_list("x-request-id") == [given]
+    assert await api.pool.fetchval("SELECT request_id FROM stored_events") == given
+    assert (await project.get("/models/x", X_Request_ID=given)).headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", [None, b"", b"x" * 129, b"caf\xc3\xa9", b"tab\tbed"])
+async def test_a_request_id_that_is_not_fit_is_replaced(project: Project, given: bytes | None) -> None:
+    headers = [] if given is None else [(b"x-request-id", given)]
+
+    answer = await project.client.get("/healthz", headers=headers)
+
+    assert UUID(answer.headers["x-request-id"]).version == 4
+
+
+async def test_a_body_that_is_wrong_is_refused_in_plain_words(project: Project) -> None:
+    for raw, message in {
+        b"": "invalid body: must not be empty: expected a JSON object",
+        b"{": "invalid body: malformed JSON",
+        b"[]": "invalid body: expected a JSON object",
+        b"{}": "invalid name: cannot be empty",
+        b'{"name": 7}': "invalid name: expected a string",
+        b'{"name": "\\u0000"}': f"invalid name: {BAD_TEXT}",
+    }.items():
+        for path in ("/models", f"/models/{uuid4()}/versions", "/serving_environments"):
+            assert refusal(await project.post(path, raw)) == (400, message)
+
+
+async def test_a_text_may_be_as_long_as_its_limit_and_no_longer(project: Project) -> None:
+    longer = await project.post("/models", {"name": "\U0001f600" * 101})
+
+    assert refusal(longer) == (400, "invalid name: at most 100 characters are allowed")
+    assert (await project.model("\U0001f600" * 100))["name"] == "\U0001f600" * 100
+
+
+@pytest.mark.parametrize("path", ["/models/{model}", "/model_versions/{version}"])
+async def test_a_patch_cannot_take_the_name_away(project: Project, path: str) -> None:
+    model = await project.model()
+    target = path.format(model=model["id"], version=(await project.version(model))["id"])
+
+    assert refusal(await project.patch(target, {"name": ""})) == (400, "invalid name: cannot be empty")
+    assert refusal(await project.patch(target, b"")) == (
+        400,
+        "invalid body: must not be empty: expected a JSON object",
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+)
+async def test_the_content_type_does_not_matter(project: Project, content_type: str) -> None:
+    answer = await project.post("/models", b'{"name": "iris"}', Content_Type=content_type)
+
+    assert made(answer)["name"] == "iris"
+
+
+async def test_a_body_above_a_mebibyte_is_too_large(project: Project) -> None:
+    body = b'{"name": "iris", "description": "%b"}'
+    room = 1024 * 1024 - len(body % b"")
+
+    assert made(await project.post("/models", body % (b"x" * room)))["name"] == "iris"
+    refused = await project.post("/models", body % (b"x" * (room + 1)))
+    assert refusal(refused) == (413, "request body is too large: at most 1 MiB is taken")
+
+
+async def test_a_body_that_does_not_tell_its_length_is_limited_too(project: Project) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 64 * 1024
+
+    answer = await project.client.post(
+        f"{BASE_PATH}/models", content=endless(), headers={"Project-ID": str(project.id)}
+    )
+
+    assert refusal(answer)[0] == 413
+
+
+async def test_a_single_resource_carries_its_revision(project: Project) -> None:
+    created = await project.post("/models", {"name": "iris"})
+    path = f"/models/{created.json()['id']}"
+    patched = await project.patch(path, {"description": "d"})
+
+    assert (created.headers["etag"], patched.headers["etag"]) == ('"1"', '"2"')
+    for shown in (path, "/model?name=iris"):
+        assert (await project.get(shown)).headers["etag"] == '"2"'
+
+
+@pytest.mark.parametrize("tag", ['"2"', 'W/"2"', '"1", "2"', "*"])
+async def test_what_the_caller_has_is_not_sent_again(project: Project, tag: str) -> None:
+    path = f"/models/{(await project.model())['id']}"
+    await project.patch(path, {"description": "d"})
+
+    answer = await project.get(path, If_None_Match=tag)
+
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"2"')
+
+
+@pytest.mark.parametrize("tag", ['"1"', '"22"', "2", "", "x"])
+async def test_what_the_caller_has_not_is_sent(project: Project, tag: str) -> None:
+    path = f"/models/{(await project.model())['id']}"
+    await project.patch(path, {"description": "d"})
+
+    assert (await project.get(path, If_None_Match=tag)).status_code == 200
+
+
+async def test_another_project_learns_nothing_from_a_revision(api: Api, project: Project) -> None:
+    model = await project.model()
+
+    assert (await api.project().get(f"/models/{model['id']}", If_None_Match="*")).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["model", "version"])
+async def test_a_patch_on_an_old_revision_is_refused(project: Project, kind: str) -> None:
+    model = await project.model()
+    version = await project.version(model)
+    path = f"/models/{model['id']}" if kind == "model" else f"/model_versions/{version['id']}"
+    current = (await project.get(path)).headers["etag"]
+    await project.patch(path, {"description": "theirs"}, If_Match=current)
+
+    status, _ = refusal(await project.patch(path, {"description": "mine"}, If_Match=current))
+
+    assert status == 412
+    assert made(await project.get(path), 200)["description"] == "theirs"
+    assert made(await project.patch(path, {"description": "mine"}, If_Match="*"), 200)["description"] == "mine"
+
+
+@pytest.mark.parametrize("tag", ["1", '"x"', "", 'W/"1"', '"1", "2"', '"-1"', '"' + "1" * 5000 + '"'])
+async def test_a_malformed_if_match_is_refused(project: Project, tag: str) -> None:
+    answer = await project.patch(f"/models/{(await project.model())['id']}", {"name": "new"}, If_Match=tag)
+
+    assert refusal(answer) == (400, 'invalid If-Match: expected a revision in quotes, such as "3", or *')
+
+
+async def test_the_actor_is_kept_encrypted(api: Api, project: Project) -> None:
+    await project.post("/models", {"name": "iris"}, X_User_Email="ann@example.org")
+    await project.post("/models", {"name": "other"}, X_User_Email="")
+
+    first, second = await api.pool.fetch("SELECT actor FROM stored_events ORDER BY notification_id")
+    assert b"person" in first["actor"]
+    assert b"ann@example.org" not in first["actor"]
+    assert second["actor"] is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "problem"),
+    [(b"x" * 256, "at most 255 characters are allowed"), (b"a\xff", BAD_TEXT), (b"a\x00b", BAD_TEXT)],
+)
+async def test_an_actor_that_cannot_be_kept_is_refused(project: Project, actor: bytes, problem: str) -> None:
+    headers = [(b"Project-ID", str(project.id).encode()), (b"X-User-Email", actor)]
+
+    answer = await project.client.post(f"{BASE_PATH}/models", content=b'{"name": "a"}', headers=headers)
+
+    assert refusal(answer) == (400, f"invalid X-User-Email: {problem}")
+
+
+async def test_a_fault_of_ours_is_logged_with_its_cause_and_told_to_nobody(api: Api, project: Project) -> None:
+    await api.pool.execute("DROP TABLE credentials")
+    body = {"name": "v1", **ARTIFACT, "secret_key": "the-secret", "created_by_email": "ann@example.org"}
+    path = f"/models/{(await project.model())['id']}/versions"
+
+    with capture_logs() as logs:
+        answer = await project.post(path, body, X_Request_ID="r-1")
+
+    assert refusal(answer) == (500, "internal server error")
+    assert answer.headers["x-request-id"] == "r-1"
+    (line,) = [line for line in logs if line["event"] == "a request failed"]
+    assert line["request_id"] == "r-1"
+    assert "credentials" in line["cause"][0]
+    assert not re.search("the-secret|ann@example.org", str(logs))
+
+
+async def test_a_value_that_an_error_quotes_is_not_logged(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_address: str) -> None:
+        raise ValueError("cannot seal ann@example.org")
+
+    monkeypatch.setattr(project.services.people, "seal", fail)
+    with capture_logs() as logs:
+        answer = await project.post("/models", {"name": "iris", "owner_email": "ann@example.org"})
+
+    assert refusal(answer) == (500, "internal server error")
+    assert logs[0]["cause"] == ["builtins.ValueError"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (LogUnavailableError("1 commands are waiting already"), "no change can be written now; try again"),
+        (
+            LogUnavailableError("lost", unknown=True),
+            "the database cannot be reached; the change may have been made all the same",
+        ),
+        (ConnectionRefusedError(), "the database cannot be reached; try again"),
+        (asyncpg.TooManyConnectionsError("no room"), "the database cannot be reached; try again"),
+        (asyncpg.QueryCanceledError("too slow"), "the database cannot be reached; try again"),
+    ],
+)
+async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch, failure: Exception, message: str
+) -> None:
+    async def fail(*_arguments: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(project.services.committer, "submit", fail)
+
+    answer = await project.post("/models", {"name": "iris"})
+
+    assert refusal(answer) == (503, message)
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_reading_from_a_lost_database_is_unavailable(api: Api, project: Project) -> None:
+    await api.pool.close()
+
+    for path in ("/models", f"/models/{uuid4()}", "/model?name=x"):
+        answer = await project.get(path)
+        assert refusal(answer)[0] == 503
+        assert answer.headers["retry-after"] == "1"
+
+
+async def test_many_callers_are_answered_each_their_own(project: Project) -> None:
+    answers: list[httpx.Response] = await asyncio.gather(
+        *(project.post("/models", {"name": f"m{number}"}) for number in range(30))
+    )
+
+    assert [made(answer)["name"] for answer in answers] == [f"m{number}" for number in range(30)]
+    assert made(await project.get("/models"), 200)["total"] == 30
