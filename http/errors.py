@@ -51,7 +51,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     if isinstance(failure, BadRequestError):
         return error(400, failure.message)
     if isinstance(failure, DomainError):
-        return error(_DOMAIN_STATUS[type(failure)], failure.message)
+        return error(_status_of(failure), failure.message)
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
     if is_lost(failure) or isinstance(failure, BUSY):
@@ -62,6 +62,10 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return _refused_by_litestar(failure)
     _report(request, failure)
     return error(500, "internal server error")
+
+
+def _status_of(refusal: DomainError) -> int:
+    return next((status for kind, status in _DOMAIN_STATUS.items() if isinstance(refusal, kind)), 400)
 
 
 def _unwritten(failure: LogUnavailableError) -> str:

@@ -1,9 +1,11 @@
 """A request as the routes read it: whose project, which resource, what body, on whose behalf."""
 
+import asyncio
 from typing import Any, TypeVar
 from uuid import UUID
 
 from litestar import Request
+from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from modeltrail.domain.ids import ProjectId
@@ -21,6 +23,8 @@ from modeltrail.postgres.ids import new_id
 
 B = TypeVar("B", bound=Struct)
 
+# The server has no limit of its own for a body that is announced and never comes.
+BODY_SECONDS = 30.0
 PROJECT_ID_REQUIRED = "project ID is required (Project-ID header)"
 
 
@@ -64,8 +68,13 @@ class ApiRequest(Request[Any, Any, Any]):  # Any: litestar's user, auth and stat
         return Query(self.scope["query_string"])
 
     async def read(self, reader: BodyReader[B]) -> B:
-        """The body, whatever its Content-Type. Raises BadRequestError, or litestar's 413 when it is too large."""
-        return reader.read(await self.body())
+        """The body, whatever its Content-Type. Raises BadRequestError, or 413 or 408 when it is too large or late."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                raw = await self.body()
+        except TimeoutError:
+            raise HTTPException("the request body did not arrive in time", status_code=408) from None
+        return reader.read(raw)
 
     async def context(self, project_id: ProjectId) -> Context:
         """Why a command is given. Raises BadRequestError for an X-User-Email that cannot be kept."""

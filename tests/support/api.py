@@ -21,20 +21,16 @@ from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System
 from modeltrail.http.app import BASE_PATH, create_app
 from modeltrail.http.services import Services
-from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
+from modeltrail.postgres.connect import open_pool, writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
 from support.database import Database
+from support.registry import address
 
 Json = dict[str, Any]  # Any: JSON
 
 HOST = "http://test"
 ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri": "s3://models/iris"}
-
-
-def address(database: Database) -> DatabaseAddress:
-    """The database in the parts that modeltrail takes."""
-    return DatabaseAddress(database.host, database.port, database.user, database.password, database.name)
 
 
 class Project:
