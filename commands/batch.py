@@ -109,39 +109,41 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         pending.decision, pending.events = decision, len(working.events) - before
 
 
-async def write_all(connection: Connection, head: Head, working: WorkingSet) -> None:
-    """Append the events and write and commit everything that follows from them, or nothing.
+async def write_all(connection: Connection, head: Head, working: WorkingSet) -> Head:
+    """Append the events and write and commit everything that follows from them, or nothing; the log's new end.
 
     The usual batch is one statement, and so commits by itself: a round trip costs more than a row.
     """
+    if not working.events:
+        return head
     gone = [(rows.table, ids) for rows in working.changed_rows() if (ids := rows.gone())]
     due = due_snapshots(working.changed_streams)
     if not (gone or due or working.credentials):
-        if working.events:
-            await _write_events_and_rows(connection, head, working)
-        return
+        return await _write_events_and_rows(connection, head, working)
     async with connection.transaction():
         for table, ids in gone:
             await table.delete(connection, ids)
-        await _write_events_and_rows(connection, head, working)
+        end = await _write_events_and_rows(connection, head, working)
         if due:
             await save_snapshots(connection, due)
         if working.credentials:
             await _save_credentials(connection, working.credentials)
+    return end
 
 
-async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> None:
+async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> Head:
     """The events and all changed rows, in one statement."""
     parts = [LOG.insert_events]
-    arguments: list[Any] = columns_of(head, working.events)  # Any: one list per column
+    columns, end = columns_of(head, working.events)
+    arguments: list[Any] = columns  # Any: one list per column
     for rows in working.changed_rows():
         if kept := rows.kept():
             parts.append(rows.table.save_statement(len(arguments) + 1))
             arguments.extend(rows.table.columns_of(kept))
     parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
     notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
-    arguments.append(str(working.events[-1].position))
-    await connection.execute(f"WITH {parts_by_name} {notify}", *arguments)
+    await connection.execute(f"WITH {parts_by_name} {notify}", *arguments, str(end.position))
+    return end
 
 
 async def _save_credentials(connection: Connection, credentials: Iterable[Credentials]) -> None:

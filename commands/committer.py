@@ -18,8 +18,9 @@ from modeltrail.commands import batch
 from modeltrail.commands.batch import Outcome, Pending
 from modeltrail.commands.decision import Command
 from modeltrail.domain.errors import id_is_taken
-from modeltrail.eventlog.log import committed_commands, lock_log, unlock_log
+from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.record import Context
+from modeltrail.eventlog.turn import Turn
 from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
@@ -61,11 +62,11 @@ class Committer:
         self._queue: deque[Pending] = deque()
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
-        self._locked = False
+        self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Committer":
-        self._connection = await self._connect()
+        await self._connected()
         self._task = asyncio.create_task(self._run(), name="committer")
         return self
 
@@ -98,7 +99,7 @@ class Committer:
     async def _run(self) -> None:
         while True:
             if not self._queue:
-                await self._unlock()
+                await self._end_turn()
             await self._arrived.wait()
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
             if not self._queue:
@@ -136,7 +137,7 @@ class Committer:
         deadline = loop.time() + self._reconnect_seconds
         while True:
             try:
-                await self._write(await self._connected(), taken)
+                await self._write(*await self._connected(), taken)
             except Exception as error:
                 if not is_lost(error):
                     raise
@@ -148,9 +149,8 @@ class Committer:
             else:
                 return
 
-    async def _write(self, connection: Connection, taken: list[Pending]) -> None:
-        held, self._locked = self._locked, True  # also when it fails: it may have failed with the lock in hand
-        head = await lock_log(connection, held=held)
+    async def _write(self, connection: Connection, turn: Turn, taken: list[Pending]) -> None:
+        head = await turn.begin_batch()
         first_tried = [pending for pending in taken if pending.tried_behind is None]
         todo = await self._not_yet_written(connection, taken)
         for pending in todo:
@@ -160,8 +160,9 @@ class Committer:
         for pending in first_tried:
             pending.tried_behind = head
         try:
-            await batch.write_all(connection, head, working)
+            turn.end_batch(await batch.write_all(connection, head, working))
         except Exception as error:
+            turn.doubt()
             if not is_lost(error):
                 for pending in first_tried:
                     pending.tried_behind = None
@@ -175,15 +176,14 @@ class Committer:
             else:
                 pending.done.set_result(Outcome(answers.get(pending.decision.answer), pending.events))
 
-    async def _unlock(self) -> None:
+    async def _end_turn(self) -> None:
         """Let other processes write while there is nothing to do here."""
-        if not self._locked or self._connection is None:
+        if self._turn is None:
             return
         try:
-            await unlock_log(self._connection)
-            self._locked = False
+            await self._turn.end()
         except Exception as error:  # noqa: BLE001 - whatever it was, the lock ends with the connection
-            _log.warning("the log could not be unlocked; closing the connection", error=str(error))
+            _log.warning("the log could not be unlocked; closing the connection", error=type(error).__name__)
             self._disconnect()
 
     @staticmethod
@@ -195,16 +195,16 @@ class Committer:
         written = await committed_commands(connection, behind, list(tried))
         return [pending for pending in taken if pending.context.command_id not in written]
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
+    async def _connected(self) -> tuple[Connection, Turn]:
+        if self._connection is None or self._turn is None or self._connection.is_closed():
             self._connection = await self._connect()
-        return self._connection
+            self._turn = Turn(self._connection)
+        return self._connection, self._turn
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
-        self._connection = None
-        self._locked = False
+        self._connection = self._turn = None
 
 
 def _reason(error: Exception, pending: Pending) -> Exception:

@@ -5,9 +5,10 @@ commands' questions with one query, and always with the newest state, the comman
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
+
+from msgspec import Struct
 
 from modeltrail.domain.decider import Decider
 from modeltrail.projections.projection import Projection, Row
@@ -19,34 +20,29 @@ E = TypeVar("E")
 S = TypeVar("S")
 
 
-class Question(Generic[T]):
+class Question(Struct, Generic[T], frozen=True):
     """Something to await. Equal questions have equal answers."""
-
-    __slots__ = ()
 
     def __await__(self) -> "Generator[Question[T], T, T]":
         answer = yield self
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class StateOf(Question[S], Generic[C, E, S]):
+class StateOf(Question[S], Generic[C, E, S], frozen=True):
     """The state of a stream: all its events, folded."""
 
     decider: Decider[C, E, S]
     stream: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class RowAt(Question[R | None], Generic[R]):
+class RowAt(Question[R | None], Generic[R], frozen=True):
     """The row with this id, or None."""
 
     projection: Projection[R]
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class RowWith(Question[R | None], Generic[R]):
+class RowWith(Question[R | None], Generic[R], frozen=True):
     """The row of this name in this scope (the first of the projection's unique columns), or None: is it taken?"""
 
     projection: Projection[R]
@@ -59,8 +55,7 @@ class RowWith(Question[R | None], Generic[R]):
         return f"{self.scope} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class RowsHaving(Question[tuple[R, ...]], Generic[R]):
+class RowsHaving(Question[tuple[R, ...]], Generic[R], frozen=True):
     """All rows that hold `value` in `column`."""
 
     projection: Projection[R]

@@ -48,8 +48,11 @@ async def read_head(connection: Connection) -> Head:
     return Head(row["notification_id"], row["hash"], row["recorded_at"]) if row else Head()
 
 
-def columns_of(head: Head, events: Sequence[Recorded]) -> list[list[Any]]:
-    """The rows of `events`, whose positions follow `head`, as the arguments of `insert_events`: one list per column."""
+def columns_of(head: Head, events: Sequence[Recorded]) -> tuple[list[list[Any]], Head]:
+    """The rows of `events`, whose positions follow `head`, as the arguments of `insert_events`: one list per column.
+
+    And where the log ends after them.
+    """
     columns: list[list[Any]] = [[] for _ in range(12)]
     previous = head.hash
     for recorded in events:
@@ -57,7 +60,7 @@ def columns_of(head: Head, events: Sequence[Recorded]) -> list[list[Any]]:
         previous = row[-1]
         for column, value in zip(columns, row, strict=True):
             column.append(value)
-    return columns
+    return columns, Head(events[-1].position, previous, events[-1].recorded_at)
 
 
 def _row(recorded: Recorded, previous: bytes) -> tuple[Any, ...]:  # Any: the columns of one row
