@@ -20,6 +20,7 @@ from modeltrail.eventlog.log import CHANNEL, Head, columns_of
 from modeltrail.eventlog.log import SQL as LOG
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.streams import due_snapshots, save_snapshots
+from modeltrail.failures import causes_of, stack_of
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.projection import Projection
@@ -103,7 +104,8 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
     except Exception as error:
         if len(working.events) > before:
             raise  # half of it is applied: the batch is of no use any more, and each command is tried alone
-        _log.exception("a command failed", command=type(pending.command).__name__)
+        kind = type(pending.command).__name__
+        _log.error("a command failed", command=kind, cause=causes_of(error), stack=stack_of(error))
         pending.refusal = error
     else:
         pending.decision, pending.events = decision, len(working.events) - before

@@ -21,6 +21,7 @@ from modeltrail.domain.errors import id_is_taken
 from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.turn import Turn
+from modeltrail.failures import causes_of, stack_of
 from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
@@ -211,7 +212,8 @@ def _reason(error: Exception, pending: Pending) -> Exception:
     """What the caller of a command is told that failed all alone."""
     if isinstance(error, UniqueViolationError) and getattr(error, "constraint_name", "") == "stored_events_pkey":
         return id_is_taken()
-    _log.error("a command could not be written", command=type(pending.command).__name__, exc_info=error)
+    kind = type(pending.command).__name__
+    _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
     if pending.tried_behind is not None:
         return LogUnavailableError(f"a connection was lost, and then: {error}", unknown=True)
     return error

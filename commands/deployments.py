@@ -21,10 +21,9 @@ from modeltrail.domain.inference_service import (
     RequestDeployment,
     RequestUndeployment,
     Target,
-    check_name,
-    made_up_name,
 )
 from modeltrail.domain.model_version import VersionStatus
+from modeltrail.domain.service_name import check_name, made_up_name
 from modeltrail.domain.serving_environment import namespace_of
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import VersionRow

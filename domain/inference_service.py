@@ -13,7 +13,6 @@ Every request for a deployment has an id. The cluster's answers carry it, so tha
 that another has replaced is told apart and ignored.
 """
 
-import re
 from typing import assert_never
 
 from msgspec import Struct, structs
@@ -21,12 +20,6 @@ from msgspec import Struct, structs
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-
-# KServe's own rule: pkg/apis/serving/v1beta1/inference_service_validation.go, IsvcNameFmt.
-SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-# The host is `{name}-predictor-{namespace}.…`; a DNS label holds 63.
-HOST_LABEL_LENGTH = 63
-PREDICTOR = "-predictor-"
 
 
 class Target(Struct, frozen=True):
@@ -227,41 +220,6 @@ class Service(Struct, frozen=True, tag="service"):
 
 ServiceSituation = Missing | Service
 INITIAL = Missing()
-
-
-def _longest_name(namespace: str) -> int:
-    return HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace)
-
-
-def check_name(name: str, namespace: str) -> None:
-    """Refuse a name that Kubernetes or KServe would refuse, now and not after minutes.
-
-    Raises RuleError saying why.
-    """
-    if not SERVICE_NAME.fullmatch(name):
-        raise RuleError(
-            f"invalid name: {name!r} must start with a lower-case letter, hold only a-z, 0-9 and '-', and end with"
-            " a letter or digit"
-        )
-    longest = _longest_name(namespace)
-    if len(name) > longest:
-        raise RuleError(
-            f"invalid name: {name!r} has {len(name)} characters; in namespace {namespace!r} KServe has room for"
-            f" {max(longest, 0)}, because '{{name}}{PREDICTOR}{{namespace}}' must stay within {HOST_LABEL_LENGTH}"
-        )
-
-
-def made_up_name(slug: str, version: VersionId, namespace: str, taken: int) -> str:
-    """A valid name for a deployment that was given none: `<slug>-<first 8 of the version id>`, cut to fit.
-
-    `taken` says how many names were found taken before: from 1 on, a number is added. A namespace so long that no name
-    has room beside it (see `check_name`) leaves no valid one to make up.
-    """
-    number = f"-{taken + 1}" if taken else ""
-    ending = f"-{str(version)[:8]}"
-    room = _longest_name(namespace) - len(number)
-    stem = slug.lstrip("-0123456789")[: max(room - len(ending), 1)].strip("-") or "m"
-    return (stem + ending)[: max(room, 1)].rstrip("-") + number
 
 
 def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:

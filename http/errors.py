@@ -1,6 +1,5 @@
 """What went wrong, as the caller sees it: a status and `{"error": "..."}`, from one place."""
 
-import traceback
 from typing import Any
 
 import asyncpg
@@ -10,6 +9,7 @@ from litestar.exceptions import HTTPException, InternalServerException
 
 from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
 from modeltrail.domain.errors import ConflictError, DomainError, NotFoundError, RuleError, StaleError
+from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_lost
 
@@ -17,8 +17,6 @@ _log = structlog.get_logger(__name__)
 
 RETRY_AFTER = (b"retry-after", b"1")
 BUSY = (asyncpg.TooManyConnectionsError, *TIMEOUTS)
-# Messages of these quote the value that they stumbled over, and that may be anybody's address or key.
-QUOTING = (ValueError, LookupError, asyncpg.DataError)
 
 _DOMAIN_STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
@@ -90,10 +88,7 @@ def _headers(failure: HTTPException) -> list[tuple[str, str]]:
 
 
 def _report(request: Request[Any, Any, Any], failure: Exception) -> None:
-    frames = traceback.extract_tb(failure.__traceback__)
-    # Places only: a formatted traceback would quote the errors' messages.
-    stack = "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
-    _log.error("a request failed", **_facts(request, failure), stack=stack)
+    _log.error("a request failed", **_facts(request, failure), stack=stack_of(failure))
 
 
 def _facts(request: Request[Any, Any, Any], failure: Exception) -> dict[str, object]:
@@ -102,22 +97,5 @@ def _facts(request: Request[Any, Any, Any], failure: Exception) -> dict[str, obj
         "request_id": request.scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
         "method": request.method,
         "route": request.scope.get("path_template"),
-        "cause": [_describe(each) for each in _chain(failure)],
+        "cause": causes_of(failure),
     }
-
-
-def _chain(failure: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while failure is not None and failure not in chain:
-        chain.append(failure)
-        failure = failure.__cause__ or failure.__context__
-    return chain
-
-
-def _describe(failure: BaseException) -> str:
-    """The error's type, and its message unless that could quote what the caller sent."""
-    name = f"{type(failure).__module__}.{type(failure).__qualname__}"
-    if isinstance(failure, QUOTING) or not failure.args:
-        return name
-    # Not str(): PostgreSQL's DETAIL, which asyncpg adds there, quotes whole rows.
-    return f"{name}: {failure.args[0]}"

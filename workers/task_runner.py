@@ -8,6 +8,7 @@ import structlog
 
 from modeltrail.commands.deployments import ClusterReport
 from modeltrail.domain.inference_service import ConfirmDeployment, ConfirmUndeployment, FailDeployment, RecordApplied
+from modeltrail.failures import causes_of, stack_of
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (
     Cluster,
@@ -73,9 +74,9 @@ class TaskRunner:
                 seconds = pause if error.retry_after is None else max(pause, error.retry_after)
                 _log.warning("the cluster does not answer; trying again", service=str(task.id), error=str(error))
                 await sleep(seconds, self._nudged)
-            except Exception:  # noqa: BLE001
-                # A fault of ours in this task must not end the others; it is tried again, and seen in the log.
-                _log.exception("a deployment task failed; trying again", service=str(task.id))
+            except Exception as error:  # noqa: BLE001 - it must not end the others; it is tried again, and logged
+                facts = {"cause": causes_of(error), "stack": stack_of(error)}
+                _log.error("a deployment task failed; trying again", service=str(task.id), **facts)
                 await sleep(pause, self._nudged)
             else:
                 await sleep(pause, self._nudged)

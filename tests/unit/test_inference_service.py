@@ -9,8 +9,6 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, NotFoundError, RuleError
 from modeltrail.domain.ids import VersionId, serve_model_id
 from modeltrail.domain.inference_service import (
-    HOST_LABEL_LENGTH,
-    PREDICTOR,
     ConfirmDeployment,
     ConfirmUndeployment,
     CreateService,
@@ -20,9 +18,8 @@ from modeltrail.domain.inference_service import (
     RequestUndeployment,
     ServiceChange,
     ServiceEvent,
-    check_name,
-    made_up_name,
 )
+from modeltrail.domain.service_name import HOST_LABEL_LENGTH, PREDICTOR, check_name, made_up_name
 from support.given import stories_of
 from support.samples import (
     CREATED,
