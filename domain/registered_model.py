@@ -5,7 +5,6 @@ Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVE
 
 import re
 from enum import StrEnum
-from string import ascii_lowercase, ascii_uppercase
 from typing import assert_never
 
 from msgspec import Struct, structs
@@ -17,9 +16,7 @@ from modeltrail.domain.personal import Personal
 
 SLUG_LENGTH = 60
 
-# Not str.lower(): only A to Z are lowered, other letters are dropped.
-_TO_SLUG = str.maketrans(ascii_uppercase + " _", ascii_lowercase + "--")
-_NOT_IN_SLUG = re.compile(r"[^a-z0-9-]")
+_NOT_IN_SLUG = re.compile(r"[^A-Za-z0-9 _-]+")
 
 
 class ModelState(StrEnum):
@@ -222,7 +219,8 @@ INITIAL = Missing()
 
 def slug_of(name: str) -> str:
     """The name as it can stand in a URL or host name: `a-z 0-9 -`, at most 60 characters."""
-    return _NOT_IN_SLUG.sub("", name.translate(_TO_SLUG))[:SLUG_LENGTH]
+    kept = _NOT_IN_SLUG.sub("", name)  # first, so that only A to Z are left to be lowered
+    return kept.lower().replace(" ", "-").replace("_", "-")[:SLUG_LENGTH]
 
 
 def decide(command: ModelCommand, state: ModelSituation) -> list[ModelEvent]:
