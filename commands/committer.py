@@ -1,4 +1,4 @@
-"""The one place that writes to the log: many commands per transaction, one transaction at a time.
+"""The one place that writes to the log: many commands per batch, one batch at a time.
 
 Commands that arrive while a batch is being written form the next batch, so a lone command waits for nobody and a
 crowd shares one lock and one flush to disk. Under the lock every decision is made on the newest state, so there are
@@ -22,7 +22,7 @@ from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.turn import Turn
 from modeltrail.failures import causes_of, stack_of
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import close, is_lost
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
 
@@ -79,8 +79,8 @@ class Committer:
             await asyncio.wait([self._task])
         _fail(self._queue, LogUnavailableError("the service is stopping"))
         self._queue.clear()
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close()
+        if self._connection is not None:
+            await close(self._connection)
 
     async def submit(self, command: Command, context: Context) -> Outcome:
         """Decide and write `command`; the outcome comes when it is committed.
@@ -215,7 +215,7 @@ def _reason(error: Exception, pending: Pending) -> Exception:
     kind = type(pending.command).__name__
     _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
     if pending.tried_behind is not None:
-        return LogUnavailableError(f"a connection was lost, and then: {error}", unknown=True)
+        return LogUnavailableError("the command failed after a connection was lost", unknown=True)
     return error
 
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.models import existing_model
-from modeltrail.commands.question import RowAt, RowWith
+from modeltrail.commands.question import RowAt, RowWith, StateOf
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
@@ -20,7 +20,9 @@ from modeltrail.domain.inference_service import (
     RecordApplied,
     RequestDeployment,
     RequestUndeployment,
+    Service,
     Target,
+    Undeploying,
 )
 from modeltrail.domain.model_version import VersionStatus
 from modeltrail.domain.service_name import check_name, made_up_name
@@ -99,7 +101,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
             return self.name
         taken = 0
         while await self._is_taken(name := made_up_name(model.body.slug, VersionId(version.id), namespace, taken)):
-            taken += 1
+            taken = taken * 2 or 1  # each try is a question to the database: few are enough for thousands of names
         check_name(name, namespace)  # a namespace can be so long that no name has room beside it
         return name
 
@@ -138,9 +140,17 @@ class Undeploy(Struct, frozen=True, kw_only=True):
             RequestUndeployment(undeployment_id=self.undeployment_id)
         ]
         if self.cluster is Cluster.NONE:
-            wishes.append(ConfirmUndeployment(undeployment_id=self.undeployment_id))
+            wishes.append(ConfirmUndeployment(undeployment_id=await self._under_way()))
         change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+
+    async def _under_way(self) -> DeploymentId:
+        """The undeployment that is to be confirmed: one requested while there was a cluster, else this one."""
+        match await StateOf(INFERENCE_SERVICE, self.service_id):
+            case Service(deployment=Undeploying(undeployment_id=earlier)):
+                return earlier
+            case _:
+                return self.undeployment_id
 
 
 ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment

@@ -15,7 +15,7 @@ import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import close, is_lost
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import TaskRow, read_task
 from modeltrail.workers.cluster import (
@@ -63,11 +63,23 @@ class DeployWorker:
         self._reporter = Reporter(committer)
         self._owner = owner
         self._mode = mode
+        self._stopping = False
 
     async def run(self) -> None:
         """Work until cancelled, over lost connections and lost leases."""
+        work = asyncio.create_task(self._work_on(), name="deploy worker")
+        try:
+            await asyncio.wait([work])
+        finally:
+            # A flag beside the cancellation, which is lost when a connection breaks while it takes effect.
+            self._stopping = True
+            work.cancel()
+            await asyncio.wait([work])
+        work.result()
+
+    async def _work_on(self) -> None:
         retries = pauses(longest=5.0)
-        while True:
+        while not self._stopping:
             try:
                 async with self._connection() as for_lease, self._connection() as for_tasks:
                     await self._work(for_lease, for_tasks)
@@ -85,8 +97,7 @@ class DeployWorker:
         try:
             yield connection
         finally:
-            if not connection.is_closed():
-                await connection.close(timeout=2.0)
+            await close(connection)
 
     async def _work(self, for_lease: Connection, for_tasks: Connection) -> None:
         lease = Lease(for_lease, SUBSCRIPTION, self._owner)
@@ -115,35 +126,44 @@ class _Session:
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
         self._seen = 0
+        self._group: asyncio.TaskGroup | None = None
 
     async def run(self, group: asyncio.TaskGroup) -> None:
+        """Take tasks and follow the cluster, in tasks of `group`, until cancelled."""
+        self._group = group
         wakeups = Wakeups(self._connection)
         await wakeups.start()
-        await self._take_tasks(group)
+        await self._take_tasks()
         group.create_task(self._observe(), name="observe")
         while True:
             await wakeups.next()
-            await self._take_tasks(group)
+            await self._take_tasks()
 
-    async def _take_tasks(self, group: asyncio.TaskGroup) -> None:
+    async def _take_tasks(self) -> None:
         """Begin with every request that came since the last look."""
         while rows := await self._connection.fetch(SQL.list_tasks_after, self._seen, TASKS_PER_QUERY):
             for task in map(read_task, rows):
                 self._seen = self._lease.position = task.requested_position
-                self._begin(task, group)
+                self._begin(task)
             if len(rows) < TASKS_PER_QUERY:
                 return
 
-    def _begin(self, task: TaskRow, group: asyncio.TaskGroup) -> None:
+    def _begin(self, task: TaskRow) -> None:
         runner = self._runners.get(task.id)
         if runner is None:
             runner = TaskRunner(task, self._cluster, self._reporter, self._mode, self._slots)
             self._runners[task.id] = runner
         else:
             runner.replace(task)
-        if task.id not in self._running:
-            self._running.add(task.id)
-            group.create_task(self._run(runner), name=f"task {task.id}")
+        self._set_going(runner)
+
+    def _set_going(self, runner: TaskRunner) -> None:
+        """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""
+        service = runner.task.id
+        runner.nudge()
+        if service not in self._running and self._group is not None:
+            self._running.add(service)
+            self._group.create_task(self._run(runner), name=f"task {service}")
 
     async def _run(self, runner: TaskRunner) -> None:
         service = runner.task.id
@@ -166,6 +186,7 @@ class _Session:
                 async with asyncio.timeout(RESYNC_SECONDS):
                     services, version = await self._cluster.list()
                     await asyncio.gather(*map(self._consider, services))
+                    self._set_going_without({service.service_id for service in services})
                     retries = pauses(longest=10.0)
                     async with aclosing(self._cluster.watch(version)) as changes:
                         async for change in changes:
@@ -187,8 +208,8 @@ class _Session:
                 await self._consider(service)
             case Deleted(service=service):
                 runner = self._runner_of(service)
-                if runner is not None:
-                    runner.nudge()
+                if runner is not None and not runner.is_done:
+                    self._set_going(runner)
             case Bookmark():
                 pass
             case _:
@@ -199,6 +220,12 @@ class _Session:
         if runner is not None:
             await runner.consider(observed)
             self._forget_if_done(runner.task.id)
+
+    def _set_going_without(self, present: set[UUID | None]) -> None:
+        """What waits for the cluster's answer on an object that is not there would wait for ever."""
+        for service, runner in self._runners.items():
+            if service not in present and not runner.is_done:
+                self._set_going(runner)
 
     def _runner_of(self, observed: ObservedService) -> TaskRunner | None:
         return self._runners.get(observed.service_id) if observed.service_id is not None else None

@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 from asyncpg import Connection
 
+from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.statements import Statements
 
 _log = structlog.get_logger(__name__)
@@ -18,6 +19,7 @@ SQL = Statements("modeltrail.workers", "deploy.sql")
 TERM = timedelta(seconds=15)
 RENEWAL_SECONDS = 3.0
 STANDBY_SECONDS = 0.5
+RELEASE_SECONDS = 2.0
 
 
 class LeaseLostError(Exception):
@@ -60,6 +62,10 @@ class Lease:
                 raise LeaseLostError(f"another worker has taken over {self._name!r}")
 
     async def release(self) -> None:
-        """Let the next worker begin at once."""
-        if not self._connection.is_closed():
-            await self._connection.execute(SQL.release_lease, self._name, self._epoch, self.position)
+        """Let the next worker begin at once, if the database can be told; else it finds out by itself."""
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._connection.execute(SQL.release_lease, self._name, self._epoch, self.position)
+        except Exception as error:
+            if not is_lost(error):
+                raise

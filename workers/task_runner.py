@@ -82,7 +82,7 @@ class TaskRunner:
                 await sleep(pause, self._nudged)
 
     async def _try(self, row: TaskRow) -> bool:
-        """One attempt; whether the task has its answer."""
+        """One attempt; whether nothing is left to do here: the answer is given, or is the cluster's to give."""
         match row.task:
             case ToApply() as task:
                 return await self._apply(row, task)
@@ -127,6 +127,9 @@ class TaskRunner:
         except FieldConflict as conflict:
             # A deployment is a person's wish, newer than whatever changed the object behind our back.
             _log.warning("taking fields over", service=str(row.id), error=str(conflict))
+            found = await self._cluster.get(task.target.namespace, task.name)
+            if found is not None and found.service_id != row.id:
+                return None
             return await self._cluster.apply(wanted, force=True)
 
     async def consider(self, observed: ObservedService) -> None:
@@ -148,7 +151,11 @@ class TaskRunner:
 
     async def _answer(self, row: TaskRow, verdict: ClusterReport) -> None:
         self._answered = row  # before the report, so that what is seen meanwhile does not report it again
-        await self._reporter.report(row, verdict)
+        try:
+            await self._reporter.report(row, verdict)
+        except BaseException:
+            self._answered = None  # cancelled, or worse: whoever looks next must report it
+            raise
 
     async def _delete(self, row: TaskRow, task: ToDelete) -> bool:
         async with self._slots:

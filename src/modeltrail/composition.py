@@ -32,8 +32,6 @@ from modeltrail.workers.manifest import DeploymentMode
 
 _log = structlog.get_logger(__name__)
 
-WORKER_CONNECTIONS = 4
-
 
 async def run_api(settings: Settings) -> None:
     """Serve the API until cancelled.
@@ -83,7 +81,7 @@ async def run_worker(settings: Settings) -> None:
 
 async def run_migrations(settings: Settings) -> list[str]:
     """Apply what the database lacks; the names of what was applied. Raises MigrationError."""
-    connection = await writer(_address(settings))()
+    connection = await writer(_address(settings), statement_seconds=None)()
     try:
         # Waiting for another process that migrates, and moving much data, may take its time.
         await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")

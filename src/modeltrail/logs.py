@@ -55,6 +55,8 @@ def configure_logs(settings: LoggerSettings) -> None:
     root.setLevel(level)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # It logs tracebacks while a database is away, which those who ask it report in a sentence.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 

@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_FIELD_MANAGER = re.compile(r"[!-~]{1,128}")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -128,7 +127,6 @@ class KServeSettings:
     kubeconfig: Path | None
     """None leaves it to the usual rules: KUBECONFIG, then ~/.kube/config."""
     default_namespace: str
-    field_manager: str
     deployment_mode: DeploymentMode
 
 
@@ -197,12 +195,6 @@ def _kserve(environment: Environment) -> KServeSettings:
             "model-serving",
             _DNS_LABEL,
             "1 to 63 lower-case letters, digits and dashes, with no dash at either end",
-        ),
-        field_manager=environment.matching(
-            "KUBERNETES_FIELD_MANAGER",
-            "modeltrail",
-            _FIELD_MANAGER,
-            "1 to 128 printable ASCII characters without blanks",
         ),
         deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
     )

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from modeltrail.commands.deployments import Cluster, Undeploy
+from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service import DeploymentFailed, DeploymentRequested, DeploymentSucceeded
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import writer
@@ -192,3 +194,29 @@ async def test_a_lost_database_connection_is_survived(
         )
         await connection.close()
         await until_names(world, await world.deploy(), "DeploymentSucceeded")
+
+
+async def test_an_object_that_vanishes_before_the_verdict_is_applied_again(
+    world: Registry, cluster: SimulatedCluster
+) -> None:
+    async with worker(world, cluster), raw_api(cluster) as api:
+        deployed = await world.deploy(uri="s3://models/simulate-slow", name="iris")
+        await until_names(world, deployed, "DeploymentApplied")
+        namespace = (await world.service(deployed))["serving_environment_name"]
+        await api.delete("iris", namespace)
+        names = await until_names(world, deployed, "DeploymentSucceeded")
+    assert names.count("DeploymentApplied") == 1
+    assert len(cluster.requests.all("apply", "iris")) == 2
+
+
+async def test_without_a_cluster_an_undeployment_requested_earlier_ends_at_once(world: Registry) -> None:
+    deployed = await world.deploy()
+    await world.undeploy(deployed)
+    command = Undeploy(
+        project_id=world.project,
+        service_id=deployed,
+        undeployment_id=DeploymentId(uuid4()),
+        cluster=Cluster.NONE,
+    )
+    await world.submit(command)
+    assert (await world.event_names(deployed))[-2:] == ["UndeploymentRequested", "Undeployed"]

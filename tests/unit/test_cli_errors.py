@@ -222,10 +222,7 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
-async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("modeltrail.cli.children._FIRST_DELAY", 0.001)
+async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
     lifeline = Lifeline()
     environment = {**os.environ, "SERVER_PORT": "http"}
     child = Child(ChildCommand(name="api", colour="cyan", arguments=["serve"], environment=environment), lifeline)
@@ -236,7 +233,25 @@ async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(
     lifeline.close()
 
     assert str(given_up.value) == (
-        "api ended with exit code 2, 5 times in a row, so everything is stopped; "
-        "its last words: modeltrail: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535"
+        "api cannot run with these settings: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535"
+    )
+    assert "started again" not in capsys.readouterr().out
+
+
+async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.cli.children._FIRST_DELAY", 0.001)
+    lifeline = Lifeline()
+    environment = {**os.environ, "DATABASE_HOST": "/nowhere"}
+    child = Child(ChildCommand(name="api", colour="cyan", arguments=["migrate"], environment=environment), lifeline)
+
+    with pytest.raises(CommandError) as given_up:
+        await child.start()
+    await child.stop()
+    lifeline.close()
+
+    assert str(given_up.value).startswith(
+        "api ended with exit code 1, 5 times in a row, so everything is stopped; its last words: PostgreSQL at /nowhere"
     )
     assert "started again" in capsys.readouterr().out

@@ -31,7 +31,6 @@ def test_nothing_set_gives_the_contract_s_defaults() -> None:
     assert not settings.kserve.in_cluster
     assert settings.kserve.kubeconfig is None
     assert settings.kserve.default_namespace == "model-serving"
-    assert settings.kserve.field_manager == "modeltrail"
     assert settings.kserve.deployment_mode is DeploymentMode.STANDARD
     assert settings.secret_keys == ()
 
@@ -56,7 +55,6 @@ def test_every_variable_is_read() -> None:
             "KUBERNETES_IN_CLUSTER": "True",
             "KUBERNETES_KUBECONFIG": "/etc/kubeconfig",
             "KUBERNETES_DEFAULT_NAMESPACE": "serving",
-            "KUBERNETES_FIELD_MANAGER": "registry",
             "KSERVE_DEPLOYMENT_MODE": "knative",
         }
     )
@@ -114,7 +112,6 @@ def test_durations_are_written_as_in_go(text: str, seconds: float) -> None:
         ("KSERVE_ENABLED", "maybe", "true, false, 1 or 0"),
         ("KUBERNETES_IN_CLUSTER", "2", "true, false, 1 or 0"),
         ("KUBERNETES_DEFAULT_NAMESPACE", "Model_Serving", "lower-case letters"),
-        ("KUBERNETES_FIELD_MANAGER", "two words", "without blanks"),
         ("KSERVE_DEPLOYMENT_MODE", "Serverless", "Standard, Knative"),
     ],
 )

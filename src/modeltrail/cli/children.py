@@ -20,6 +20,7 @@ __all__ = ["Child", "ChildCommand", "Lifeline", "run_to_end", "say"]
 _STOP_PATIENCE = 5.0  # seconds between asking a child to stop and killing it
 _SETTLED_AFTER = 10.0  # seconds of life after which a death is no sign of a child that cannot start
 _QUICK_DEATHS_ALLOWED = 5
+_WRONG_SETTINGS = 2  # the exit code that no new try will change
 _FIRST_DELAY = 0.25  # seconds; doubles with each quick death
 _LAST_WORDS = 15  # lines
 _NAME_WIDTH = 8
@@ -103,11 +104,13 @@ class Child:
             ending = await self._live_once()
             if self._stopping.is_set():
                 return
+            if self._process is not None and self._process.returncode == _WRONG_SETTINGS:
+                raise CommandError(f"{self._command.name} cannot run with these settings: {self._last_said()}")
             quick_deaths = quick_deaths + 1 if loop.time() - began < _SETTLED_AFTER else 0
             if quick_deaths >= _QUICK_DEATHS_ALLOWED:
                 raise CommandError(
                     f"{self._command.name} {ending}, {quick_deaths} times in a row, so everything is stopped; "
-                    f"its last words: {self._last_words[-1] if self._last_words else 'none'}"
+                    f"its last words: {self._last_said()}"
                 )
             delay = _FIRST_DELAY * 2**quick_deaths
             self._say(f"{ending} unexpectedly; it is started again in {delay:g} s")
@@ -129,6 +132,9 @@ class Child:
         finally:
             output.cancel()
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def _last_said(self) -> str:
+        return self._last_words[-1].removeprefix("modeltrail: ") if self._last_words else "nothing"
 
     def _say_line(self, line: str) -> None:
         self._last_words.append(line)

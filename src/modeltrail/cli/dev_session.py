@@ -123,7 +123,6 @@ class DevSession:
         api = f"{self._url}/api/v1/model-registry"
         lines = [
             ("API", api),
-            ("OpenAPI", f"{self._url}/schema"),
             ("Cluster", f"{cluster_url} (simulated)" if cluster_url else "as KUBERNETES_ variables say"),
             ("Data", str(self._folder.path)),
             ("SQL", psql),

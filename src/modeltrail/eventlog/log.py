@@ -16,7 +16,7 @@ from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "log.sql")
 CHANNEL = "modeltrail_events"
-LOCK = 0x6D6F64656C747261  # "modeltra": the advisory lock that every writer of the log holds until it has committed
+LOCK = 0x6D6F64656C747261  # "modeltra": the advisory lock that a writer of the log holds for a few batches
 PAGE = 1000
 
 

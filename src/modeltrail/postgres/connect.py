@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 from asyncpg import Connection, Pool
-from asyncpg.exceptions._base import InterfaceError, InternalClientError
+from asyncpg.exceptions import InterfaceError, InternalClientError
 from msgspec import Struct
 
 WRITER_SETTINGS = {
@@ -37,6 +37,9 @@ READER_SETTINGS = {
     "jit": "off",
 }
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+# Longer than the server's own limits: it is for a network that swallows everything.
+STATEMENT_SECONDS = 40.0
 
 # Errors after which the connection is of no use, and the outcome of what was under way is unknown.
 LOST = (
@@ -83,8 +86,25 @@ async def prepare(connection: Connection) -> None:
     await connection.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_as_is, decoder=_as_is)
 
 
-def writer(address: DatabaseAddress) -> Callable[[], Awaitable[Connection]]:
-    """A function that opens a connection for writing to the log."""
+async def close(connection: Connection) -> None:
+    """Close politely, or else abruptly: a database that does not answer must not keep us."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.close(timeout=CLOSE_SECONDS)
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        connection.terminate()
+
+
+def writer(
+    address: DatabaseAddress, *, statement_seconds: float | None = STATEMENT_SECONDS
+) -> Callable[[], Awaitable[Connection]]:
+    """A function that opens a connection for writing to the log.
+
+    A statement without an answer after `statement_seconds` counts as a lost connection.
+    """
 
     async def connect() -> Connection:
         connection: Connection = await asyncpg.connect(
@@ -95,6 +115,7 @@ def writer(address: DatabaseAddress) -> Callable[[], Awaitable[Connection]]:
             database=address.database,
             ssl=address.ssl,
             timeout=CONNECT_SECONDS,
+            command_timeout=statement_seconds,
             server_settings=WRITER_SETTINGS,
         )
         await prepare(connection)
@@ -119,6 +140,7 @@ async def open_pool(
         database=address.database,
         ssl=address.ssl,
         timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
         server_settings=READER_SETTINGS,
         min_size=min(smallest, largest),
         max_size=largest,
