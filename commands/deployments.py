@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.models import existing_model
-from modeltrail.commands.question import RowAt, RowWith, StateOf
+from modeltrail.commands.question import RowAt, StateOf, row_named
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
@@ -106,7 +106,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
         return name
 
     async def _is_taken(self, name: str) -> bool:
-        return await RowWith(INFERENCE_SERVICES, self.environment_id, name) is not None
+        return await row_named(INFERENCE_SERVICES, self.environment_id, name) is not None
 
 
 def _namespace(environment: EnvironmentRow, default: str) -> str:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin
-from modeltrail.commands.question import RowAt, RowWith
+from modeltrail.commands.question import RowAt, row_named
 from modeltrail.domain.decider import SERVING_ENVIRONMENT
 from modeltrail.domain.errors import ConflictError, environment_not_found
 from modeltrail.domain.ids import EnvironmentId, ProjectId
@@ -26,7 +26,7 @@ class Create(Struct, frozen=True):
 
     async def decide(self) -> Decision:
         wish = self.wish
-        if await RowWith(SERVING_ENVIRONMENTS, wish.project_id, wish.name) is not None:
+        if await row_named(SERVING_ENVIRONMENTS, wish.project_id, wish.name) is not None:
             raise ConflictError("serving environment name already exists")
         created = begin(SERVING_ENVIRONMENT, wish.environment_id, wish)
         return Decision(Answer(SERVING_ENVIRONMENTS, wish.environment_id), (created,))

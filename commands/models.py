@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
-from modeltrail.commands.question import RowAt, RowWith
+from modeltrail.commands.question import RowAt, row_named
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, StaleError, model_not_found
 from modeltrail.domain.ids import ModelId, ProjectId
@@ -42,7 +42,7 @@ async def existing_model(project_id: ProjectId, model_id: ModelId) -> ModelRow:
 
 
 async def _require_free(project_id: ProjectId, name: str) -> None:
-    if await RowWith(MODELS, project_id, name) is not None:
+    if await row_named(MODELS, project_id, name) is not None:
         raise ConflictError("model with this name already exists in the project")
 
 

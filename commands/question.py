@@ -51,16 +51,15 @@ class RowAt(Question[R | None], Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class RowWith(Question[R | None], Generic[R]):
-    """The row of this name in this scope (the first of the projection's unique columns), or None: is it taken?"""
+    """The row with this unique key, or None: is the name taken?"""
 
     projection: Projection[R]
-    scope: UUID
-    name: str
+    key: str
 
-    @property
-    def key(self) -> str:
-        """The unique key as the table writes it."""
-        return f"{self.scope} {self.name}"
+
+def row_named(projection: Projection[R], scope: UUID, name: str) -> RowWith[R]:
+    """The row of this name in this scope: what the first of the projection's unique columns holds."""
+    return RowWith(projection, f"{scope} {name}")
 
 
 @dataclass(frozen=True, slots=True)

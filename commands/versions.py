@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Change, Credentials, Decision, begin, carry_on
 from modeltrail.commands.models import existing_model, require_revision
-from modeltrail.commands.question import RowAt, RowWith
+from modeltrail.commands.question import RowAt, row_named
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
@@ -38,7 +38,7 @@ async def existing_version(project_id: ProjectId, version_id: VersionId, model_i
 
 
 async def _require_free(model_id: ModelId, name: str) -> None:
-    if await RowWith(MODEL_VERSIONS, model_id, name) is not None:
+    if await row_named(MODEL_VERSIONS, model_id, name) is not None:
         raise ConflictError("version with this name already exists for this model")
 
 

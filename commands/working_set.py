@@ -84,8 +84,8 @@ class WorkingSet:
                 return loaded.state
             case RowAt(projection=projection, id=id_) if self._rows[projection].knows(id_):
                 return self._rows[projection].get(id_)
-            case RowWith(projection=projection) if self._rows[projection].knows_key(question.key):
-                return self._rows[projection].find(question.key)
+            case RowWith(projection=projection, key=key) if self._rows[projection].knows_key(key):
+                return self._rows[projection].find(key)
             case RowsHaving(projection=projection, column=column, value=value) if self._rows[projection].knows_where(
                 column, value
             ):
@@ -102,8 +102,8 @@ class WorkingSet:
                     streams[stream] = decider
                 case RowAt(projection=projection, id=id_):
                     self._rows[projection].want(id_)
-                case RowWith(projection=projection):
-                    self._rows[projection].want_key(question.key)
+                case RowWith(projection=projection, key=key):
+                    self._rows[projection].want_key(key)
                 case RowsHaving(projection=projection, column=column, value=value):
                     self._rows[projection].want_where(column, value)
                 case _:

@@ -218,7 +218,7 @@ MODELS = Projection(
         Column("parent_model_id", "uuid", lambda row: row.body.parent_model_id),
         Column("latest_version_id", "uuid", lambda row: row.latest_version_id),
         Column("default_version_id", "uuid", lambda row: row.default_version_id),
-        Column("live_services", "json", lambda row: _write(row.live_services)),
+        Column("live_services", "json", lambda row: _write(row.live_services) if row.live_services else b"[]"),
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("project_id", "name"),

@@ -87,7 +87,8 @@ class WorkingRows(Generic[R]):
                 continue  # what the batch made of it is newer
             self._rows[id_] = row
             self._stored.add(id_)
-            self._ids.setdefault(self.table.unique_key(row), id_)
+            if self.table.projection.unique:
+                self._ids.setdefault(self.table.unique_key(row), id_)
 
     def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
         """Replace a row by what an event made of it; None removes it."""

@@ -55,8 +55,9 @@ class Table(Generic[R]):
         await connection.execute(self._delete, list(ids))
 
     def unique_key(self, row: R) -> str:
-        """What no other row may have, too: the values of the unique columns, in one text."""
-        return " ".join([str(column.value(row)) for column in self._unique_columns])
+        """What no other row may have, too: the values of the two unique columns, in one text."""
+        scope, name = self._unique_columns
+        return f"{scope.value(row)} {name.value(row)}"
 
     def value(self, row: R, column: str) -> object:
         """What `row` holds in `column`."""
