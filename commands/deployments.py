@@ -99,9 +99,14 @@ class Deploy(Struct, frozen=True, kw_only=True):
             if await self._is_taken(self.name):
                 raise ConflictError("inference service name already exists")
             return self.name
-        taken = 0
-        while await self._is_taken(name := made_up_name(model.body.slug, VersionId(version.id), namespace, taken)):
-            taken = taken * 2 or 1  # each try is a question to the database: few are enough for thousands of names
+        # First 1 to 4 by turns, then numbers out of the service's own id: each try is a question to the database, and
+        # a version may have been deployed thousands of times.
+        for taken in (*range(4), *(self.service_id.int >> shift & 0xFFFFF for shift in range(0, 120, 20))):
+            name = made_up_name(model.body.slug, VersionId(version.id), namespace, taken)
+            if not await self._is_taken(name):
+                break
+        else:
+            raise ConflictError("inference service name already exists; give the deployment a name")
         check_name(name, namespace)  # a namespace can be so long that no name has room beside it
         return name
 

@@ -57,6 +57,7 @@ from support.committing import (
 )
 from support.database import Database
 from support.fold import Fold
+from support.registry import registry
 from support.samples import ENVIRONMENT, FIRST, MODEL, OTHER_VERSION, PROJECT, SERVICE, VERSION
 
 WRITE = "INSERT INTO stored_events"
@@ -939,3 +940,16 @@ async def test_a_made_up_name_that_has_no_room_is_refused(database: Database) ->
 
     assert isinstance(refusal, DomainError)
     assert "KServe has room for 0" in refusal.message
+
+
+async def test_made_up_names_stay_short_however_often_a_version_is_deployed(database: Database) -> None:
+    async with registry(database) as world:
+        model, _ = await world.ready_version()
+        environment = await world.environment("prod")
+        deployed = [await world.deploy_to(model, environment) for _ in range(160)]
+        names = [(await world.service(each))["name"] for each in (deployed[0], deployed[1], deployed[-1])]
+    assert names[1].endswith("-2")
+    version = names[0].rsplit("-", 1)[1]
+    stem, number = names[2].rsplit("-", 1)
+    assert stem.endswith(version)  # nothing of it had to make room
+    assert len(number) <= len("1048576")
