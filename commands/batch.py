@@ -1,9 +1,8 @@
-"""One batch: deciding commands one after the other, and writing what they decided in one transaction."""
+"""One batch: deciding commands one after the other, and writing what they decided, all of it or nothing."""
 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -24,7 +23,6 @@ from modeltrail.failures import causes_of, stack_of
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.table import Table
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.commands", "credentials.sql")
@@ -168,8 +166,3 @@ async def read_answers(connection: Connection, working: WorkingSet, batch: Itera
         for id_, document in (await read_documents(connection, projection, ids)).items():
             answers[Answer(projection, id_)] = document
     return answers
-
-
-def start(head: Head, tables: Iterable[Table[Any]]) -> WorkingSet:
-    """An empty working set behind `head`."""
-    return WorkingSet(head, tables, datetime.now(UTC))

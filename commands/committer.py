@@ -8,6 +8,7 @@ no conflicts to retry, and positions are commit order.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from asyncpg import Connection, LockNotAvailableError, QueryCanceledError, Uniqu
 from modeltrail.commands import batch
 from modeltrail.commands.batch import Outcome, Pending
 from modeltrail.commands.decision import Command
+from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import id_is_taken
 from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.record import Context
@@ -156,7 +158,7 @@ class Committer:
         todo = await self._not_yet_written(connection, taken)
         for pending in todo:
             pending.reset()
-        working = batch.start(head, self._tables)
+        working = WorkingSet(head, self._tables, datetime.now(UTC))
         await batch.decide_all(connection, working, todo)
         for pending in first_tried:
             pending.tried_behind = head

@@ -6,8 +6,9 @@ from msgspec import UNSET, Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
+from modeltrail.commands.existing import existing
 from modeltrail.commands.models import existing_model
-from modeltrail.commands.question import RowAt, StateOf, row_named
+from modeltrail.commands.question import StateOf, row_named
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
@@ -42,10 +43,7 @@ class Cluster(StrEnum):
 
 async def existing_service(project_id: ProjectId, service_id: ServiceId) -> ServiceRow:
     """The service's row. Raises NotFoundError when the project has none with this id."""
-    row = await RowAt(INFERENCE_SERVICES, service_id)
-    if row is None or row.project_id != project_id:
-        raise service_not_found()
-    return row
+    return await existing(INFERENCE_SERVICES, project_id, service_id, service_not_found)
 
 
 class Deploy(Struct, frozen=True, kw_only=True):
@@ -99,8 +97,8 @@ class Deploy(Struct, frozen=True, kw_only=True):
             if await self._is_taken(self.name):
                 raise ConflictError("inference service name already exists")
             return self.name
-        # First 1 to 4 by turns, then numbers out of the service's own id: each try is a question to the database, and
-        # a version may have been deployed thousands of times.
+        # The smallest numbers first, then some out of the service's own id: each try is a question to the database,
+        # and a version may have been deployed thousands of times.
         for taken in (*range(4), *(self.service_id.int >> shift & 0xFFFFF for shift in range(0, 120, 20))):
             name = made_up_name(model.body.slug, VersionId(version.id), namespace, taken)
             if not await self._is_taken(name):

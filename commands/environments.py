@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin
-from modeltrail.commands.question import RowAt, row_named
+from modeltrail.commands.existing import existing
+from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import SERVING_ENVIRONMENT
 from modeltrail.domain.errors import ConflictError, environment_not_found
 from modeltrail.domain.ids import EnvironmentId, ProjectId
@@ -13,10 +14,7 @@ from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, En
 
 async def existing_environment(project_id: ProjectId, environment_id: EnvironmentId) -> EnvironmentRow:
     """The environment's row. Raises NotFoundError when the project has none with this id."""
-    row = await RowAt(SERVING_ENVIRONMENTS, environment_id)
-    if row is None or row.project_id != project_id:
-        raise environment_not_found()
-    return row
+    return await existing(SERVING_ENVIRONMENTS, project_id, environment_id, environment_not_found)
 
 
 class Create(Struct, frozen=True):

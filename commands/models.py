@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
-from modeltrail.commands.question import RowAt, row_named
+from modeltrail.commands.existing import existing
+from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, StaleError, model_not_found
 from modeltrail.domain.ids import ModelId, ProjectId
@@ -35,10 +36,7 @@ def require_revision(row: Row, expected: int | None) -> None:
 
 async def existing_model(project_id: ProjectId, model_id: ModelId) -> ModelRow:
     """The model's row. Raises NotFoundError when the project has none with this id."""
-    row = await RowAt(MODELS, model_id)
-    if row is None or row.project_id != project_id:
-        raise model_not_found()
-    return row
+    return await existing(MODELS, project_id, model_id, model_not_found)
 
 
 async def _require_free(project_id: ProjectId, name: str) -> None:

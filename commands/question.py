@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from modeltrail.domain.decider import Decider
-from modeltrail.projections.projection import Projection, Row
+from modeltrail.projections.projection import Projection, Row, unique_key
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -59,7 +59,7 @@ class RowWith(Question[R | None], Generic[R]):
 
 def row_named(projection: Projection[R], scope: UUID, name: str) -> RowWith[R]:
     """The row of this name in this scope: what the first of the projection's unique columns holds."""
-    return RowWith(projection, f"{scope} {name}")
+    return RowWith(projection, unique_key(scope, name))
 
 
 @dataclass(frozen=True, slots=True)

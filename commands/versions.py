@@ -5,8 +5,9 @@ from typing import assert_never
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Change, Credentials, Decision, begin, carry_on
+from modeltrail.commands.existing import existing
 from modeltrail.commands.models import existing_model, require_revision
-from modeltrail.commands.question import RowAt, row_named
+from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
@@ -31,8 +32,8 @@ from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionRow
 
 async def existing_version(project_id: ProjectId, version_id: VersionId, model_id: ModelId | None = None) -> VersionRow:
     """The version's row. Raises NotFoundError when the project, or the model if one is given, has none such."""
-    row = await RowAt(MODEL_VERSIONS, version_id)
-    if row is None or row.project_id != project_id or model_id not in (None, row.body.registered_model_id):
+    row = await existing(MODEL_VERSIONS, project_id, version_id, version_not_found)
+    if model_id not in (None, row.body.registered_model_id):
         raise version_not_found()
     return row
 

@@ -269,42 +269,48 @@ def _request_deployment(command: RequestDeployment, service: Service) -> list[Se
     return [requested]
 
 
-def _record_applied(command: RecordApplied, service: Service) -> list[ServiceEvent]:
+def _awaiting(service: Service, deployment_id: DeploymentId) -> Deploying | None:
+    """The deployment that this answer is for, or None when it comes too late."""
     match service.deployment:
-        case Deploying(deployment_id=current, external_id=None) if current == command.deployment_id:
-            return [DeploymentApplied(deployment_id=current, external_id=command.external_id)]
+        case Deploying(deployment_id=current) as deploying if current == deployment_id:
+            return deploying
         case _:
-            return []
+            return None
+
+
+def _record_applied(command: RecordApplied, service: Service) -> list[ServiceEvent]:
+    deploying = _awaiting(service, command.deployment_id)
+    if deploying is None or deploying.external_id is not None:
+        return []
+    return [DeploymentApplied(deployment_id=command.deployment_id, external_id=command.external_id)]
 
 
 def _confirm_deployment(command: ConfirmDeployment, service: Service) -> list[ServiceEvent]:
-    match service.deployment:
-        case Deploying(deployment_id=current, target=target) if current == command.deployment_id:
-            succeeded = DeploymentSucceeded(
-                deployment_id=current,
-                registered_model_id=service.registered_model_id,
-                model_version_id=target.model_version_id,
-                external_id=command.external_id,
-                url=command.url,
-            )
-            return [succeeded]
-        case _:
-            return []
+    deploying = _awaiting(service, command.deployment_id)
+    if deploying is None:
+        return []
+    succeeded = DeploymentSucceeded(
+        deployment_id=command.deployment_id,
+        registered_model_id=service.registered_model_id,
+        model_version_id=deploying.target.model_version_id,
+        external_id=command.external_id,
+        url=command.url,
+    )
+    return [succeeded]
 
 
 def _fail_deployment(command: FailDeployment, service: Service) -> list[ServiceEvent]:
-    match service.deployment:
-        case Deploying(deployment_id=current, target=target) if current == command.deployment_id:
-            failed = DeploymentFailed(
-                deployment_id=current,
-                registered_model_id=service.registered_model_id,
-                model_version_id=target.model_version_id,
-                reason=command.reason,
-                message=command.message,
-            )
-            return [failed]
-        case _:
-            return []
+    deploying = _awaiting(service, command.deployment_id)
+    if deploying is None:
+        return []
+    failed = DeploymentFailed(
+        deployment_id=command.deployment_id,
+        registered_model_id=service.registered_model_id,
+        model_version_id=deploying.target.model_version_id,
+        reason=command.reason,
+        message=command.message,
+    )
+    return [failed]
 
 
 def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:

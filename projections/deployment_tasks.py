@@ -95,11 +95,6 @@ def read_task(record: Record) -> TaskRow:
     )
 
 
-def _document(record: Record) -> bytes:
-    body: bytes = record["body"]
-    return body
-
-
 DEPLOYMENT_TASKS = Projection(
     name="deployment_tasks",
     version=1,
@@ -113,6 +108,5 @@ DEPLOYMENT_TASKS = Projection(
     apply=_apply,
     read=read_task,
     get_documents=SQL.get_task_documents,
-    document=_document,
     document_of=lambda row: _write(row.task),
 )

@@ -14,7 +14,7 @@ from modeltrail.postgres.statements import Statements
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceBody
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 from modeltrail.projections.models import MODELS, ModelBody
-from modeltrail.projections.projection import Projection
+from modeltrail.projections.projection import Projection, unique_key
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
 
 SQL = Statements("modeltrail.projections", "lists.sql")
@@ -50,6 +50,7 @@ class Listing:
         self._table = projection.name
         self._columns = {column.name: column.type for column in projection.all_columns}
         self._unique = projection.unique
+        self._unique_expression = projection.unique_expression
         self._sortable = {
             field.encode_name: expression
             for field in msgspec.structs.fields(item)
@@ -81,8 +82,9 @@ class Listing:
         """The statement of `newest`, and its values."""
         condition, values = self._condition(tuple(having), first=1), [*having.values()]
         if having.keys() >= set(self._unique):
-            values.append(" ".join(str(having[column]) for column in self._unique))
-            condition += f" AND ({self._unique_key}) = ${len(values)}::text"
+            scope, name = self._unique
+            values.append(unique_key(having[scope], having[name]))
+            condition += f" AND ({self._unique_expression}) = ${len(values)}::text"
         return (SQL.get_newest.format(table=self._table, condition=condition), *values)
 
     def _build_page_statement(self, having: tuple[str, ...], by_name: bool, sort_by: str, ascending: bool) -> str:
@@ -96,12 +98,6 @@ class Listing:
             expression=self._sortable[sort_by],
             direction="ASC" if ascending else "DESC",
         )
-
-    @property
-    def _unique_key(self) -> str:
-        # Word for word the expression of the table's unique index.
-        columns = ((name, self._columns[name]) for name in self._unique)
-        return " || ' ' || ".join(name if type_ == "text" else f"{name}::text" for name, type_ in columns)
 
     def _condition(self, having: tuple[str, ...], *, first: int) -> str:
         unknown = set(having) - self._columns.keys()

@@ -171,11 +171,6 @@ def _read(record: Record) -> VersionRow:
     return VersionRow(**common_fields(record), body=_read_body(record["body"]))
 
 
-def _document(record: Record) -> bytes:
-    body: bytes = record["body"]
-    return body
-
-
 MODEL_VERSIONS = Projection(
     name="model_versions",
     version=1,
@@ -192,7 +187,6 @@ MODEL_VERSIONS = Projection(
     apply=_apply,
     read=_read,
     get_documents=SQL.get_version_documents,
-    document=_document,
     document_of=lambda row: _write(row.body),
     parent_of=lambda row: row.body.registered_model_id,
 )

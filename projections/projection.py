@@ -82,15 +82,26 @@ class Column(Generic[R]):
     value: Callable[[R], Any]  # Any: each column has its own type
 
 
+def unique_key(scope: object, name: object) -> str:
+    """The unique key of the row of this name in this scope, as `Projection.unique_expression` gives it in SQL."""
+    return f"{scope} {name}"
+
+
+def _body_of(record: Record) -> bytes:
+    body: bytes = record["body"]
+    return body
+
+
 @dataclass(frozen=True, eq=False)
 class Projection(Generic[R]):
     """A read table and the functions that fill it.
 
     `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
-    `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET
-    by ids (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the
-    answer from one of its rows. `document_of` gives the same answer without the query, or None when it would take
-    other rows than the given one. `parent_of` is what the resource belongs to, where a route names that.
+    `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET by ids
+    (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the answer
+    from one of its rows, where that is not the body alone. `document_of` gives the same answer without the query, or
+    None when it would take other rows than the given one. `parent_of` is what the resource belongs to, where a route
+    names that.
     """
 
     name: str
@@ -101,9 +112,15 @@ class Projection(Generic[R]):
     apply: Callable[[R | None, Recorded], R | None]
     read: Callable[[Record], R]
     get_documents: str
-    document: Callable[[Record], bytes]
     document_of: Callable[[R], bytes | None]
+    document: Callable[[Record], bytes] = _body_of
     parent_of: Callable[[R], UUID | None] = lambda _row: None
+
+    @property
+    def unique_expression(self) -> str:
+        """The unique key in SQL: word for word the expression of the table's unique index."""
+        types = {column.name: column.type for column in self.all_columns}
+        return " || ' ' || ".join(name if types[name] == "text" else f"{name}::text" for name in self.unique)
 
     @property
     def all_columns(self) -> tuple[Column[R], ...]:

@@ -57,11 +57,6 @@ def _read(record: Record) -> EnvironmentRow:
     return EnvironmentRow(**common_fields(record), body=_read_body(record["body"]))
 
 
-def _document(record: Record) -> bytes:
-    body: bytes = record["body"]
-    return body
-
-
 SERVING_ENVIRONMENTS = Projection(
     name="serving_environments",
     version=1,
@@ -74,6 +69,5 @@ SERVING_ENVIRONMENTS = Projection(
     apply=_apply,
     read=_read,
     get_documents=SQL.get_environment_documents,
-    document=_document,
     document_of=lambda row: _write(row.body),
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from modeltrail.projections.projection import Projection, Row
+from modeltrail.projections.projection import Projection, Row, unique_key
 
 R = TypeVar("R", bound=Row)
 
@@ -57,7 +57,7 @@ class Table(Generic[R]):
     def unique_key(self, row: R) -> str:
         """What no other row may have, too: the values of the two unique columns, in one text."""
         scope, name = self._unique_columns
-        return f"{scope.value(row)} {name.value(row)}"
+        return unique_key(scope.value(row), name.value(row))
 
     def value(self, row: R, column: str) -> object:
         """What `row` holds in `column`."""
@@ -83,10 +83,7 @@ class Table(Generic[R]):
 
     @cached_property
     def _find(self) -> str:
-        # Word for word the expression of the table's unique index.
-        key = " || ' ' || ".join(
-            column.name if column.type == "text" else f"{column.name}::text" for column in self._unique_columns
-        )
+        key = self.projection.unique_expression
         return f"SELECT {self._names} FROM {self.projection.name} WHERE ({key}) = ANY($1::text[])"  # noqa: S608
 
     @cached_property

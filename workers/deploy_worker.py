@@ -102,11 +102,11 @@ class DeployWorker:
     async def _work(self, for_lease: Connection, for_tasks: Connection) -> None:
         lease = Lease(for_lease, SUBSCRIPTION, self._owner)
         await lease.acquire()
-        session = _Session(for_tasks, self._cluster, self._reporter, self._mode, lease)
         try:
             async with asyncio.TaskGroup() as group:
+                session = _Session(group, for_tasks, self._cluster, self._reporter, self._mode, lease)
                 group.create_task(lease.keep(), name="lease")
-                group.create_task(session.run(group), name="tasks")
+                group.create_task(session.run(), name="tasks")
         finally:
             await lease.release()
 
@@ -115,8 +115,15 @@ class _Session:
     """The time of one lease: all that is known is read anew when it begins."""
 
     def __init__(
-        self, connection: Connection, cluster: Cluster, reporter: Reporter, mode: DeploymentMode, lease: Lease
+        self,
+        group: asyncio.TaskGroup,
+        connection: Connection,
+        cluster: Cluster,
+        reporter: Reporter,
+        mode: DeploymentMode,
+        lease: Lease,
     ) -> None:
+        self._group = group
         self._connection = connection
         self._cluster = cluster
         self._reporter = reporter
@@ -126,15 +133,13 @@ class _Session:
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
         self._seen = 0
-        self._group: asyncio.TaskGroup | None = None
 
-    async def run(self, group: asyncio.TaskGroup) -> None:
-        """Take tasks and follow the cluster, in tasks of `group`, until cancelled."""
-        self._group = group
+    async def run(self) -> None:
+        """Take tasks and follow the cluster, each in a task of the group, until cancelled."""
         wakeups = Wakeups(self._connection)
         await wakeups.start()
         await self._take_tasks()
-        group.create_task(self._observe(), name="observe")
+        self._group.create_task(self._observe(), name="observe")
         while True:
             await wakeups.next()
             await self._take_tasks()
@@ -161,7 +166,7 @@ class _Session:
         """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""
         service = runner.task.id
         runner.nudge()
-        if service not in self._running and self._group is not None:
+        if service not in self._running:
             self._running.add(service)
             self._group.create_task(self._run(runner), name=f"task {service}")
 

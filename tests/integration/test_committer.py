@@ -15,7 +15,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from modeltrail.commands import batch, deployments, environments, models, versions
+from modeltrail.commands import committer as committing
+from modeltrail.commands import deployments, environments, models, versions
 from modeltrail.commands.batch import Outcome
 from modeltrail.commands.committer import LogUnavailableError
 from modeltrail.commands.decision import Credentials, Decision
@@ -415,7 +416,7 @@ async def test_times_grow_though_the_clock_goes_back(database: Database, monkeyp
         def now(cls, tz: object = None) -> Any:  # Any: datetime's own answer is `Self`
             return next(clock)
 
-    monkeypatch.setattr(batch, "datetime", Clock)
+    monkeypatch.setattr(committing, "datetime", Clock)
     async with committer_on(connect_to(database)) as committer:
         for name in ("iris", "rose", "lily"):
             await committer.submit(register(name), context())

@@ -1,6 +1,7 @@
 """Connections as all of modeltrail uses them: JSON as raw bytes, times in UTC, bounded waiting."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import asyncpg
 from asyncpg import Connection, Pool
@@ -98,6 +99,18 @@ async def close(connection: Connection) -> None:
         connection.terminate()
 
 
+def _place(address: DatabaseAddress) -> dict[str, Any]:  # Any: arguments of several types
+    return {
+        "host": address.host,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "database": address.database,
+        "ssl": address.ssl,
+        "timeout": CONNECT_SECONDS,
+    }
+
+
 def writer(
     address: DatabaseAddress, *, statement_seconds: float | None = STATEMENT_SECONDS
 ) -> Callable[[], Awaitable[Connection]]:
@@ -108,13 +121,7 @@ def writer(
 
     async def connect() -> Connection:
         connection: Connection = await asyncpg.connect(
-            host=address.host,
-            port=address.port,
-            user=address.user,
-            password=address.password,
-            database=address.database,
-            ssl=address.ssl,
-            timeout=CONNECT_SECONDS,
+            **_place(address),
             command_timeout=statement_seconds,
             server_settings=WRITER_SETTINGS,
         )
@@ -133,13 +140,7 @@ async def open_pool(
 ) -> Pool:
     """A pool of connections for reading and for small statements of their own."""
     pool: Pool = await asyncpg.create_pool(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-        ssl=address.ssl,
-        timeout=CONNECT_SECONDS,
+        **_place(address),
         command_timeout=STATEMENT_SECONDS,
         server_settings=READER_SETTINGS,
         min_size=min(smallest, largest),
