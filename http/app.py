@@ -7,6 +7,7 @@ from modeltrail.http.deployments import DEPLOYMENT_ROUTES
 from modeltrail.http.errors import answer_to
 from modeltrail.http.health import HEALTH_ROUTES
 from modeltrail.http.inference_services import SERVICE_ROUTES
+from modeltrail.http.model_artifacts import ARTIFACT_ROUTES
 from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
 from modeltrail.http.requests import ApiRequest
@@ -16,7 +17,14 @@ from modeltrail.http.serving_environments import ENVIRONMENT_ROUTES
 BASE_PATH = "/api/v1/model-registry"
 LARGEST_BODY = 1024 * 1024
 
-_RESOURCES = (*MODEL_ROUTES, *VERSION_ROUTES, *ENVIRONMENT_ROUTES, *SERVICE_ROUTES, *DEPLOYMENT_ROUTES)
+_RESOURCES = (
+    *MODEL_ROUTES,
+    *VERSION_ROUTES,
+    *ARTIFACT_ROUTES,
+    *ENVIRONMENT_ROUTES,
+    *SERVICE_ROUTES,
+    *DEPLOYMENT_ROUTES,
+)
 
 
 def create_app(services: Services) -> Application:

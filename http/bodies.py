@@ -13,10 +13,7 @@ EMAIL_LENGTH = 255
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Email = Annotated[str, Meta(max_length=EMAIL_LENGTH)]
 ExternalId = Annotated[str, Meta(max_length=255)]
-Uri = Annotated[str, Meta(max_length=500)]
 ContainerImage = Annotated[str, Meta(max_length=500)]
-Framework = Annotated[str, Meta(max_length=100)]
-FrameworkVersion = Annotated[str, Meta(max_length=50)]
 CatalogName = Annotated[str, Meta(max_length=200)]
 Key = Annotated[str, Meta(max_length=500)]
 Bytes = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -93,10 +90,34 @@ class VersionPatch(Body, frozen=True):
     state: VersionState | None = None
     status: VersionStatus | None = None
     artifact_type: str | None = None
-    model_framework: Framework | None = None
-    model_framework_version: FrameworkVersion | None = None
+    model_framework: RequiredFramework | None = None
+    model_framework_version: RequiredFrameworkVersion | None = None
     container_image: ContainerImage | None = None
-    uri: Uri | None = None
+    uri: RequiredUri | None = None
+    labels: Labels | None = None
+
+
+class ArtifactCreation(Body, frozen=True):
+    registered_model_id: UUID
+    name: Name
+    model_framework: RequiredFramework
+    model_framework_version: RequiredFrameworkVersion
+    uri: RequiredUri
+    description: str | None = None
+    artifact_type: str | None = None
+    container_image: ContainerImage | None = None
+    access_key: Key | None = None
+    secret_key: Key | None = None
+    labels: Labels | None = None
+    prebuilt_container_id: UUID | None = None
+
+
+class ArtifactPatch(Body, frozen=True):
+    artifact_type: str | None = None
+    model_framework: RequiredFramework | None = None
+    model_framework_version: RequiredFrameworkVersion | None = None
+    container_image: ContainerImage | None = None
+    uri: RequiredUri | None = None
     labels: Labels | None = None
 
 

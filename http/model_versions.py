@@ -11,7 +11,7 @@ from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArt
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.http import models
 from modeltrail.http.answers import Answer, resource
-from modeltrail.http.bodies import VersionCreation, VersionPatch
+from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch, VersionCreation, VersionPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.errors import BadRequestError
 from modeltrail.http.lists import given_texts, page_of
@@ -39,12 +39,12 @@ async def register_version(request: ApiRequest) -> Answer:
     project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
     body = await request.read(_creation)
     version_id = VersionId(new_id())
-    credentials = _sealed_keys(body, request.services.keys, version_id, project_id)
+    credentials = sealed_keys(body, request.services.keys, version_id, project_id)
     wish = RegisterVersion(
         project_id=project_id,
         registered_model_id=model_id,
         name=body.name,
-        artifact=_artifact(body),
+        artifact=artifact_of(body),
         description=body.description or "",
         model_catalog_name=body.model_catalog_name or "",
         labels=body.labels or {},
@@ -57,7 +57,8 @@ async def register_version(request: ApiRequest) -> Answer:
     return resource(201, await submit(request, project_id, command))
 
 
-def _artifact(body: VersionCreation) -> Artifact:
+def artifact_of(body: VersionCreation | ArtifactCreation) -> Artifact:
+    """What was trained, as the body describes it."""
     return Artifact(
         artifact_type=body.artifact_type or DEFAULT_ARTIFACT_TYPE,
         model_framework=body.model_framework,
@@ -67,8 +68,8 @@ def _artifact(body: VersionCreation) -> Artifact:
     )
 
 
-def _sealed_keys(
-    body: VersionCreation, keys: KeyRing, version_id: VersionId, project_id: ProjectId
+def sealed_keys(
+    body: VersionCreation | ArtifactCreation, keys: KeyRing, version_id: VersionId, project_id: ProjectId
 ) -> Credentials | None:
     """What opens the version's storage, encrypted for this version only; None when nothing is given."""
     if not body.access_key and not body.secret_key:
@@ -120,14 +121,14 @@ async def show_version(request: ApiRequest) -> Answer:
 async def find_version(request: ApiRequest) -> Answer:
     """Show the newest version that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
-    wanted = _wanted(request.parsed_query())
+    wanted = wanted_version(request.parsed_query())
     if not wanted or None in wanted.values():
         raise version_not_found()
     having = {"project_id": project_id, **wanted}
     return await _version.show(request, project_id, await VERSION_LIST.newest(request.services.pool, having))
 
 
-def _wanted(query: Query) -> dict[str, object]:
+def wanted_version(query: Query) -> dict[str, object]:
     """What a version must have, by column; None is what none has."""
     wanted: dict[str, object] = {}
     parent = query.text("parentResourceId") or query.text("registered_model_id")
@@ -153,13 +154,6 @@ async def _revise(
     request: ApiRequest, project_id: ProjectId, version_id: VersionId, model_id: ModelId | None = None
 ) -> Answer:
     body = await request.read(_patch)
-    artifact = ReviseArtifact(
-        artifact_type=body.artifact_type,
-        model_framework=body.model_framework,
-        model_framework_version=body.model_framework_version,
-        container_image=body.container_image,
-        uri=body.uri,
-    )
     command = Revise(
         project_id=project_id,
         version_id=version_id,
@@ -170,10 +164,21 @@ async def _revise(
         is_default=body.is_default,
         state=body.state,
         status=body.status,
-        artifact=artifact,
+        artifact=revised_artifact(body),
         labels=body.labels,
     )
     return resource(200, await submit(request, project_id, command))
+
+
+def revised_artifact(body: VersionPatch | ArtifactPatch) -> ReviseArtifact:
+    """What is to change. An empty type is the default one, as on creation."""
+    return ReviseArtifact(
+        artifact_type=DEFAULT_ARTIFACT_TYPE if body.artifact_type == "" else body.artifact_type,
+        model_framework=body.model_framework,
+        model_framework_version=body.model_framework_version,
+        container_image=body.container_image,
+        uri=body.uri,
+    )
 
 
 VERSION_ROUTES = (

@@ -86,7 +86,7 @@ async def revise_model(request: ApiRequest) -> Answer:
         expected_revision=expected_revision(request.raw_header(b"if-match")),
         name=body.name,
         description=body.description,
-        model_type=body.model_type,
+        model_type=DEFAULT_TYPE if body.model_type == "" else body.model_type,
         model_size=body.model_size,
         state=body.state,
         deployment_status=body.deployment_status,

@@ -17,9 +17,15 @@ from modeltrail.projections.projection import Projection
 class Resource:
     """One kind of resource: where it is read, and what is said when it is missing."""
 
-    def __init__(self, projection: Projection[Any], missing: Callable[[], NotFoundError]) -> None:  # Any: of any kind
+    def __init__(
+        self,
+        projection: Projection[Any],  # Any: of any kind
+        missing: Callable[[], NotFoundError],
+        shown_as: Callable[[Document], Document] = lambda document: document,
+    ) -> None:
         self._projection = projection
         self._missing = missing
+        self._shown_as = shown_as
 
     async def show(
         self, request: ApiRequest, project_id: ProjectId, id_: UUID | None, parent_id: UUID | None = None
@@ -37,7 +43,7 @@ class Resource:
             raise self._missing()
         if has_revision(request.raw_header(b"if-none-match"), document.revision):
             return not_modified(document)
-        return resource(200, document)
+        return resource(200, self._shown_as(document))
 
 
 async def submit(request: ApiRequest, project_id: ProjectId, command: Command) -> Document:

@@ -1,0 +1,91 @@
+"""Routes of model artifacts: model versions, seen as what was trained and where it lies."""
+
+from litestar import get, patch, post
+
+from modeltrail.commands.versions import Register, Revise
+from modeltrail.domain.errors import version_not_found
+from modeltrail.domain.ids import ModelId, VersionId
+from modeltrail.domain.model_version import RegisterVersion
+from modeltrail.http.answers import Answer, resource
+from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch
+from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.lists import given_texts, page_of
+from modeltrail.http.model_versions import FILTERS, artifact_of, revised_artifact, sealed_keys, wanted_version
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.resources import Resource, submit
+from modeltrail.http.revisions import expected_revision
+from modeltrail.postgres.ids import new_id
+from modeltrail.projections.model_artifacts import ARTIFACT_LIST, as_artifact
+from modeltrail.projections.model_versions import MODEL_VERSIONS
+
+CALLED = "artifact id"
+
+_artifact = Resource(MODEL_VERSIONS, version_not_found, shown_as=as_artifact)
+_creation = BodyReader(ArtifactCreation)
+_patch = BodyReader(ArtifactPatch)
+
+
+@post("/model_artifacts")
+async def register_artifact(request: ApiRequest) -> Answer:
+    """Register an artifact: a version of the model that the body names."""
+    project_id = request.project_id()
+    body = await request.read(_creation)
+    version_id = VersionId(new_id())
+    credentials = sealed_keys(body, request.services.keys, version_id, project_id)
+    wish = RegisterVersion(
+        project_id=project_id,
+        registered_model_id=ModelId(body.registered_model_id),
+        name=body.name,
+        artifact=artifact_of(body),
+        description=body.description or "",
+        labels=body.labels or {},
+        prebuilt_container_id=body.prebuilt_container_id,
+        has_credentials=credentials is not None,
+    )
+    command = Register(version_id=version_id, wish=wish, is_default=False, credentials=credentials)
+    return resource(201, as_artifact(await submit(request, project_id, command)))
+
+
+@get("/model_artifacts")
+async def list_artifacts(request: ApiRequest) -> Answer:
+    """List the artifacts of all models of the project."""
+    project_id = request.project_id()
+    filters = given_texts(request.parsed_query(), FILTERS)
+    return await page_of(request, ARTIFACT_LIST, {"project_id": project_id, **filters})
+
+
+@get("/model_artifacts/{artifact_id:str}")
+async def show_artifact(request: ApiRequest) -> Answer:
+    """Show an artifact."""
+    project_id = request.project_id()
+    return await _artifact.show(request, project_id, request.path_id("artifact_id", CALLED))
+
+
+@get("/model_artifact")
+async def find_artifact(request: ApiRequest) -> Answer:
+    """Show the newest artifact that has all that is given: a name, an id as text, a model."""
+    project_id = request.project_id()
+    wanted = wanted_version(request.parsed_query())
+    if not wanted or None in wanted.values():
+        raise version_not_found()
+    having = {"project_id": project_id, **wanted}
+    return await _artifact.show(request, project_id, await ARTIFACT_LIST.newest(request.services.pool, having))
+
+
+@patch("/model_artifacts/{artifact_id:str}")
+async def revise_artifact(request: ApiRequest) -> Answer:
+    """Change what is given of an artifact."""
+    project_id = request.project_id()
+    version_id = VersionId(request.path_id("artifact_id", CALLED))
+    body = await request.read(_patch)
+    command = Revise(
+        project_id=project_id,
+        version_id=version_id,
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
+        artifact=revised_artifact(body),
+        labels=body.labels,
+    )
+    return resource(200, as_artifact(await submit(request, project_id, command)))
+
+
+ARTIFACT_ROUTES = (register_artifact, list_artifacts, show_artifact, find_artifact, revise_artifact)
