@@ -118,7 +118,7 @@ async def write_all(connection: Connection, head: Head, working: WorkingSet) -> 
         return head
     gone = [(rows.table, ids) for rows in working.changed_rows() if (ids := rows.gone())]
     due = due_snapshots(working.changed_streams)
-    if not (gone or due or working.credentials):
+    if not (gone or due or working.credentials or working.forgotten):
         return await _write_events_and_rows(connection, head, working)
     async with connection.transaction():
         for table, ids in gone:
@@ -128,6 +128,8 @@ async def write_all(connection: Connection, head: Head, working: WorkingSet) -> 
             await save_snapshots(connection, due)
         if working.credentials:
             await _save_credentials(connection, working.credentials)
+        if working.forgotten:  # last: a version may have come and gone in this batch
+            await connection.execute(SQL.delete_credentials, working.forgotten)
     return end
 
 

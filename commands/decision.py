@@ -47,6 +47,7 @@ class Decision(Struct, frozen=True):
     answer: Answer
     changes: tuple[Change, ...] = ()
     credentials: tuple[Credentials, ...] = ()
+    forgotten: tuple[UUID, ...] = ()  # versions whose credentials are deleted
 
 
 Asking = Coroutine[Question[Any], Any, Decision]  # Any: each question has an answer of its own type

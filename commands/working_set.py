@@ -47,6 +47,7 @@ class WorkingSet:
         self._time = max(now, head.recorded_at + TICK)
         self.events: list[Recorded] = []
         self.credentials: list[Credentials] = []
+        self.forgotten: list[UUID] = []
         self.changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
 
     def decide(self, asking: Asking, question: Question[Any] | None = None) -> Decision:
@@ -121,6 +122,7 @@ class WorkingSet:
         for change in decision.changes:
             self._apply_change(change, context)
         self.credentials.extend(decision.credentials)
+        self.forgotten.extend(decision.forgotten)
         self._time += TICK
 
     def _has_begun(self, stream: UUID) -> bool:
