@@ -96,6 +96,10 @@ class RelabelVersion(Command, frozen=True):
     labels: dict[str, str]
 
 
+class DeleteVersion(Command, frozen=True):
+    """Its model is being deleted."""
+
+
 VersionChange = (
     RenameVersion
     | DescribeVersion
@@ -106,6 +110,7 @@ VersionChange = (
     | MarkVersionFailed
     | ReviseArtifact
     | RelabelVersion
+    | DeleteVersion
 )
 VersionCommand = RegisterVersion | VersionChange
 
@@ -170,6 +175,10 @@ class VersionRelabelled(VersionEvolved, frozen=True, tag="model_version.relabell
     labels: dict[str, str]
 
 
+class VersionDeleted(VersionEvolved, frozen=True, tag="model_version.deleted"):
+    name: str
+
+
 VersionLaterEvent = (
     VersionRenamed
     | VersionDescribed
@@ -180,6 +189,7 @@ VersionLaterEvent = (
     | VersionMarkedFailed
     | ArtifactRevised
     | VersionRelabelled
+    | VersionDeleted
 )
 VersionEvent = VersionRegistered | VersionLaterEvent
 
@@ -188,7 +198,7 @@ VersionEvent = VersionRegistered | VersionLaterEvent
 
 
 class Missing(Struct, frozen=True, tag="missing"):
-    """No such version, or none yet."""
+    """No such version: none yet, or none any more."""
 
 
 class Version(Struct, frozen=True, tag="version"):
@@ -220,7 +230,7 @@ def decide(command: VersionCommand, state: VersionSituation) -> list[VersionEven
     return _change(command, state)
 
 
-def _change(command: VersionChange, version: Version) -> list[VersionEvent]:
+def _change(command: VersionChange, version: Version) -> list[VersionEvent]:  # noqa: C901 - one flat case per command
     model = version.registered_model_id
     match command:
         case RenameVersion(name=name):
@@ -251,6 +261,8 @@ def _change(command: VersionChange, version: Version) -> list[VersionEvent]:
         case RelabelVersion(labels=labels):
             relabelled = VersionRelabelled(registered_model_id=model, labels=labels)
             return [] if labels == version.labels else [relabelled]
+        case DeleteVersion():
+            return [VersionDeleted(registered_model_id=model, name=version.name)]
         case _:
             assert_never(command)
 
@@ -278,7 +290,7 @@ def evolve(state: VersionSituation, event: VersionEvent) -> VersionSituation:
     return _evolve_version(state, event)
 
 
-def _evolve_version(version: Version, event: VersionLaterEvent) -> Version:
+def _evolve_version(version: Version, event: VersionLaterEvent) -> VersionSituation:  # noqa: C901 - one flat case per event
     match event:
         case VersionRenamed(name=name):
             return structs.replace(version, name=name)
@@ -298,5 +310,7 @@ def _evolve_version(version: Version, event: VersionLaterEvent) -> Version:
             return structs.replace(version, artifact=artifact)
         case VersionRelabelled(labels=labels):
             return structs.replace(version, labels=labels)
+        case VersionDeleted():
+            return INITIAL
         case _:
             assert_never(event)

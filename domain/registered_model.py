@@ -1,6 +1,6 @@
 """A registered model: what a team calls one thing that it trains, over all its versions.
 
-Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVED
+Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVED ──delete──▶ Missing
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import assert_never
 
 from msgspec import Struct, structs
 
-from modeltrail.domain.errors import ConflictError, model_not_found
+from modeltrail.domain.errors import ConflictError, RuleError, model_not_found
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
 from modeltrail.domain.personal import Personal
@@ -104,6 +104,16 @@ class ClearDefaultVersion(Command, frozen=True):
     version_id: VersionId
 
 
+class RemoveParent(Command, frozen=True):
+    """The model that this one comes from is being deleted."""
+
+    parent_model_id: ModelId
+
+
+class DeleteModel(Command, frozen=True):
+    pass
+
+
 ModelChange = (
     RenameModel
     | DescribeModel
@@ -116,6 +126,8 @@ ModelChange = (
     | RelabelModel
     | MakeVersionDefault
     | ClearDefaultVersion
+    | RemoveParent
+    | DeleteModel
 )
 ModelCommand = RegisterModel | ModelChange
 
@@ -179,6 +191,16 @@ class DefaultVersionChanged(Event, frozen=True, tag="registered_model.default_ve
     previous_version_id: VersionId | None
 
 
+class ParentRemoved(Event, frozen=True, tag="registered_model.parent_removed"):
+    previous_parent_model_id: ModelId
+
+
+class ModelDeleted(Event, frozen=True, tag="registered_model.deleted"):
+    """Each of its versions says so on its own stream."""
+
+    name: str
+
+
 ModelEvent = (
     ModelRegistered
     | ModelRenamed
@@ -191,6 +213,8 @@ ModelEvent = (
     | ModelRetagged
     | ModelRelabelled
     | DefaultVersionChanged
+    | ParentRemoved
+    | ModelDeleted
 )
 
 
@@ -198,7 +222,7 @@ ModelEvent = (
 
 
 class Missing(Struct, frozen=True, tag="missing"):
-    """No such model, or none yet."""
+    """No such model: none yet, or none any more."""
 
 
 class Model(Struct, frozen=True, tag="model"):
@@ -226,7 +250,7 @@ def slug_of(name: str) -> str:
 def decide(command: ModelCommand, state: ModelSituation) -> list[ModelEvent]:
     """What happens when `command` meets `state`; nothing when it is so already.
 
-    Raises NotFoundError for a change to a model that does not exist.
+    Raises NotFoundError for a change to a model that does not exist, RuleError for deleting one in use.
     """
     if isinstance(command, RegisterModel):
         return [_register(command, state)]
@@ -276,8 +300,18 @@ def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C9
             return _move_default(model, version)
         case ClearDefaultVersion(version_id=version):
             return _move_default(model, None) if version == model.default_version_id else []
+        case RemoveParent(parent_model_id=parent):
+            return [ParentRemoved(previous_parent_model_id=parent)]
+        case DeleteModel():
+            return [_delete(model)]
         case _:
             assert_never(command)
+
+
+def _delete(model: Model) -> ModelDeleted:
+    if model.state is not ModelState.ARCHIVED:
+        raise RuleError("cannot delete model: must be archived with no READY versions")
+    return ModelDeleted(name=model.name)
 
 
 def _move_default(model: Model, version: VersionId | None) -> list[ModelEvent]:
@@ -306,7 +340,7 @@ def evolve(state: ModelSituation, event: ModelEvent) -> ModelSituation:
     return _evolve_model(state, event)
 
 
-def _evolve_model(model: Model, event: ModelEvent) -> Model:  # noqa: C901 - one flat case per event
+def _evolve_model(model: Model, event: ModelEvent) -> ModelSituation:  # noqa: C901 - one flat case per event
     match event:
         case ModelRegistered():
             return model
@@ -322,7 +356,7 @@ def _evolve_model(model: Model, event: ModelEvent) -> Model:  # noqa: C901 - one
             return structs.replace(model, state=ModelState.ARCHIVED)
         case ModelRestored():
             return structs.replace(model, state=ModelState.LIVE)
-        case DeploymentStatusDeclared():
+        case DeploymentStatusDeclared() | ParentRemoved():
             return model
         case ModelRetagged(tags=tags):
             return structs.replace(model, tags=tags)
@@ -330,5 +364,7 @@ def _evolve_model(model: Model, event: ModelEvent) -> Model:  # noqa: C901 - one
             return structs.replace(model, labels=labels)
         case DefaultVersionChanged(version_id=version):
             return structs.replace(model, default_version_id=version)
+        case ModelDeleted():
+            return INITIAL
         case _:
             assert_never(event)

@@ -1,12 +1,13 @@
 """Routes of registered models."""
 
-from litestar import get, patch, post
+from litestar import delete, get, patch, post
 
+from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.models import Register, Revise
 from modeltrail.domain.errors import model_not_found
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.registered_model import RegisterModel, Tags
-from modeltrail.http.answers import Answer, resource
+from modeltrail.http.answers import Answer, json, resource
 from modeltrail.http.bodies import ModelCreation, ModelPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.lists import given_texts, page_of
@@ -96,4 +97,14 @@ async def revise_model(request: ApiRequest) -> Answer:
     return resource(200, await submit(request, project_id, command))
 
 
-MODEL_ROUTES = (register_model, list_models, show_model, find_model, revise_model)
+@delete("/models/{model_id:str}", status_code=200)
+async def delete_model(request: ApiRequest) -> Answer:
+    """Delete a model and its versions."""
+    project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", CALLED))
+    expected = expected_revision(request.raw_header(b"if-match"))
+    command = Delete(project_id=project_id, model_id=model_id, expected_revision=expected)
+    await request.services.committer.submit(command, await request.context(project_id))
+    return json(200, b'{"status":"deleted"}')
+
+
+MODEL_ROUTES = (register_model, list_models, show_model, find_model, revise_model, delete_model)

@@ -12,6 +12,7 @@ from modeltrail.domain.event import Event
 from modeltrail.domain.model_version import (
     ArtifactRevised,
     VersionArchived,
+    VersionDeleted,
     VersionDescribed,
     VersionLaterEvent,
     VersionMarkedFailed,
@@ -92,7 +93,7 @@ def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
     event, at = recorded.event, recorded.recorded_at
     if isinstance(event, VersionRegistered):
         return _registered(event, recorded)
-    if row is None:
+    if row is None or isinstance(event, VersionDeleted):
         return None
     if isinstance(event, DefaultVersionChanged):
         body = structs.replace(row.body, is_default=event.version_id == row.id)
@@ -132,8 +133,10 @@ def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
     return VersionRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 
 
-def _changed(body: VersionBody, event: VersionLaterEvent) -> VersionBody:
+def _changed(body: VersionBody, event: VersionLaterEvent) -> VersionBody:  # noqa: C901 - one flat case per event
     match event:
+        case VersionDeleted():
+            return body  # its row goes
         case VersionRenamed(name=name):
             return structs.replace(body, name=name)
         case VersionDescribed(description=description):

@@ -16,6 +16,7 @@ from modeltrail.domain.registered_model import (
     DeploymentStatus,
     DeploymentStatusDeclared,
     ModelArchived,
+    ModelDeleted,
     ModelDescribed,
     ModelEvent,
     ModelReclassified,
@@ -26,6 +27,7 @@ from modeltrail.domain.registered_model import (
     ModelRetagged,
     ModelSizeRecorded,
     ModelState,
+    ParentRemoved,
     Tags,
 )
 from modeltrail.eventlog.record import Recorded
@@ -96,7 +98,7 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
     event, at = recorded.event, recorded.recorded_at
     if isinstance(event, ModelRegistered):
         return _registered(event, recorded)
-    if row is None:
+    if row is None or isinstance(event, ModelDeleted):
         return None
     if isinstance(event, DefaultVersionChanged):
         return structs.replace(row, default_version_id=event.version_id)
@@ -142,6 +144,10 @@ def _changed(body: ModelBody, event: ModelEvent) -> ModelBody:  # noqa: C901 - o
     match event:
         case ModelRegistered() | DefaultVersionChanged():
             return body
+        case ModelDeleted():
+            return body  # its row goes
+        case ParentRemoved():
+            return structs.replace(body, parent_model_id=None)
         case ModelRenamed(name=name):
             return structs.replace(body, name=name)
         case ModelDescribed(description=description):
