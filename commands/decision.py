@@ -1,13 +1,15 @@
 """What a command decided: events for one or more streams, and which resource answers the caller."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from uuid import UUID
 
 from msgspec import Struct, structs
 
 from modeltrail.commands.question import C, E, Question, S, StateOf
+from modeltrail.commands.remembered import Remembered
 from modeltrail.domain.decider import AnyEvent, Decider
+from modeltrail.projections.documents import Document
 from modeltrail.projections.projection import Projection
 
 
@@ -42,12 +44,16 @@ class Answer(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """All that a command does, or nothing when it is so already."""
+    """All that a command does, or nothing when it is so already.
+
+    `remembering` says what is kept of the resource that the command leaves, for the same request sent again.
+    """
 
     answer: Answer
     changes: tuple[Change, ...] = ()
     credentials: tuple[Credentials, ...] = ()
     forgotten: tuple[UUID, ...] = ()  # versions whose credentials are deleted
+    remembering: Callable[[Document], Remembered] | None = None
 
 
 Asking = Coroutine[Question[Any], Any, Decision]  # Any: each question has an answer of its own type

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from modeltrail.commands.remembered import Remembered
 from modeltrail.domain.decider import Decider
 from modeltrail.projections.projection import Projection, Row, unique_key
 
@@ -69,3 +70,11 @@ class RowsHaving(Question[tuple[R, ...]], Generic[R]):
     projection: Projection[R]
     column: str
     value: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTo(Question[Remembered | None]):
+    """What a request with this idempotency key was answered with, or None."""
+
+    project_id: UUID
+    key: bytes

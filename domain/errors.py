@@ -25,6 +25,10 @@ class StaleError(DomainError):
     """The caller decided on an older revision than the newest."""
 
 
+class KeyReusedError(DomainError):
+    """The caller gave a key, which stands for one request, with another request."""
+
+
 def id_is_taken() -> ConflictError:
     return ConflictError("a resource with this id exists already")
 
