@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Asking, Command, Credentials, Decision
 from modeltrail.commands.question import Question
+from modeltrail.commands.remembered import columns_of as columns_of_remembered
+from modeltrail.commands.remembered import save_remembered, save_statements
 from modeltrail.commands.working_set import NotKnownYet, WorkingSet
 from modeltrail.domain.errors import DomainError
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of
@@ -43,6 +45,7 @@ class Pending(Struct, eq=False):
     done: "asyncio.Future[Outcome]"
     decision: Decision | None = None
     refusal: Exception | None = None
+    remembered: Document | None = None  # the resource whose answer is kept for the same request sent again
     events: int = 0
     tried_behind: Head | None = None  # where the log ended before the first try that may have written this
     waiting: tuple[Asking, Question[Any]] | None = None  # Any: a question of any kind
@@ -50,6 +53,7 @@ class Pending(Struct, eq=False):
     def reset(self) -> None:
         """Forget what was decided: it was not written."""
         self.decision, self.refusal, self.events, self.waiting = None, None, 0, None
+        self.remembered = None
 
     def first_question(self) -> Question[Any] | None:  # Any: a question of any kind
         """Start the command, and leave it waiting at its first question. It has been told nothing yet."""
@@ -95,6 +99,7 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
     try:
         decision = working.decide(*pending.asking())
         working.apply(decision, pending.context)
+        pending.remembered = working.remember(decision)
     except NotKnownYet:
         raise
     except DomainError as refusal:
@@ -115,6 +120,8 @@ async def write_all(connection: Connection, head: Head, working: WorkingSet) -> 
     The usual batch is one statement, and so commits by itself: a round trip costs more than a row.
     """
     if not working.events:
+        if working.remembered:
+            await save_remembered(connection, working.remembered)
         return head
     gone = [(rows.table, ids) for rows in working.changed_rows() if (ids := rows.gone())]
     due = due_snapshots(working.changed_streams)
@@ -134,7 +141,7 @@ async def write_all(connection: Connection, head: Head, working: WorkingSet) -> 
 
 
 async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> Head:
-    """The events and all changed rows, in one statement."""
+    """The events, all changed rows and what is remembered, in one statement."""
     parts = [LOG.insert_events]
     columns, end = columns_of(head, working.events)
     arguments: list[Any] = columns  # Any: one list per column
@@ -142,6 +149,9 @@ async def _write_events_and_rows(connection: Connection, head: Head, working: Wo
         if kept := rows.kept():
             parts.append(rows.table.save_statement(len(arguments) + 1))
             arguments.extend(rows.table.columns_of(kept))
+    if working.remembered:
+        parts.extend(save_statements(len(arguments) + 1))
+        arguments.extend(columns_of_remembered(working.remembered))
     parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
     notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
     await connection.execute(f"WITH {parts_by_name} {notify}", *arguments, str(end.position))

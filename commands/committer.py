@@ -177,7 +177,8 @@ class Committer:
             if pending.decision is None:
                 pending.done.set_exception(pending.refusal or RuntimeError("a command was not decided"))
             else:
-                pending.done.set_result(Outcome(answers.get(pending.decision.answer), pending.events))
+                document = pending.remembered or answers.get(pending.decision.answer)
+                pending.done.set_result(Outcome(document, pending.events))
 
     async def _end_turn(self) -> None:
         """Let other processes write while there is nothing to do here."""

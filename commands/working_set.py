@@ -12,7 +12,8 @@ from uuid import UUID
 from asyncpg import Connection
 
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
-from modeltrail.commands.question import Question, RowAt, RowsHaving, RowWith, StateOf
+from modeltrail.commands.question import AnswerTo, Question, RowAt, RowsHaving, RowWith, StateOf
+from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
 from modeltrail.domain.decider import Decider
 from modeltrail.domain.errors import id_is_taken
 from modeltrail.domain.event import Event
@@ -42,12 +43,14 @@ class WorkingSet:
         """Start behind `head`. Times of events never go back, whatever the clocks of several machines say."""
         self._rows = {table.projection: WorkingRows(table) for table in tables}
         self._streams: dict[UUID, Loaded] = {}
+        self._answers: dict[KeyInProject, Remembered | None] = {}
         self._takers_of: dict[type[Event], list[tuple[Projection[Any], WorkingRows[Any], Targets]]] = {}
         self._position = head.position
         self._time = max(now, head.recorded_at + TICK)
         self.events: list[Recorded] = []
         self.credentials: list[Credentials] = []
         self.forgotten: list[UUID] = []
+        self.remembered: list[Remembered] = []
         self.changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
 
     def decide(self, asking: Asking, question: Question[Any] | None = None) -> Decision:
@@ -91,12 +94,15 @@ class WorkingSet:
                 column, value
             ):
                 return tuple(self._rows[projection].where(column, value))
+            case AnswerTo(project_id=project_id, key=key) if (project_id, key) in self._answers:
+                return self._answers[project_id, key]
             case _:
                 raise NotKnownYet([question])
 
     async def load(self, connection: Connection, questions: Iterable[Question[Any]]) -> None:
         """Find out the answers to `questions`, with one query per kind of question and table."""
         streams: dict[UUID, Decider[Any, Any, Any]] = {}
+        keys: set[KeyInProject] = set()
         for question in questions:
             match question:
                 case StateOf(decider=decider, stream=stream):
@@ -107,10 +113,14 @@ class WorkingSet:
                     self._rows[projection].want_key(key)
                 case RowsHaving(projection=projection, column=column, value=value):
                     self._rows[projection].want_where(column, value)
+                case AnswerTo(project_id=project_id, key=key):
+                    keys.add((project_id, key))
                 case _:
                     raise TypeError(f"nobody answers a {type(question).__name__}")
         if streams:
             self._streams.update(await load_streams(connection, streams))
+        if keys := keys - self._answers.keys():  # what the batch itself answered is newer
+            self._answers.update(dict.fromkeys(keys) | await load_remembered(connection, keys))
         for rows in self._rows.values():
             await rows.load(connection)
 
@@ -177,6 +187,18 @@ class WorkingSet:
     def changed_rows(self) -> Iterable[WorkingRows[Any]]:
         """The rows of each projection."""
         return self._rows.values()
+
+    def remember(self, decision: Decision) -> Document | None:
+        """Keep the answer to a decision just taken as done, if it is to be remembered: the resource as it is now."""
+        if decision.remembering is None:
+            return None
+        document = self.document(decision.answer)
+        if document is None:
+            raise RuntimeError("an answer that takes more than its own row cannot be remembered")
+        remembered = decision.remembering(document)
+        self.remembered.append(remembered)
+        self._answers[remembered.project_id, remembered.key] = remembered
+        return document
 
     def document(self, answer: Answer) -> Document | None:
         """The resource that answers a command, where that takes no row but its own."""

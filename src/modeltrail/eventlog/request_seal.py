@@ -42,7 +42,9 @@ class RequestSeal(Struct, frozen=True):
         """The seal of a request, under a secret of the installation."""
         named = (asked.project_id.bytes, asked.key)
         whole = (*named, asked.method.encode(), asked.path, asked.body)
-        return cls(_digest(secret, b"key", *named), _digest(secret, b"request", *whole), _digest(secret, b"box", *whole))
+        return cls(
+            _digest(secret, b"key", *named), _digest(secret, b"request", *whole), _digest(secret, b"box", *whole)
+        )
 
     def __repr__(self) -> str:
         """Without the key that opens the answer."""
@@ -57,7 +59,9 @@ class RequestSeal(Struct, frozen=True):
         try:
             return unseal(self._answer_key, box, self.fingerprint)
         except InvalidTag:
-            raise UnusableKeyError("a kept answer cannot be opened with the request that it is said to answer") from None
+            raise UnusableKeyError(
+                "a kept answer cannot be opened with the request that it is said to answer"
+            ) from None
 
 
 def _digest(secret: bytes, *parts: bytes) -> bytes:
