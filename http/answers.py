@@ -59,6 +59,16 @@ def resource(status: int, document: Document) -> Answer:
     return json(status, document.body, etag(document))
 
 
+def created(document: Document) -> Answer:
+    """A new resource."""
+    return resource(201, document)
+
+
+def shown(document: Document) -> Answer:
+    """A resource that was there before."""
+    return resource(200, document)
+
+
 def not_modified(document: Document) -> Answer:
     """The caller has this revision already."""
     return Answer(304, b"", etag(document))

@@ -10,6 +10,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
 from modeltrail.postgres.ids import new_id
+from modeltrail.projections.documents import Document
 
 _order = BodyReader(DeploymentOrder)
 
@@ -30,9 +31,11 @@ async def deploy(request: ApiRequest) -> Answer:
         name=body.name or None,
         labels=body.labels or {},
     )
-    service = await submit(request, project_id, command)
-    answer = b'{"inference_service":%b,"status":"PENDING","message":"Deployment initiated"}' % service.body
-    return json(202, answer)
+    return await submit(request, project_id, command, _initiated)
+
+
+def _initiated(service: Document) -> Answer:
+    return json(202, b'{"inference_service":%b,"status":"PENDING","message":"Deployment initiated"}' % service.body)
 
 
 @delete("/inference_services/{service_id:str}/undeploy")
@@ -45,8 +48,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
         undeployment_id=DeploymentId(new_id()),
         cluster=request.services.cluster,
     )
-    await submit(request, project_id, command)
-    return no_content()
+    return await submit(request, project_id, command, lambda _service: no_content())
 
 
 DEPLOYMENT_ROUTES = (deploy, undeploy)

@@ -8,7 +8,7 @@ from litestar import Request
 from litestar.exceptions import HTTPException, InternalServerException
 
 from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
-from modeltrail.domain.errors import ConflictError, DomainError, NotFoundError, RuleError, StaleError
+from modeltrail.domain.errors import ConflictError, DomainError, KeyReusedError, NotFoundError, RuleError, StaleError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_lost
@@ -23,6 +23,7 @@ _DOMAIN_STATUS: dict[type[DomainError], int] = {
     ConflictError: 409,
     RuleError: 400,
     StaleError: 412,
+    KeyReusedError: 422,
 }
 _ROUTING_MESSAGE = {
     404: "not found",

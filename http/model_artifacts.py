@@ -6,7 +6,7 @@ from modeltrail.commands.versions import Register, Revise
 from modeltrail.domain.errors import version_not_found
 from modeltrail.domain.ids import ModelId, VersionId
 from modeltrail.domain.model_version import RegisterVersion
-from modeltrail.http.answers import Answer, resource
+from modeltrail.http.answers import Answer, created, shown
 from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.lists import given_texts, page_of
@@ -43,7 +43,7 @@ async def register_artifact(request: ApiRequest) -> Answer:
         has_credentials=credentials is not None,
     )
     command = Register(version_id=version_id, wish=wish, is_default=False, credentials=credentials)
-    return resource(201, as_artifact(await submit(request, project_id, command)))
+    return await submit(request, project_id, command, lambda version: created(as_artifact(version)))
 
 
 @get("/model_artifacts")
@@ -85,7 +85,7 @@ async def revise_artifact(request: ApiRequest) -> Answer:
         artifact=revised_artifact(body),
         labels=body.labels,
     )
-    return resource(200, as_artifact(await submit(request, project_id, command)))
+    return await submit(request, project_id, command, lambda version: shown(as_artifact(version)))
 
 
 ARTIFACT_ROUTES = (register_artifact, list_artifacts, show_artifact, find_artifact, revise_artifact)

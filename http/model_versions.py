@@ -10,7 +10,7 @@ from modeltrail.domain.ids import ModelId, ProjectId, VersionId
 from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArtifact
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.http import models
-from modeltrail.http.answers import Answer, resource
+from modeltrail.http.answers import Answer, created, shown
 from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch, VersionCreation, VersionPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.errors import BadRequestError
@@ -54,7 +54,7 @@ async def register_version(request: ApiRequest) -> Answer:
         has_credentials=credentials is not None,
     )
     command = Register(version_id=version_id, wish=wish, is_default=body.is_default or False, credentials=credentials)
-    return resource(201, await submit(request, project_id, command))
+    return await submit(request, project_id, command, created)
 
 
 def artifact_of(body: VersionCreation | ArtifactCreation) -> Artifact:
@@ -167,7 +167,7 @@ async def _revise(
         artifact=revised_artifact(body),
         labels=body.labels,
     )
-    return resource(200, await submit(request, project_id, command))
+    return await submit(request, project_id, command, shown)
 
 
 def revised_artifact(body: VersionPatch | ArtifactPatch) -> ReviseArtifact:

@@ -7,7 +7,7 @@ from modeltrail.commands.models import Register, Revise
 from modeltrail.domain.errors import model_not_found
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.registered_model import RegisterModel, Tags
-from modeltrail.http.answers import Answer, json, resource
+from modeltrail.http.answers import Answer, created, json, shown
 from modeltrail.http.bodies import ModelCreation, ModelPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.lists import given_texts, page_of
@@ -43,7 +43,7 @@ async def register_model(request: ApiRequest) -> Answer:
         labels=body.labels or {},
         parent_model_id=None if body.parent_model_id is None else ModelId(body.parent_model_id),
     )
-    return resource(201, await submit(request, project_id, Register(wish)))
+    return await submit(request, project_id, Register(wish), created)
 
 
 @get("/models")
@@ -94,7 +94,7 @@ async def revise_model(request: ApiRequest) -> Answer:
         tags=body.tags.tags() if body.tags else None,
         labels=body.labels,
     )
-    return resource(200, await submit(request, project_id, command))
+    return await submit(request, project_id, command, shown)
 
 
 @delete("/models/{model_id:str}", status_code=200)

@@ -69,12 +69,15 @@ class ApiRequest(Request[Any, Any, Any]):  # Any: litestar's user, auth and stat
 
     async def read(self, reader: BodyReader[B]) -> B:
         """The body, whatever its Content-Type. Raises BadRequestError, or 413 or 408 when it is too large or late."""
+        return reader.read(await self.raw_body())
+
+    async def raw_body(self) -> bytes:
+        """The bytes of the body. Raises HTTPException, 413 or 408, when it is too large or late."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                raw = await self.body()
+                return await self.body()
         except TimeoutError:
             raise HTTPException("the request body did not arrive in time", status_code=408) from None
-        return reader.read(raw)
 
     async def context(self, project_id: ProjectId) -> Context:
         """Why a command is given. Raises BadRequestError for an X-User-Email that cannot be kept."""

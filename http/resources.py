@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from modeltrail.commands.decision import Command
+from modeltrail.commands.once import AnsweredBeforeError, Once
 from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.ids import ProjectId
-from modeltrail.http.answers import Answer, not_modified, resource
+from modeltrail.http.answers import Answer, Sent, T, not_modified, resource
+from modeltrail.http.idempotency import from_bytes, replayed, request_seal, to_bytes
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.revisions import has_revision
 from modeltrail.projections.documents import Document
@@ -46,8 +48,31 @@ class Resource:
         return resource(200, self._shown_as(document))
 
 
-async def submit(request: ApiRequest, project_id: ProjectId, command: Command) -> Document:
-    """Carry out `command`: the resource that answers it. Raises DomainError when it is refused."""
+async def submit(
+    request: ApiRequest, project_id: ProjectId, command: Command, answer: Callable[[Document], Sent[T]]
+) -> Sent[T]:
+    """Carry out `command`, and make the answer of the resource that it leaves.
+
+    A POST with an Idempotency-Key is carried out once: the same request sent again has the first answer, byte for byte.
+    Raises DomainError when the command is refused.
+    """
+    seal = await request_seal(request, project_id)
+    if seal is None:
+        return answer(await _document_left_by(command, request, project_id))
+    once = Once(
+        command=command,
+        project_id=project_id,
+        key=seal.key,
+        fingerprint=seal.fingerprint,
+        sealed_answer=lambda document: seal.seal(to_bytes(answer(document))),
+    )
+    try:
+        return answer(await _document_left_by(once, request, project_id))
+    except AnsweredBeforeError as before:
+        return replayed(from_bytes(seal.unseal(before.box)))
+
+
+async def _document_left_by(command: Command, request: ApiRequest, project_id: ProjectId) -> Document:
     outcome = await request.services.committer.submit(command, await request.context(project_id))
     if outcome.document is None:
         raise RuntimeError(f"{type(command).__name__} left no document to answer with")

@@ -6,7 +6,7 @@ from modeltrail.commands.environments import Create
 from modeltrail.domain.errors import environment_not_found
 from modeltrail.domain.ids import EnvironmentId
 from modeltrail.domain.serving_environment import CreateEnvironment
-from modeltrail.http.answers import Answer, resource
+from modeltrail.http.answers import Answer, created
 from modeltrail.http.bodies import EnvironmentCreation
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.lists import page_of
@@ -32,7 +32,7 @@ async def create_environment(request: ApiRequest) -> Answer:
         description=body.description or "",
         external_id=body.external_id or "",
     )
-    return resource(201, await submit(request, project_id, Create(wish)))
+    return await submit(request, project_id, Create(wish), created)
 
 
 @get("/serving_environments")

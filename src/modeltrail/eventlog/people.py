@@ -38,6 +38,11 @@ class People:
         person = await self._person(self._keys.digest(address.casefold()))
         return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address)
 
+    async def secret(self, purpose: str) -> bytes:
+        """A key for `purpose`, the same in every process, which tells nothing of the installation's keys."""
+        # U+0000, which no stored text holds: else an address could be chosen whose digest, in the database, is the key.
+        return self._keys.digest(f"\0{purpose}")
+
     async def _person(self, digest: bytes) -> _Person:
         if digest in self._known:
             self._known.move_to_end(digest)
