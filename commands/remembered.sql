@@ -13,10 +13,10 @@ SET fingerprint = excluded.fingerprint, box = excluded.box, created_at = exclude
 -- name: delete_expired
 -- Goes with save_remembered in one statement, which must not touch a row twice.
 DELETE FROM idempotency_keys
-WHERE (project_id, key) IN (
-    SELECT project_id, key
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid
     FROM idempotency_keys
     WHERE created_at <= now() - $5::interval AND key <> ALL ($2::bytea[])
     ORDER BY created_at
     LIMIT $6
-)
+))

@@ -5,12 +5,13 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from modeltrail.commands.remembered import DELETED_PER_KEPT, KEPT
+from modeltrail.commands.remembered import DELETED_PER_KEPT, KEPT, SQL, Remembered, columns_of, save_statements
 from modeltrail.http.app import create_app
 from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
 from support.database import Database
@@ -286,19 +287,24 @@ async def test_what_has_expired_is_removed_a_little_with_every_write(api: Api, p
     assert is_replayed(await project.post("/models", {"name": "n0"}, Idempotency_Key="new-0"))
 
 
-async def test_finding_and_removing_rows_takes_an_index(api: Api) -> None:
+async def test_finding_and_removing_rows_takes_indexes(api: Api) -> None:
     await api.pool.execute(
         "INSERT INTO idempotency_keys (project_id, key, fingerprint, box, created_at)"
-        " SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', now() - n * interval '1 minute'"
-        " FROM generate_series(1, 3000) AS n"
+        " SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', now() - n * interval '1 second'"
+        " FROM generate_series(1, 100000) AS n"
     )
     await api.pool.execute("ANALYZE idempotency_keys")
-    plan = await api.pool.fetch(
-        "EXPLAIN SELECT project_id, key FROM idempotency_keys"
-        " WHERE created_at <= now() - interval '24 hours' ORDER BY created_at LIMIT 4"
-    )
+    kept = [Remembered(uuid4(), bytes([number]) * 32, b"f" * 32, b"box") for number in range(100)]
+    save, delete = save_statements(1)
+    plans = [
+        await api.pool.fetch(
+            f"EXPLAIN {SQL.get_remembered}", [each.project_id for each in kept], [each.key for each in kept], KEPT
+        ),
+        await api.pool.fetch(f"EXPLAIN WITH part_0 AS ({save}) {delete}", *columns_of(kept)),
+    ]
 
-    assert "idempotency_keys_created_idx" in "\n".join(row[0] for row in plan)
+    assert [row[0] for plan in plans for row in plan if "Seq Scan on idempotency_keys" in row[0]] == []
+    assert "idempotency_keys_created_idx" in "".join(row[0] for row in plans[1])
 
 
 @every_post
