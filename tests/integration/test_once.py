@@ -3,22 +3,29 @@
 # asyncpg's functions carry no annotations.
 # mypy: allow-untyped-calls
 
+import asyncio
+
 import asyncpg
 import pytest
 
 from modeltrail.commands import models
-from modeltrail.commands.batch import Outcome
+from modeltrail.commands.batch import Outcome, Pending, decide_all
 from modeltrail.commands.decision import Command
 from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
+from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import ConflictError, KeyReusedError
 from modeltrail.domain.registered_model import ModelState
+from modeltrail.eventlog.log import Head
+from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import Document
+from modeltrail.projections.table import Table
 from support.committing import (
     Fragile,
     Sabotage,
     committer_on,
     connect_to,
+    connected,
     context,
     fragile,
     read_log,
@@ -28,7 +35,7 @@ from support.committing import (
     submit_together,
 )
 from support.database import Database
-from support.samples import MODEL, PROJECT, VERSION
+from support.samples import MODEL, NOON, PROJECT, VERSION
 
 WRITE = "INSERT INTO stored_events"
 KEEP = "INSERT INTO idempotency_keys"
@@ -140,6 +147,31 @@ async def test_a_command_that_changes_nothing_is_remembered_too(
 
     assert box_of(again) == document_of(first).body
     assert len(await read_log(database)) == 1
+
+
+async def test_an_expired_key_is_taken_anew_by_a_command_that_changes_nothing(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    async with committer_on(connect_to(database)) as committer:
+        await committer.submit(register("iris", MODEL), context())
+        await submit_together(committer, once(rename(MODEL, "iris")))
+        await connection.execute("UPDATE idempotency_keys SET created_at = created_at - interval '1 day'")
+        (anew,) = await submit_together(committer, once(rename(MODEL, "iris"), fingerprint=b"that"))
+        (again,) = await submit_together(committer, once(rename(MODEL, "iris"), fingerprint=b"that"))
+
+    assert box_of(again) == document_of(anew).body
+
+
+async def test_an_answer_is_known_before_it_is_written(database: Database) -> None:
+    first, second = (Pending(once(register("iris")), context(), asyncio.Future()) for _ in range(2))
+    async with connected(database) as connection:
+        working = WorkingSet(Head(), [Table(projection) for projection in INLINE], NOON)
+        await decide_all(connection, working, [first])
+        await decide_all(connection, working, [second])
+
+    assert first.remembered is not None
+    assert isinstance(second.refusal, AnsweredBeforeError)
+    assert second.refusal.box == first.remembered.body
 
 
 @pytest.mark.parametrize("word", [WRITE, "FROM idempotency_keys"])
