@@ -6,11 +6,20 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
-from modeltrail.http.request_ids import request_id_of
+from modeltrail.http.answers import error
+from modeltrail.http.large_bodies import LargeBodies, NoRoomError
+from modeltrail.http.request_ids import kept_id_of, request_id_of
+
+# litestar answers OPTIONS by itself, with 204; under a method that no route has it says 405 and the right ones.
+_NO_METHOD = "NONE"
 
 
 class Application(Litestar):
     """A subclass, because litestar runs its middleware only behind a known route, not for a 404 or 405."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 litestar's own, which are many
+        super().__init__(**options)
+        self._large_bodies = LargeBodies()
 
     async def __call__(
         self,
@@ -24,7 +33,9 @@ class Application(Litestar):
             return
         request_id = request_id_of(first_header(cast("HTTPScope", scope), b"x-request-id"))
         extended = cast("dict[str, Any]", scope)  # Any: ASGI leaves room for keys of one's own
-        extended["request_id"] = request_id
+        extended["request_id"] = kept_id_of(request_id)
+        if extended["method"] == "OPTIONS":
+            extended["method"] = _NO_METHOD
         header = (b"x-request-id", request_id.encode())
         send_on = cast("Send", send)
 
@@ -33,7 +44,12 @@ class Application(Litestar):
                 message["headers"] = [*message["headers"], header]
             await send_on(message)
 
-        await super().__call__(scope, receive, send_with_id)
+        try:
+            async with self._large_bodies.room_for(cast("HTTPScope", scope)):
+                await super().__call__(scope, receive, send_with_id)
+        except NoRoomError:
+            refusal = error(503, "too many large requests are under way; try again", (b"retry-after", b"1"))
+            await refusal(cast("HTTPScope", scope), cast("Receive", receive), send_with_id)
 
 
 def first_header(scope: HTTPScope, name: bytes) -> bytes | None:

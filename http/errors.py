@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, InternalServerException
 
 from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
 from modeltrail.domain.errors import ConflictError, DomainError, KeyReusedError, NotFoundError, RuleError, StaleError
+from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_lost
@@ -53,6 +54,10 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return error(_status_of(failure), failure.message)
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
+    if isinstance(failure, UnusableKeyError):
+        # Somebody rotated the keys before this process was given the new one: others can serve this request.
+        _log.error("stored data needs a secret key that is not at hand", **_facts(request, failure), key=str(failure))
+        return error(503, "this cannot be decrypted or encrypted here now; try again", RETRY_AFTER)
     if is_lost(failure) or isinstance(failure, BUSY):
         return _unavailable(request, failure, "the database cannot be reached; try again")
     if type(failure) is InternalServerException:  # litestar's word for a caller that left in mid-sentence
@@ -85,7 +90,11 @@ def _refused_by_litestar(failure: HTTPException) -> Answer:
 
 
 def _headers(failure: HTTPException) -> list[tuple[str, str]]:
-    return list((failure.headers or {}).items())
+    given = {name.lower(): value for name, value in (failure.headers or {}).items()}
+    if "allow" in given:  # litestar counts OPTIONS in, which we do not serve; see application.py
+        methods = sorted(method.strip() for method in given["allow"].split(","))
+        given["allow"] = ", ".join(method for method in methods if method != "OPTIONS")
+    return list(given.items())
 
 
 def _report(request: Request[Any, Any, Any], failure: Exception) -> None:

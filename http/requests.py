@@ -46,8 +46,15 @@ class ApiRequest(Request[Any, Any, Any]):  # Any: litestar's user, auth and stat
         return request_id
 
     def raw_header(self, name: bytes) -> bytes | None:
-        """The first value of a header. `name` in lower case."""
-        return first_header(self.scope, name)
+        """The value of a header. `name` in lower case. Raises BadRequestError when it is there with several values."""
+        given = first_header(self.scope, name)
+        if given is not None and any(value != given for each, value in self.scope["headers"] if each == name):
+            raise invalid(name.decode(), "the header is there more than once, with different values")
+        return given
+
+    def listed_header(self, name: bytes) -> bytes | None:
+        """A header that may be there several times, as one list (RFC 9110, section 5.3). `name` in lower case."""
+        return b",".join(value for each, value in self.scope["headers"] if each == name) or None
 
     def project_id(self) -> ProjectId:
         """Whose rows the request is about. Raises BadRequestError when the header is missing or no UUID."""

@@ -43,7 +43,7 @@ class Resource:
             raise self._missing()
         if parent_id is not None and document.parent_id != parent_id:
             raise self._missing()
-        if has_revision(request.raw_header(b"if-none-match"), document.revision):
+        if has_revision(request.listed_header(b"if-none-match"), document.revision):
             return not_modified(document)
         return resource(200, self._shown_as(document))
 

@@ -60,6 +60,15 @@ CREATE TABLE person_keys (
     wrapped_key bytea NOT NULL
 );
 COMMENT ON COLUMN person_keys.digest IS 'keyed digest of the address, to find the person again';
+CREATE INDEX person_keys_key_id_idx ON person_keys (key_id, person);
+
+-- What the addresses' digests are keyed with: one key for good, as people must be found again whichever key of the
+-- installation it is wrapped under, and whichever of those are gone.
+CREATE TABLE digest_key (
+    id boolean PRIMARY KEY DEFAULT true CHECK (id),
+    key_id text NOT NULL,
+    wrapped_key bytea NOT NULL
+);
 
 -- What a version's storage is opened with. Never in the log; deletable.
 CREATE TABLE credentials (
@@ -68,6 +77,7 @@ CREATE TABLE credentials (
     key_id text NOT NULL,
     box bytea NOT NULL
 );
+CREATE INDEX credentials_key_id_idx ON credentials (key_id, version_id);
 
 -- How far a consumer of the log has come, and who may go on. `epoch` grows with each new owner, so that one who
 -- was away too long finds out before it writes. The owner's backend tells a dead owner from a slow one.

@@ -3,18 +3,19 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.eventlog.people import People, PersonKeys, check_keys
+from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
+from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
 from modeltrail.memory import settle
@@ -64,12 +65,19 @@ async def run_api(settings: Settings) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Drive the cluster until cancelled. Raises ClusterNotConfigured, or SettingsError when KServe is off."""
+    """Drive the cluster until cancelled.
+
+    Raises ClusterNotConfigured, SettingsError when KServe is off or there is no secret key, and UnusableKeyError
+    when stored data needs another key.
+    """
     kserve = settings.kserve
     if not kserve.enabled:
         raise SettingsError("the deploy worker has nothing to do: set KSERVE_ENABLED=true to let it drive a cluster")
+    keys = _key_ring(settings)
     access = Access(in_cluster=kserve.in_cluster, kubeconfig=kserve.kubeconfig)
     address = _address(settings)
+    async with _connection(address) as connection:
+        await check_keys(connection, keys)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await KServeCluster.connect(access))
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))
@@ -86,6 +94,29 @@ async def run_migrations(settings: Settings) -> list[str]:
         # Waiting for another process that migrates, and moving much data, may take its time.
         await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
         return await migrate(connection)
+    finally:
+        await connection.close()
+
+
+async def rotate_secrets(settings: Settings, on_progress: Callable[[int, int], None]) -> tuple[Rotation, list[KeyUse]]:
+    """Put all that is encrypted under the current key; what was done, and what each key is still needed for."""
+    keys = _key_ring(settings)
+    async with _connection(_address(settings)) as connection:
+        done = await rotate(connection, keys, on_progress)
+        return done, await list_key_uses(connection, keys)
+
+
+async def secrets_status(settings: Settings) -> list[KeyUse]:
+    """What each key is needed for."""
+    async with _connection(_address(settings)) as connection:
+        return await list_key_uses(connection, _key_ring(settings))
+
+
+@asynccontextmanager
+async def _connection(address: DatabaseAddress) -> AsyncGenerator[Connection, None]:
+    connection = await writer(address)()
+    try:
+        yield connection
     finally:
         await connection.close()
 

@@ -2,15 +2,19 @@
 
 import base64
 import binascii
+import fcntl
+import os
 import re
 import secrets
 import stat
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modeltrail.environment import Environment, SettingsError
 
-__all__ = ["KEYS_FILE_VARIABLE", "KEYS_VARIABLE", "SecretKey", "generate_key", "load_keys"]
+__all__ = ["KEYS_FILE_VARIABLE", "KEYS_VARIABLE", "SecretKey", "add_key", "generate_key", "load_keys", "use_key"]
 
 KEYS_VARIABLE = "MODELTRAIL_SECRET_KEYS"
 KEYS_FILE_VARIABLE = "MODELTRAIL_SECRET_KEYS_FILE"
@@ -49,6 +53,68 @@ def load_keys(environment: Environment) -> tuple[tuple[SecretKey, ...], tuple[st
     return (), ()
 
 
+def add_key(path: Path, key_id: str) -> None:
+    """Add a new random key at the end of a keys file, or make the file: it opens what is stored, and encrypts nothing.
+
+    Raises SettingsError when the file is not in order, or has a key of that id.
+    """
+    if not _KEY_ID.fullmatch(key_id):
+        raise SettingsError(f"the key id {key_id!r} must be 1 to 64 letters, digits, dots, dashes, underscores")
+
+    def added(lines: list[str]) -> list[str]:
+        if key_id in _ids(lines):
+            raise SettingsError(f"{str(path)!r} has a key {key_id!r} already; each key needs its own id")
+        return [*lines, generate_key(key_id)]
+
+    _rewrite(path, added)
+
+
+def use_key(path: Path, key_id: str) -> None:
+    """Make a key of the file the current one, which is the first. Raises SettingsError when it is not there."""
+
+    def moved(lines: list[str]) -> list[str]:
+        chosen = [line for line in lines if _ids([line]) == [key_id]]
+        if not chosen:
+            raise SettingsError(f"{str(path)!r} has no key {key_id!r}; it has {', '.join(_ids(lines)) or 'none'}")
+        return chosen + [line for line in lines if line not in chosen]
+
+    _rewrite(path, moved)
+
+
+def _ids(lines: list[str]) -> list[str]:
+    return [line.strip().partition(":")[0] for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _rewrite(path: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """Replace the file whole, readable by its owner alone; others who rewrite it at the same time wait."""
+    path = path.expanduser().resolve()
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            exists = path.exists()
+            if exists:
+                _load_file(path)
+            lines = path.read_text(encoding="utf-8").splitlines() if exists else []
+            lines = change(lines)
+            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write("".join(f"{line}\n" for line in lines))
+                    if exists and os.geteuid() == 0:
+                        os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(draft).replace(path)
+            finally:
+                Path(draft).unlink(missing_ok=True)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise SettingsError(f"the keys file {str(path)!r} cannot be written ({error.strerror})") from None
+
+
 def _load_file(path: Path) -> tuple[tuple[SecretKey, ...], tuple[str, ...]]:
     source = f"{KEYS_FILE_VARIABLE} is {str(path)!r}"
     try:
@@ -63,6 +129,8 @@ def _load_file(path: Path) -> tuple[tuple[SecretKey, ...], tuple[str, ...]]:
         raise SettingsError(f"{source}, which is not text; it must be a file of {_ACCEPTED} lines") from None
     lines = [line for line in content.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     keys = _parse(lines, source)
+    if stat.S_IMODE(mode) & stat.S_IWOTH:
+        raise SettingsError(f"{source}, which everybody on this machine may write; chmod 600 {path}")
     # Kubernetes mounts secrets world-readable by default, hence a warning and no refusal.
     if stat.S_IMODE(mode) & (stat.S_IRGRP | stat.S_IROTH):
         return keys, (f"{source}, which other users of this machine may read; chmod 600 {path}",)

@@ -6,13 +6,14 @@ granian because it measured 1.6 times uvicorn with this application; see docs/ad
 import asyncio
 import contextlib
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from litestar import Litestar
 
 STOP_SECONDS = 5.0
 BACKLOG = 1024
+HEADER_SECONDS = 30
 
 
 async def serve(app: Litestar, host: str, port: int) -> None:
@@ -24,7 +25,9 @@ async def serve(app: Litestar, host: str, port: int) -> None:
         interface=Interfaces.ASGI,
         backlog=BACKLOG,
         log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000),
+        # Not `auto`, which waits for ever for the first bytes of a connection to tell HTTP/1 from HTTP/2.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
     )
     serving = asyncio.create_task(server.serve())
     try:

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from modeltrail.commands.committer import LogUnavailableError
 from modeltrail.http.app import BASE_PATH
+from modeltrail.http.large_bodies import AT_ONCE, LARGE
 from support.api import ARTIFACT, Api, Project, made, refusal
 
 BAD_TEXT = "must be Unicode text without U+0000"
@@ -79,13 +80,125 @@ async def test_a_wrong_method_is_refused_with_the_right_ones(project: Project) -
     assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
 
 
-@pytest.mark.parametrize("given", ["abc", "x" * 128, "with space ~!"])
+@pytest.mark.parametrize("given", ["abc", "x" * 128, "Root=1-67891233-abcdef012345:7/8+9_.x"])
 async def test_a_request_id_is_echoed_and_kept_with_the_events(api: Api, project: Project, given: str) -> None:
     answer = await project.post("/models", {"name": "iris"}, X_Request_ID=given)
 
     assert answer.headers.get_list("x-request-id") == [given]
     assert await api.pool.fetchval("SELECT request_id FROM stored_events") == given
     assert (await project.get("/models/x", X_Request_ID=given)).headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["ann@example.org", "Ann Example", "<ann>"])
+async def test_a_request_id_that_may_name_a_person_is_echoed_and_kept_nowhere(
+    api: Api, project: Project, given: str
+) -> None:
+    answer = await project.post("/models", {"name": "iris"}, X_Request_ID=given)
+    await api.pool.execute("DROP TABLE serving_environments CASCADE")
+    with capture_logs() as logs:
+        failed = await project.get("/serving_environments", X_Request_ID=given)
+
+    assert answer.headers["x-request-id"] == failed.headers["x-request-id"] == given
+    assert failed.status_code == 500
+    kept = await api.pool.fetchval("SELECT request_id FROM stored_events")
+    assert UUID(kept).version == UUID(logs[0]["request_id"]).version == 4
+    assert given not in str(logs)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE", "PROPFIND"])
+async def test_a_method_that_no_route_has_is_refused_with_the_right_ones(project: Project, method: str) -> None:
+    for path, allowed in {f"{BASE_PATH}/models": "GET, POST", "/healthz": "GET"}.items():
+        answer = await project.client.request(method, path)
+        if method != "HEAD":
+            assert refusal(answer) == (405, "method not allowed")
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert (await project.client.request(method, "/nothing")).status_code == 404
+
+
+async def test_large_bodies_wait_for_each_other_and_small_ones_for_nobody(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.http.large_bodies.PATIENCE", 0.05)
+    release = asyncio.Event()
+    begun = 0
+    full = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal begun
+        begun += 1
+        if begun == AT_ONCE:
+            full.set()
+        yield b'{"name": "large%d"' % begun
+        await release.wait()
+        yield b"}"
+
+    headers = {"Project-ID": str(project.id)}
+    held = [
+        asyncio.create_task(project.client.post(f"{BASE_PATH}/models", content=slow(), headers=headers))
+        for _ in range(AT_ONCE)
+    ]
+    async with asyncio.timeout(10):
+        await full.wait()
+
+    assert (await project.model("small"))["name"] == "small"
+    refused = await project.post("/models", b'{"name": "late"}' + b" " * LARGE)
+    assert refusal(refused) == (503, "too many large requests are under way; try again")
+    assert refused.headers["retry-after"] == "1"
+    release.set()
+    assert [answer.status_code for answer in await asyncio.gather(*held)] == [201] * AT_ONCE
+    assert made(await project.post("/models", b'{"name": "late"}' + b" " * LARGE))["name"] == "late"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "a", "labels": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001,
+        b'{"name": "a", "labels": ' + b"[" * 100_000,
+        b'{"name": "\\ud800"}',
+        b'{"name": "a", "labels": {"\\udc00": "b"}}',
+        b'{"name": "a\x00"}',
+        b'{"name": "\xff"}',
+        b'{"name": ' + b"9" * 10_000 + b"}",
+        b'{"name": 1e999}',
+        b'{"name": NaN}',
+    ],
+    ids=["deep objects", "deep lists", "surrogate", "surrogate key", "NUL", "no UTF-8", "digits", "1e999", "NaN"],
+)
+async def test_a_strange_body_is_refused_stores_nothing_and_harms_nobody(project: Project, body: bytes) -> None:
+    assert refusal(await project.post("/models", body))[0] == 400
+    assert await project.events() == 0
+    assert (await project.model("next"))["name"] == "next"
+
+
+@pytest.mark.parametrize("name", ["Project-ID", "If-Match", "X-User-Email"])
+async def test_a_header_with_two_values_is_refused_and_one_that_is_repeated_is_not(project: Project, name: str) -> None:
+    model = await project.model()
+    url, body = f"{BASE_PATH}/models/{model['id']}", b'{"description": "new"}'
+    once = {"Project-ID": str(project.id), "If-Match": '"1"', "X-User-Email": "ann@example.org"}
+    other = {"Project-ID": str(uuid4()), "If-Match": '"2"', "X-User-Email": "bob@example.org"}
+
+    two = await project.client.patch(url, content=body, headers=[*once.items(), (name, other[name])])
+    assert refusal(two) == (
+        400,
+        f"invalid {name.lower()}: the header is there more than once, with different values",
+    )
+    assert await project.events() == 1
+    same = await project.client.patch(url, content=body, headers=[*once.items(), (name, once[name])])
+    assert made(same, 200)["description"] == "new"
+
+
+async def test_ten_thousand_labels_are_kept(project: Project) -> None:
+    labels = {f"label-{number}": "x" for number in range(10_000)}
+
+    assert (await project.model("iris", labels=labels))["labels"] == labels
+
+
+async def test_a_gigantic_size_is_refused(project: Project) -> None:
+    path = f"/models/{(await project.model())['id']}"
+
+    for size in (b"9" * 5000, b"9223372036854775808", b"1e400", b"-9223372036854775809", b"1.5"):
+        assert refusal(await project.patch(path, b'{"model_size": %b}' % size))[0] == 400, size[:40]
+    assert await project.events() == 1
 
 
 @pytest.mark.parametrize("given", [None, b"", b"x" * 129, b"caf\xc3\xa9", b"tab\tbed"])

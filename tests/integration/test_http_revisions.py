@@ -2,6 +2,7 @@
 
 import pytest
 
+from modeltrail.http.app import BASE_PATH
 from support.api import Api, Project, made, refusal
 
 
@@ -59,3 +60,10 @@ async def test_a_malformed_if_match_is_refused(project: Project, tag: str) -> No
     answer = await project.patch(f"/models/{(await project.model())['id']}", {"name": "new"}, If_Match=tag)
 
     assert refusal(answer) == (400, 'invalid If-Match: expected a revision in quotes, such as "3", or *')
+
+
+async def test_revisions_may_be_listed_in_several_headers(project: Project) -> None:
+    model = await project.model()
+    headers = [("Project-ID", str(project.id)), ("If-None-Match", '"7"'), ("If-None-Match", '"1"')]
+
+    assert (await project.client.get(f"{BASE_PATH}/models/{model['id']}", headers=headers)).status_code == 304

@@ -1,10 +1,14 @@
 """What the commands need of the composition root, which they import only when they run."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from modeltrail.cli.event_reader import EventReader
 from modeltrail.settings import Settings
+
+if TYPE_CHECKING:
+    from modeltrail.eventlog.rotation import KeyUse, Rotation
 
 __all__ = ["Core", "load_core"]
 
@@ -20,6 +24,14 @@ class Core(Protocol):
 
     async def run_migrations(self, settings: Settings) -> list[str]:
         """Apply what the database lacks; return the names of what was applied."""
+
+    async def rotate_secrets(
+        self, settings: Settings, on_progress: Callable[[int, int], None]
+    ) -> "tuple[Rotation, list[KeyUse]]":
+        """Put all that is encrypted under the current key."""
+
+    async def secrets_status(self, settings: Settings) -> "list[KeyUse]":
+        """What each key is needed for."""
 
     def open_event_reader(self, settings: Settings) -> AbstractAsyncContextManager[EventReader]:
         """A reader of the log with a connection of its own."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "serve": ("modeltrail.cli.services", "Serve the HTTP API."),
     "worker": ("modeltrail.cli.services", "Run the deploy worker."),
     "migrate": ("modeltrail.cli.services", "Bring the database's schema up to date."),
+    "secrets": ("modeltrail.cli.secrets", "Show, add and rotate the keys that secrets are encrypted with."),
     "simulated-cluster": ("modeltrail.simulated_cluster.__main__", "Run a stand-in for a Kubernetes cluster."),
 }
 

@@ -4,8 +4,6 @@ AES-256-GCM from the `cryptography` package. Each box names the key that closed 
 bound to its purpose, so that a box cannot be moved to another row.
 """
 
-import hashlib
-import hmac
 import os
 from collections.abc import Sequence
 
@@ -17,7 +15,7 @@ NONCE_BYTES = 12
 
 
 class UnusableKeyError(Exception):
-    """A box cannot be opened with the keys at hand."""
+    """A box cannot be opened with the keys at hand. The message names ids of keys, and nothing else that is stored."""
 
 
 def seal(key: bytes, text: bytes, purpose: bytes) -> bytes:
@@ -42,8 +40,6 @@ class KeyRing:
             raise ValueError("at least one secret key is needed")
         self._keys = dict(keys)
         self.current_id = keys[0][0]
-        # The digest must find a person again after a rotation: it hangs on the oldest key, the last in the list.
-        self._digest_key = hashlib.sha256(b"modeltrail person digest" + keys[-1][1]).digest()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -63,7 +59,3 @@ class KeyRing:
             return unseal(key, box, purpose)
         except InvalidTag:
             raise UnusableKeyError(f"secret key {key_id!r} does not fit what was stored under that id") from None
-
-    def digest(self, text: str) -> bytes:
-        """A keyed digest of `text`: finds it again, tells nothing about it without the key."""
-        return hmac.new(self._digest_key, text.encode(), hashlib.sha256).digest()

@@ -3,7 +3,10 @@
 Erasing a person is deleting that person's key: every copy of the address in the log is noise from then on.
 """
 
+import hashlib
+import hmac
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Collection
 from uuid import UUID, uuid4
@@ -18,11 +21,15 @@ from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "people.sql")
 CACHED = 10_000
+FRESH_SECONDS = 10.0  # how long a process may go on using the key of somebody who was erased elsewhere
+DIGEST_PURPOSE = b"modeltrail person digest"
 
 
 class _Person(Struct, frozen=True):
     id: UUID
     key: bytes
+    seen: float
+    """By the monotonic clock: when the database last had it."""
 
 
 class People:
@@ -32,39 +39,59 @@ class People:
         self._pool = pool
         self._keys = keys
         self._known: OrderedDict[bytes, _Person] = OrderedDict()
+        self._digest_key: bytes | None = None
 
     async def seal(self, address: str) -> Personal:
-        """`address` as personal data. Addresses that differ only in case belong to the same person."""
-        person = await self._person(self._keys.digest(address.casefold()))
+        """`address` as personal data. Addresses that differ only in case belong to the same person.
+
+        Raises UnusableKeyError when that person's key is wrapped under a key that this process was not given.
+        """
+        person = await self._person(await self._digest(address.casefold()))
         return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address)
 
     async def secret(self, purpose: str) -> bytes:
         """A key for `purpose`, the same in every process, which tells nothing of the installation's keys."""
         # U+0000, which no stored text holds: else an address could be chosen whose digest, in the database, is the key.
-        return self._keys.digest(f"\0{purpose}")
+        return await self._digest(f"\0{purpose}")
+
+    async def _digest(self, text: str) -> bytes:
+        if self._digest_key is None:
+            self._digest_key = await self._load_digest_key()
+        return hmac.new(self._digest_key, text.encode(), hashlib.sha256).digest()
+
+    async def _load_digest_key(self) -> bytes:
+        row = await self._pool.fetchrow(SQL.get_digest_key)
+        if row is None:
+            key_id, wrapped = self._keys.seal(os.urandom(KEY_BYTES), DIGEST_PURPOSE)
+            await self._pool.execute(SQL.add_digest_key, key_id, wrapped)
+            row = await self._pool.fetchrow(SQL.get_digest_key)  # another process may have been first
+        return self._keys.unseal(row["key_id"], row["wrapped_key"], DIGEST_PURPOSE)
 
     async def _person(self, digest: bytes) -> _Person:
-        if digest in self._known:
-            self._known.move_to_end(digest)
-            return self._known[digest]
-        person = await self._find(digest) or await self._add(digest)
-        self._known[digest] = person
+        known = self._known.pop(digest, None)
+        now = time.monotonic()
+        if known is None or now - known.seen >= FRESH_SECONDS:
+            known = await self._find(digest, now, known) or await self._add(digest, now)
+        self._known[digest] = known
         if len(self._known) > CACHED:
             self._known.popitem(last=False)
-        return person
+        return known
 
-    async def _find(self, digest: bytes) -> _Person | None:
+    async def _find(self, digest: bytes, now: float, known: _Person | None = None) -> _Person | None:
         row = await self._pool.fetchrow(SQL.get_person, digest)
         if row is None:
             return None
+        if known is not None and known.id == row["person"]:
+            # A rotation wraps the key anew, and leaves it as it is.
+            return _Person(known.id, known.key, now)
         key = self._keys.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
-        return _Person(row["person"], key)
+        return _Person(row["person"], key, now)
 
-    async def _add(self, digest: bytes) -> _Person:
+    async def _add(self, digest: bytes, now: float) -> _Person:
         person, key = uuid4(), os.urandom(KEY_BYTES)
         key_id, wrapped = self._keys.seal(key, person.bytes)
         await self._pool.execute(SQL.add_person, person, digest, key_id, wrapped)
-        found = await self._find(digest)  # another process may have been first
+        found = await self._find(digest, now)  # another process may have been first
         if found is None:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
@@ -79,11 +106,11 @@ class PersonKeys:
         self._keys: dict[UUID, bytes] = {}
 
     async def learn(self, persons: Collection[UUID]) -> None:
-        """Find out the keys of `persons` anew; those of people who were erased meanwhile are forgotten."""
-        for person in persons:
-            self._keys.pop(person, None)
-        for row in await self._pool.fetch(SQL.list_people, list(persons)):
-            self._keys[row["person"]] = self._ring.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
+        """Find out the keys of `persons`, and forget all others: those people may be erased by the next time."""
+        self._keys = {
+            row["person"]: self._ring.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
+            for row in await self._pool.fetch(SQL.list_people, list(persons))
+        }
 
     def open(self, person: UUID, box: bytes) -> str | None:
         """The text in `box`, or None when the person's key is gone."""
@@ -94,13 +121,3 @@ class PersonKeys:
             return unseal(key, box, person.bytes).decode()
         except InvalidTag:
             return None
-
-
-async def check_keys(pool: Pool, keys: KeyRing) -> None:
-    """Raise UnusableKeyError when something stored needs a key that is not at hand."""
-    missing = sorted({row["key_id"] for row in await pool.fetch(SQL.list_key_ids)} - keys.ids)
-    if missing:
-        raise UnusableKeyError(
-            f"stored data is encrypted under secret key {', '.join(map(repr, missing))}, which is not configured:"
-            " add it to MODELTRAIL_SECRET_KEYS or to the file that MODELTRAIL_SECRET_KEYS_FILE names"
-        )

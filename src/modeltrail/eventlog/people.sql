@@ -8,5 +8,8 @@ ON CONFLICT (digest) DO NOTHING
 -- name: list_people
 SELECT person, key_id, wrapped_key FROM person_keys WHERE person = ANY($1::uuid[])
 
--- name: list_key_ids
-SELECT key_id FROM person_keys UNION SELECT key_id FROM credentials
+-- name: get_digest_key
+SELECT key_id, wrapped_key FROM digest_key
+
+-- name: add_digest_key
+INSERT INTO digest_key (key_id, wrapped_key) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING

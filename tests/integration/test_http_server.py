@@ -1,0 +1,101 @@
+"""The API behind its real server, on bytes that no HTTP library would send."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from modeltrail.http.app import BASE_PATH, create_app
+from modeltrail.server import serve
+from support.api import running_services
+from support.database import Database
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+async def port(database: Database, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """Where the API listens; it gives up on a request's head after a second."""
+    monkeypatch.setattr("modeltrail.server.HEADER_SECONDS", 1)
+    async with running_services(database) as services:
+        server = asyncio.create_task(serve(create_app(services), HOST, unused_tcp_port))
+        async with asyncio.timeout(30):
+            while not await _listens(unused_tcp_port):  # noqa: ASYNC110 the server does not tell
+                await asyncio.sleep(0.01)
+        yield unused_tcp_port
+        server.cancel()
+        await asyncio.wait({server})
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def exchange(port: int, method: str, target: bytes, *headers: bytes) -> tuple[int, bytes, bytes]:
+    """Status, head and body of the answer to one request."""
+    head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: x", b"Connection: close"]
+    given = b"Project-ID: " + str(uuid4()).encode()
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(b"\r\n".join([*head, given, *headers, b"", b""]))
+        async with asyncio.timeout(30):
+            answer = await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    first, _, body = answer.partition(b"\r\n\r\n")
+    return int(first.split(b" ", 2)[1]), first, body
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT"], ids=["nothing", "half a line"])
+async def test_a_connection_that_sends_no_request_is_closed(port: int, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(sent)
+
+    async with asyncio.timeout(30):
+        await reader.read()
+
+    assert reader.at_eof()
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT"])
+async def test_a_wrong_method_is_told_the_right_ones(port: int, method: str) -> None:
+    status, head, body = await exchange(port, method, f"{BASE_PATH}/models".encode())
+
+    assert status == 405
+    assert b"\r\nallow: GET, POST\r\n" in head
+    assert body == (b"" if method == "HEAD" else b'{"error":"method not allowed"}')
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        (b"/models/\xff", [], 400),
+        (b"/models?search=\xff", [], 400),
+        (b"/models?search=" + b"a" * 70_000, [], 414),
+        (b"/models", [b"A%d: b" % number for number in range(200)], 431),
+    ],
+    ids=["path", "query", "long", "headers"],
+)
+async def test_what_the_server_itself_refuses_is_a_4xx_and_the_next_request_is_served(
+    port: int, target: bytes, headers: list[bytes], status: int
+) -> None:
+    refused, _, _ = await exchange(port, "GET", BASE_PATH.encode() + target, *headers)
+
+    assert refused == status
+    assert (await exchange(port, "GET", f"{BASE_PATH}/models".encode()))[0] == 200
+
+
+async def test_escaped_bytes_that_are_no_text_are_refused_with_a_sentence(port: int) -> None:
+    status, _, body = await exchange(port, "GET", f"{BASE_PATH}/models/%ff".encode())
+
+    assert (status, body) == (400, b'{"error":"invalid model id"}')
