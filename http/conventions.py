@@ -1,0 +1,142 @@
+"""What many routes have in common in the API's document: headers, and answers to what went wrong.
+
+A new header or status is one entry here, with the rule that says which routes have it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modeltrail.http.bodies import EMAIL_LENGTH
+from modeltrail.http.documentation import UUID_TEXT, Json, Operation
+from modeltrail.http.errors import RETRY_AFTER
+from modeltrail.http.limits import BODY_SECONDS, LARGEST_BODY
+
+REVISION: Json = {"type": "string", "pattern": '^"[0-9]{1,19}"$', "examples": ['"3"']}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path, and what it says of itself."""
+
+    method: str
+    path: str
+    is_of_a_project: bool
+    operation: Operation
+
+
+Rule = Callable[[Route], bool]
+
+
+def everywhere(_route: Route) -> bool:
+    return True
+
+
+def of_a_project(route: Route) -> bool:
+    return route.is_of_a_project
+
+
+def writes(route: Route) -> bool:
+    return route.is_of_a_project and route.method != "get"
+
+
+def reads_a_body(route: Route) -> bool:
+    return route.operation.takes is not None
+
+
+def shows_a_revision(route: Route) -> bool:
+    return route.operation.success.has_revision
+
+
+def may_be_held_already(route: Route) -> bool:
+    return route.method == "get" and shows_a_revision(route)
+
+
+def checks_revision(route: Route) -> bool:
+    return route.operation.checks_revision
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header. `name` is also the key of its component."""
+
+    name: str
+    applies: Rule
+    description: str
+    schema: Json
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A status that says what went wrong. `description` may be made more precise by a route."""
+
+    status: int
+    applies: Rule
+    description: str
+
+
+# Idempotency-Key, once it is read, is one more entry here (`applies`: method post), and its 422 one below.
+REQUEST_HEADERS = (
+    Header(
+        "Project-ID",
+        of_a_project,
+        "Whose rows the request is about. A row of another project is always *not found*.",
+        UUID_TEXT,
+        required=True,
+    ),
+    Header(
+        "X-Request-ID",
+        everywhere,
+        "Echoed, and kept with every event. Absent, longer than 128 characters or not printable ASCII: one is made up.",
+        {"type": "string"},
+    ),
+    Header(
+        "X-User-Email",
+        writes,
+        "On whose behalf the change is made. The log keeps it, encrypted.",
+        {"type": "string", "maxLength": EMAIL_LENGTH, "examples": ["ada@example.com"]},
+    ),
+    Header(
+        "If-Match",
+        checks_revision,
+        "The revision that the change was decided on, as ETag gave it, or `*` for any.",
+        {"type": "string", "pattern": '^("[0-9]{1,19}"|\\*)$', "examples": ['"3"']},
+    ),
+    Header(
+        "If-None-Match",
+        may_be_held_already,
+        "Revisions that the caller has, with commas between, or `*`; one of them is answered with 304.",
+        {"type": "string", "examples": ['"3"']},
+    ),
+)
+
+ANSWER_HEADERS = (
+    Header("X-Request-ID", everywhere, "The request's id.", {"type": "string"}, required=True),
+    Header("ETag", shows_a_revision, "The resource's revision.", REVISION, required=True),
+)
+WAIT = Header(
+    "Retry-After",
+    of_a_project,
+    "After how many seconds to try again.",
+    {"type": "integer", "const": int(RETRY_AFTER[1])},
+    required=True,
+)
+ALLOW = Header("Allow", everywhere, "The methods that the path has.", {"type": "string"}, required=True)
+
+NOT_MODIFIED = 304
+UNAVAILABLE = 503
+
+REFUSALS = (
+    Refusal(
+        400,
+        of_a_project,
+        "The request cannot be understood, or breaks a rule: the message says which part of it, and why.",
+    ),
+    Refusal(408, reads_a_body, f"The body did not arrive within {BODY_SECONDS:g} seconds."),
+    Refusal(412, checks_revision, "If-Match names a revision that is not the newest."),
+    Refusal(413, reads_a_body, f"The body is larger than {LARGEST_BODY} bytes."),
+    Refusal(500, of_a_project, "A mistake of the service. The cause is in its log, under the request's id."),
+    Refusal(
+        UNAVAILABLE, of_a_project, "The database does not answer in time. The message says whether a change was made."
+    ),
+)
