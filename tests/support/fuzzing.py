@@ -1,0 +1,110 @@
+"""The API's document as a well-informed and suspicious caller reads it: with ids that exist, and nothing unsaid."""
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from modeltrail.http.app import BASE_PATH
+
+Json = dict[str, Any]  # Any: JSON
+
+ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri": "s3://models/iris"}
+
+
+class World:
+    """One project with something of everything, made over HTTP; `ids` by the names of parameters and fields."""
+
+    def __init__(self, url: str) -> None:
+        self.project_id = str(uuid4())
+        headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
+        with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
+            self.ids = self._fill()
+
+    def _fill(self) -> dict[str, list[str]]:
+        models = [self._made("/models", name=f"model {number}")["id"] for number in range(3)]
+        versions = [
+            self._made(f"/models/{model}/versions", name="v1", created_by_email="ada@example.com", **ARTIFACT)["id"]
+            for model in models[:2]
+        ]
+        for version in versions:
+            self._client.patch(f"/model_versions/{version}", json={"status": "READY"}).raise_for_status()
+        environments = [self._made("/serving_environments", name=name)["id"] for name in ("staging", "not a namespace")]
+        order = {"registered_model_id": models[0], "serving_environment_id": environments[0]}
+        services = [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(2)]
+        return {
+            "Project-ID": [self.project_id],
+            "model_id": models,
+            "registered_model_id": models,
+            "parent_model_id": models,
+            "version_id": versions,
+            "model_version_id": versions,
+            "artifact_id": versions,
+            "environment_id": environments,
+            "serving_environment_id": environments,
+            "service_id": services,
+            "inference_service_id": services,
+        }
+
+    def _made(self, path: str, **body: object) -> Json:
+        answer = self._client.post(path, json=body)
+        answer.raise_for_status()
+        made: Json = answer.json()
+        return made
+
+
+def with_ids(document: Json, ids: dict[str, list[str]]) -> Json:
+    """The document, with schemas of ids that name those that exist, besides any other."""
+    informed = copy.deepcopy(document)
+    for schema in informed["components"]["schemas"].values():
+        for name, field in schema.get("properties", {}).items():
+            _inform(schema["properties"], name, field, ids.get(name))
+    for parameter in _parameters(informed):
+        _inform(parameter, "schema", parameter["schema"], ids.get(parameter["name"]))
+    return informed
+
+
+def _parameters(document: Json) -> Iterator[Json]:
+    for operation in operations(document):
+        yield from (each for each in operation["parameters"] if "$ref" not in each)
+    yield from document["components"]["parameters"].values()
+
+
+def _inform(holder: Json, key: str, schema: Json, known: Iterable[str] | None) -> None:
+    if known:
+        holder[key] = {"anyOf": [{"type": "string", "enum": list(known)}, schema]}
+
+
+def closed(document: Json) -> Json:
+    """The document, with answers that may hold no field which it does not name."""
+    strict = copy.deepcopy(document)
+    schemas = strict["components"]["schemas"]
+    for name in _reachable(strict, [operation["responses"] for operation in operations(strict)]):
+        if "properties" in schemas[name]:
+            schemas[name]["additionalProperties"] = False
+    return strict
+
+
+def operations(document: Json) -> Iterator[Json]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _reachable(document: Json, parts: list[Any]) -> set[str]:  # Any: any part of the document
+    """The names of the schemas that `parts` lead to."""
+    found: set[str] = set()
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            reference = part.get("$ref", "")
+            if reference.startswith("#/components/schemas/") and reference not in found:
+                found.add(reference)
+                parts.append(document["components"]["schemas"][reference.rpartition("/")[2]])
+            elif reference.startswith("#/components/responses/"):
+                parts.append(document["components"]["responses"][reference.rpartition("/")[2]])
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return {reference.rpartition("/")[2] for reference in found}
