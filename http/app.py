@@ -10,6 +10,7 @@ from modeltrail.http.inference_services import SERVICE_ROUTES
 from modeltrail.http.limits import LARGEST_BODY
 from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
+from modeltrail.http.options import options_routes
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.schema import SCHEMA_ROUTES, schema_of
 from modeltrail.http.services import Services
@@ -25,8 +26,9 @@ def create_app(services: Services) -> Application:
 
     Raises UndocumentedRouteError when a route says nothing of itself.
     """
+    resources = [*options_routes(_RESOURCES), *_RESOURCES]
     app = Application(
-        route_handlers=[*HEALTH_ROUTES, *SCHEMA_ROUTES, Router(BASE_PATH, route_handlers=_RESOURCES)],
+        route_handlers=[*HEALTH_ROUTES, *SCHEMA_ROUTES, Router(BASE_PATH, route_handlers=resources)],
         request_class=ApiRequest,
         exception_handlers={Exception: answer_to},
         request_max_body_size=LARGEST_BODY,

@@ -68,9 +68,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A status that says what went wrong. `description` may be made more precise by a route."""
+    """A status that says what went wrong. `name` is the key of its component; a route may add to `description`."""
 
     status: int
+    name: str
     applies: Rule
     description: str
 
@@ -129,14 +130,23 @@ UNAVAILABLE = 503
 REFUSALS = (
     Refusal(
         400,
+        "BadRequest",
         of_a_project,
         "The request cannot be understood, or breaks a rule: the message says which part of it, and why.",
     ),
-    Refusal(408, reads_a_body, f"The body did not arrive within {BODY_SECONDS:g} seconds."),
-    Refusal(412, checks_revision, "If-Match names a revision that is not the newest."),
-    Refusal(413, reads_a_body, f"The body is larger than {LARGEST_BODY} bytes."),
-    Refusal(500, of_a_project, "A mistake of the service. The cause is in its log, under the request's id."),
+    Refusal(408, "RequestTimeout", reads_a_body, f"The body did not arrive within {BODY_SECONDS:g} seconds."),
+    Refusal(412, "PreconditionFailed", checks_revision, "If-Match names a revision that is not the newest."),
+    Refusal(413, "ContentTooLarge", reads_a_body, f"The body is larger than {LARGEST_BODY} bytes."),
     Refusal(
-        UNAVAILABLE, of_a_project, "The database does not answer in time. The message says whether a change was made."
+        500,
+        "InternalServerError",
+        of_a_project,
+        "A mistake of the service. The cause is in its log, under the request's id.",
+    ),
+    Refusal(
+        UNAVAILABLE,
+        "ServiceUnavailable",
+        of_a_project,
+        "The database does not answer in time. The message says whether a change was made.",
     ),
 )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from importlib.metadata import version
 from inspect import cleandoc
 
@@ -64,7 +63,7 @@ def _routes(routes: Iterable[BaseRoute], base_path: str) -> Iterator[tuple[Route
             raise UndocumentedRouteError(f"{route.path}: only HTTP routes can be documented")
         for handler in route.route_handlers:
             if set(handler.http_methods) == {"OPTIONS"}:
-                continue  # litestar's own; see ABOUT
+                continue  # every path has it; see ABOUT
             operation = handler.opt.get(OPERATION)
             if not isinstance(operation, Operation):
                 raise UndocumentedRouteError(
@@ -140,10 +139,12 @@ def _refusals(route: Route) -> set[int]:
 
 def _refusal(route: Route, status: int) -> Json:
     own = route.operation.refusals.get(status)
+    shared = next((each for each in REFUSALS if each.status == status and each.applies(route)), None)
+    if shared is None:
+        return _error(status, own or "")
     if own is None:
-        return {"$ref": f"#/components/responses/{_key(status)}"}
-    shared = next((each.description + " " for each in REFUSALS if each.status == status and each.applies(route)), "")
-    return _error(status, shared + own)
+        return {"$ref": f"#/components/responses/{shared.name}"}
+    return _error(status, f"{shared.description} {own}")
 
 
 def _components(operations: Iterable[Operation]) -> Json:
@@ -155,9 +156,9 @@ def _components(operations: Iterable[Operation]) -> Json:
         "parameters": {each.name: _request_header(each) for each in REQUEST_HEADERS},
         "headers": {each.name: _answer_header(each) for each in (*ANSWER_HEADERS, WAIT, ALLOW)},
         "responses": {
-            **{_key(each.status): _error(each.status, each.description) for each in REFUSALS},
-            _key(404): _error(404, "There is no such path."),
-            _key(405): _error(405, "The path does not have this method.", ALLOW),
+            **{each.name: _error(each.status, each.description) for each in REFUSALS},
+            "NotFound": _error(404, "There is no such path."),
+            "MethodNotAllowed": _error(405, "The path does not have this method.", ALLOW),
         },
     }
 
@@ -196,7 +197,3 @@ def _answer(description: str, headers: Json) -> Json:
 
 def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
-
-
-def _key(status: int) -> str:
-    return HTTPStatus(status).phrase.replace(" ", "")

@@ -18,9 +18,14 @@ def reference(kind: type[Struct]) -> Json:
 
 
 def schemas_of(bodies: Iterable[type[Struct]], answers: Iterable[type[Struct]]) -> Json:
-    """All schemas by name. Those of bodies also say what the reader refuses on its own: U+0000 and the nil UUID."""
+    """All schemas by name.
+
+    Those of bodies also say what the reader refuses on its own: U+0000 and the nil UUID. Those of answers say that a
+    field with a default is there all the same.
+    """
     taken = {name: _storable(_checked(schema)) for name, schema in _components(bodies).items()}
-    return dict(sorted({**_components(answers), **taken}.items()))
+    sent = {name: _whole(schema) for name, schema in _components(answers).items()}
+    return dict(sorted({**sent, **taken}.items()))
 
 
 def _components(kinds: Iterable[type[Struct]]) -> Json:
@@ -47,6 +52,16 @@ def _renamed(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
     if isinstance(renamed.get("enum"), list):
         renamed["type"] = "string"
     return renamed
+
+
+def _whole(schema: Json) -> Json:
+    """An object as it is encoded: only what is UNSET is left out."""
+    fields = schema.get("properties")
+    if fields is None:
+        return schema
+    required = [name for name, field in fields.items() if "default" in field or name in schema["required"]]
+    without = {name: {key: each for key, each in field.items() if key != "default"} for name, field in fields.items()}
+    return {**schema, "properties": without, "required": required}
 
 
 def _checked(schema: Json) -> Json:

@@ -86,5 +86,3 @@ def test_every_answer_is_as_documented(database: Database, tmp_path: Path) -> No
     assert not unreached
     assert len(run.statuses) == sum(len(methods) for methods in document["paths"].values())
     assert '"level":"error"' not in (tmp_path / "api.log").read_text()
-
-
