@@ -15,13 +15,30 @@ ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri
 
 
 class World:
-    """One project with something of everything, made over HTTP; `ids` by the names of parameters and fields."""
+    """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
+    fields; `words` are what else may be asked for, by the names of parameters."""
 
     def __init__(self, url: str) -> None:
         self.project_id = str(uuid4())
         headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
         with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
             self.ids = self._fill()
+        models, versions = self.ids["model_id"], self.ids["version_id"]
+        self.orders = [
+            {
+                "registered_model_id": models[0],
+                "serving_environment_id": self.ids["environment_id"][0],
+                "labels": labels,
+            }
+            for labels in (None, {"team": "growth"})
+        ]
+        self.words = {
+            "name": ["model 0", "v1", "staging"],
+            "externalId": [*models, *versions],
+            "parentResourceId": models,
+            "If-Match": ['"1"', '"2"', "*"],
+            "If-None-Match": [*(f'"{revision}"' for revision in range(1, 6)), "*"],
+        }
 
     def _fill(self) -> dict[str, list[str]]:
         models = [self._made("/models", name=f"model {number}")["id"] for number in range(3)]
@@ -55,14 +72,20 @@ class World:
         return made
 
 
-def with_ids(document: Json, ids: dict[str, list[str]]) -> Json:
-    """The document, with schemas of ids that name those that exist, besides any other."""
+def informed_by(world: World, document: Json) -> Json:
+    """The document, with schemas that name what exists, besides anything else."""
     informed = copy.deepcopy(document)
     for schema in informed["components"]["schemas"].values():
         for name, field in schema.get("properties", {}).items():
-            _inform(schema["properties"], name, field, ids.get(name))
+            _inform(schema["properties"], name, field, world.ids.get(name))
+    known = world.ids | world.words
+    # Chance hardly ever finds a model, a version and an environment that go together.
+    for operation in operations(informed):
+        if operation["operationId"] == "deploy":
+            orders = {f"order {number}": {"value": order} for number, order in enumerate(world.orders)}
+            operation["requestBody"]["content"]["application/json"]["examples"] = orders
     for parameter in _parameters(informed):
-        _inform(parameter, "schema", parameter["schema"], ids.get(parameter["name"]))
+        _inform(parameter, "schema", parameter["schema"], known.get(parameter["name"]))
     return informed
 
 
