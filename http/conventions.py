@@ -10,6 +10,7 @@ from modeltrail.http.bodies import EMAIL_LENGTH
 from modeltrail.http.documentation import UUID_TEXT, Json, Operation
 from modeltrail.http.errors import RETRY_AFTER
 from modeltrail.http.limits import BODY_SECONDS, LARGEST_BODY
+from modeltrail.http.request_ids import LONGEST_ID
 
 REVISION: Json = {"type": "string", "pattern": '^"[0-9]{1,19}"$', "examples": ['"3"']}
 
@@ -88,7 +89,8 @@ REQUEST_HEADERS = (
     Header(
         "X-Request-ID",
         everywhere,
-        "Echoed, and kept with every event. Absent, longer than 128 characters or not printable ASCII: one is made up.",
+        f"Echoed, and kept with every event. Absent, longer than {LONGEST_ID} characters or not printable ASCII: one is"
+        " made up.",
         {"type": "string"},
     ),
     Header(

@@ -3,7 +3,9 @@
 import re
 from uuid import uuid4
 
-_FIT = re.compile(rb"[\x20-\x7e]{1,128}")
+LONGEST_ID = 128
+
+_FIT = re.compile(rb"[\x20-\x7e]{1,%d}" % LONGEST_ID)
 
 
 def request_id_of(given: bytes | None) -> str:
