@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports lock bench clean
+.PHONY: help run test fuzz check format lint types imports lock bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(READY) ## Start everything: own PostgreSQL, API, worker, simulated cluste
 
 test: $(READY) ## Run all tests
 	$(BIN)/pytest -q -n 2
+
+fuzz: $(READY) ## Try the API against its own document for long; FUZZ_EXAMPLES=1000 for longer
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(BIN)/pytest -q tests/e2e/test_fuzz.py
 
 check: lint types imports test ## The one gate: format, lint, types, import rules, tests
 

@@ -16,6 +16,12 @@ JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 T = TypeVar("T")
 
 
+class Error(msgspec.Struct, frozen=True):
+    """What is wrong, with which part of the request, and what to do."""
+
+    error: str
+
+
 class Sent(Response[T]):
     """A response that is sent without litestar's rendering, which costs more than all of ours."""
 
@@ -51,7 +57,7 @@ def json(status: int, body: bytes, *headers: Header) -> Answer:
 
 def error(status: int, message: str, *headers: Header) -> Answer:
     """An answer that says what is wrong."""
-    return json(status, b'{"error":%b}' % msgspec.json.encode(message), *headers)
+    return json(status, msgspec.json.encode(Error(message)), *headers)
 
 
 def resource(status: int, document: Document) -> Answer:

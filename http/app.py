@@ -7,15 +7,16 @@ from modeltrail.http.deployments import DEPLOYMENT_ROUTES
 from modeltrail.http.errors import answer_to
 from modeltrail.http.health import HEALTH_ROUTES
 from modeltrail.http.inference_services import SERVICE_ROUTES
+from modeltrail.http.limits import LARGEST_BODY
 from modeltrail.http.model_artifacts import ARTIFACT_ROUTES
 from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
 from modeltrail.http.requests import ApiRequest
+from modeltrail.http.schema import SCHEMA_ROUTES, schema_of
 from modeltrail.http.services import Services
 from modeltrail.http.serving_environments import ENVIRONMENT_ROUTES
 
 BASE_PATH = "/api/v1/model-registry"
-LARGEST_BODY = 1024 * 1024
 
 _RESOURCES = (
     *MODEL_ROUTES,
@@ -28,16 +29,20 @@ _RESOURCES = (
 
 
 def create_app(services: Services) -> Application:
-    """The ASGI application. What it answers is in the wire contract; what it works with is in `services`."""
+    """The ASGI application. What it answers is in the wire contract; what it works with is in `services`.
+
+    Raises UndocumentedRouteError when a route says nothing of itself.
+    """
     app = Application(
-        route_handlers=[*HEALTH_ROUTES, Router(BASE_PATH, route_handlers=_RESOURCES)],
+        route_handlers=[*HEALTH_ROUTES, *SCHEMA_ROUTES, Router(BASE_PATH, route_handlers=_RESOURCES)],
         request_class=ApiRequest,
         exception_handlers={Exception: answer_to},
         request_max_body_size=LARGEST_BODY,
-        openapi_config=None,
+        openapi_config=None,  # it cannot see what routes read and answer; see openapi.py
         logging_config=None,
         debug=False,
     )
     # Not Litestar(state=...), which copies what it is given.
     app.state.services = services
+    app.state.schema = schema_of(app, BASE_PATH)
     return app

@@ -10,18 +10,23 @@ from modeltrail.domain.registered_model import DeploymentStatus, ModelState, Tag
 
 EMAIL_LENGTH = 255
 
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Email = Annotated[str, Meta(max_length=EMAIL_LENGTH)]
-ExternalId = Annotated[str, Meta(max_length=255)]
-ContainerImage = Annotated[str, Meta(max_length=500)]
-CatalogName = Annotated[str, Meta(max_length=200)]
-Key = Annotated[str, Meta(max_length=500)]
-Bytes = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Labels = dict[str, str]
+Name = Annotated[str, Meta(min_length=1, max_length=100, examples=["churn"])]
+Email = Annotated[str, Meta(max_length=EMAIL_LENGTH, examples=["ada@example.com"])]
+ExternalId = Annotated[
+    str, Meta(max_length=255, description="The Kubernetes namespace, when it is not the name.", examples=["ml-staging"])
+]
+Uri = Annotated[str, Meta(max_length=500, examples=["s3://models/churn/1"])]
+ContainerImage = Annotated[str, Meta(max_length=500, examples=["registry.example/churn:1"])]
+Framework = Annotated[str, Meta(max_length=100, examples=["sklearn"])]
+FrameworkVersion = Annotated[str, Meta(max_length=50, examples=["1.4"])]
+CatalogName = Annotated[str, Meta(max_length=200, examples=["churn models"])]
+Key = Annotated[str, Meta(max_length=500, description="Write-only: no answer shows it.")]
+Bytes = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[1048576])]
+Labels = Annotated[dict[str, str], Meta(examples=[{"team": "growth"}])]
 
-RequiredUri = Annotated[str, Meta(min_length=1, max_length=500)]
-RequiredFramework = Annotated[str, Meta(min_length=1, max_length=100)]
-RequiredFrameworkVersion = Annotated[str, Meta(min_length=1, max_length=50)]
+RequiredUri = Annotated[str, Meta(min_length=1, max_length=500, examples=["s3://models/churn/1"])]
+RequiredFramework = Annotated[str, Meta(min_length=1, max_length=100, examples=["sklearn"])]
+RequiredFrameworkVersion = Annotated[str, Meta(min_length=1, max_length=50, examples=["1.4"])]
 
 
 class Body(Struct, frozen=True, kw_only=True):

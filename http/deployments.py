@@ -1,21 +1,55 @@
 """Routes of click-to-deploy."""
 
-from litestar import delete, post
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
 
 from modeltrail.commands.deployments import Deploy, Undeploy
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
 from modeltrail.http.answers import Answer, NoContent, json, no_content
 from modeltrail.http.bodies import DeploymentOrder
 from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.documentation import Operation, Tag, nothing, plain
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
+from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
+from modeltrail.projections.inference_services import ServiceWithModels
+
+TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
 
 _order = BodyReader(DeploymentOrder)
 
+Service = TypeVar("Service")
 
-@post("/deploy")
+
+class Initiated(Struct, Generic[Service], frozen=True):
+    """A deployment on its way."""
+
+    inference_service: Service
+    status: Literal["PENDING"] = "PENDING"
+    message: Literal["Deployment initiated"] = "Deployment initiated"
+
+
+class Deployment(Initiated[ServiceWithModels], frozen=True):
+    """A deployment on its way. What comes of it is seen on the inference service."""
+
+
+@post(
+    "/deploy",
+    Operation(
+        tag=TAG,
+        takes=DeploymentOrder,
+        success=plain(Deployment, "It is on its way to the cluster.", 202),
+        refusals={
+            400: "So are a version that is not READY, and a name or namespace that Kubernetes would refuse.",
+            404: "The project has no such environment, model or version, or the version is of another model.",
+            409: "An inference service of the environment has this name.",
+        },
+    ),
+)
 async def deploy(request: ApiRequest) -> Answer:
     """Put a version of a model on the cluster; the worker carries it out."""
     project_id = request.project_id()
@@ -35,10 +69,17 @@ async def deploy(request: ApiRequest) -> Answer:
 
 
 def _initiated(service: Document) -> Answer:
-    return json(202, b'{"inference_service":%b,"status":"PENDING","message":"Deployment initiated"}' % service.body)
+    return json(202, msgspec.json.encode(Initiated(Raw(service.body))))
 
 
-@delete("/inference_services/{service_id:str}/undeploy")
+@delete(
+    "/inference_services/{service_id:str}/undeploy",
+    Operation(
+        tag=TAG,
+        success=nothing("It is on its way off the cluster."),
+        refusals={404: "The project has no such inference service."},
+    ),
+)
 async def undeploy(request: ApiRequest) -> NoContent:
     """Take an inference service off the cluster."""
     project_id = request.project_id()

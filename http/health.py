@@ -2,12 +2,15 @@
 
 from typing import Literal
 
+import msgspec
 import structlog
 from asyncpg import Pool
-from litestar import get
+from msgspec import Struct
 
 from modeltrail.http.answers import Answer, json
+from modeltrail.http.documentation import Operation, Tag, plain
 from modeltrail.http.requests import ApiRequest
+from modeltrail.http.routes import get
 
 _log = structlog.get_logger(__name__)
 
@@ -16,12 +19,31 @@ ACQUIRE_SECONDS = 0.75
 QUERY_SECONDS = 0.75
 
 
-@get("/healthz")
+class Health(Struct, frozen=True):
+    """Whether the database answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Illness(Struct, frozen=True):
+    """The database does not answer."""
+
+    status: Literal["unhealthy"] = "unhealthy"
+
+
+@get(
+    "/healthz",
+    Operation(
+        tag=Tag("Health", "Whether the service can do its work."),
+        success=plain(Health, "The database answers."),
+        failures={503: plain(Illness, "The database does not answer.", 503)},
+    ),
+)
 async def healthz(request: ApiRequest) -> Answer:
     """200 when the database answers, else 503."""
     if await _answers(request.services.pool):
-        return json(200, b'{"status":"ok"}')
-    return json(503, b'{"status":"unhealthy"}')
+        return json(200, msgspec.json.encode(Health()))
+    return json(503, msgspec.json.encode(Illness()))
 
 
 async def _answers(pool: Pool) -> bool:

@@ -1,39 +1,78 @@
 """Routes of model versions, below their model and on their own."""
 
 import msgspec
-from litestar import get, patch, post
 
 from modeltrail.commands.decision import Credentials
 from modeltrail.commands.versions import Register, Revise
 from modeltrail.domain.errors import version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
-from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArtifact
+from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArtifact, VersionState, VersionStatus
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.http import models
 from modeltrail.http.answers import Answer, created, shown
 from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch, VersionCreation, VersionPatch
 from modeltrail.http.body_reader import BodyReader
+from modeltrail.http.documentation import Operation, Parameter, Tag, one, uuid_filter
 from modeltrail.http.errors import BadRequestError
-from modeltrail.http.lists import given_texts, page_of
+from modeltrail.http.lists import Page, given_texts, listed, page_of, text_filter
 from modeltrail.http.query import Query
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
 from modeltrail.http.revisions import expected_revision
+from modeltrail.http.routes import get, patch, post
 from modeltrail.http.uuids import parse_uuid
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import VERSION_LIST
-from modeltrail.projections.model_versions import MODEL_VERSIONS
+from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 
 DEFAULT_ARTIFACT_TYPE = "model-artifact"
 CALLED = "version id"
 FILTERS = ("state", "status")
+
+TAG = Tag("Model versions", "What was trained: one artifact with its framework, below its model and on its own.")
+MISSING = {404: "The project has no such version."}
+TAKEN = {409: "Another version of the model has this name."}
+FILTERS_DOCUMENTED = (
+    text_filter("state", "Only those in this state.", *VersionState),
+    text_filter("status", "Only those of this status.", *VersionStatus),
+)
+
+WANTED = (
+    text_filter("name", "The version's name."),
+    Parameter("externalId", "The version's id."),
+    uuid_filter("parentResourceId", "The id of its model."),
+    uuid_filter("registered_model_id", "The same, for those who give no `parentResourceId`."),
+)
 
 _version = Resource(MODEL_VERSIONS, version_not_found)
 _creation = BodyReader(VersionCreation)
 _patch = BodyReader(VersionPatch)
 
 
-@post("/models/{model_id:str}/versions")
+class VersionList(Page[tuple[VersionBody, ...]], frozen=True):
+    """A page of versions."""
+
+
+_LISTED = listed(TAG, VERSION_LIST, VersionList, *FILTERS_DOCUMENTED)
+_SHOWN = Operation(tag=TAG, success=one(VersionBody, "The version."), refusals=MISSING)
+_REVISED = Operation(
+    tag=TAG,
+    takes=VersionPatch,
+    success=one(VersionBody, "The version after the change."),
+    refusals={**MISSING, **TAKEN},
+    checks_revision=True,
+)
+
+
+@post(
+    "/models/{model_id:str}/versions",
+    Operation(
+        tag=TAG,
+        takes=VersionCreation,
+        success=one(VersionBody, "The new version.", 201),
+        refusals={**models.MISSING, **TAKEN},
+    ),
+)
 async def register_version(request: ApiRequest) -> Answer:
     """Register a version of a model."""
     project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
@@ -79,7 +118,7 @@ def sealed_keys(
     return Credentials(version_id=version_id, project_id=project_id, key_id=key_id, box=box)
 
 
-@get("/models/{model_id:str}/versions")
+@get("/models/{model_id:str}/versions", _LISTED)
 async def list_versions_of_model(request: ApiRequest) -> Answer:
     """List the versions of a model; of an unknown model there are none."""
     project_id, model_id = request.project_id(), request.path_id("model_id", models.CALLED)
@@ -88,21 +127,21 @@ async def list_versions_of_model(request: ApiRequest) -> Answer:
     return await page_of(request, VERSION_LIST, having)
 
 
-@get("/models/{model_id:str}/versions/{version_id:str}")
+@get("/models/{model_id:str}/versions/{version_id:str}", _SHOWN)
 async def show_version_of_model(request: ApiRequest) -> Answer:
     """Show a version, if it is of this model."""
     project_id, model_id = request.project_id(), request.path_id("model_id", models.CALLED)
     return await _version.show(request, project_id, request.path_id("version_id", CALLED), parent_id=model_id)
 
 
-@patch("/models/{model_id:str}/versions/{version_id:str}")
+@patch("/models/{model_id:str}/versions/{version_id:str}", _REVISED)
 async def revise_version_of_model(request: ApiRequest) -> Answer:
     """Change what is given of a version, if it is of this model."""
     project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", models.CALLED))
     return await _revise(request, project_id, VersionId(request.path_id("version_id", CALLED)), model_id)
 
 
-@get("/model_versions")
+@get("/model_versions", _LISTED)
 async def list_versions(request: ApiRequest) -> Answer:
     """List the versions of all models of the project."""
     project_id = request.project_id()
@@ -110,14 +149,22 @@ async def list_versions(request: ApiRequest) -> Answer:
     return await page_of(request, VERSION_LIST, {"project_id": project_id, **filters})
 
 
-@get("/model_versions/{version_id:str}")
+@get("/model_versions/{version_id:str}", _SHOWN)
 async def show_version(request: ApiRequest) -> Answer:
     """Show a version."""
     project_id = request.project_id()
     return await _version.show(request, project_id, request.path_id("version_id", CALLED))
 
 
-@get("/model_version")
+@get(
+    "/model_version",
+    Operation(
+        tag=TAG,
+        query=WANTED,
+        success=one(VersionBody, "The newest such version."),
+        refusals={404: "None of them is given, or no version of the project has all that is given."},
+    ),
+)
 async def find_version(request: ApiRequest) -> Answer:
     """Show the newest version that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
@@ -143,7 +190,7 @@ def wanted_version(query: Query) -> dict[str, object]:
     return wanted
 
 
-@patch("/model_versions/{version_id:str}")
+@patch("/model_versions/{version_id:str}", _REVISED)
 async def revise_version(request: ApiRequest) -> Answer:
     """Change what is given of a version."""
     project_id = request.project_id()

@@ -3,13 +3,15 @@
 import re
 from uuid import uuid4
 
-_FIT_TO_ECHO = re.compile(rb"[\x20-\x7e]{1,128}")
+LONGEST_ID = 128
+
+_FIT_TO_ECHO = re.compile(rb"[\x20-\x7e]{1,%d}" % LONGEST_ID)
 # What tracing systems make ids of; no `@`, so that no e-mail address gets into a log that nothing can be taken out of.
 _FIT_TO_KEEP = re.compile(r"[A-Za-z0-9._:/+=-]+")
 
 
 def request_id_of(given: bytes | None) -> str:
-    """`given`, or a new UUID when it is absent, longer than 128 characters or not printable ASCII."""
+    """`given`, or a new UUID when it is absent, longer than LONGEST_ID characters or not printable ASCII."""
     if given is not None and _FIT_TO_ECHO.fullmatch(given):
         return given.decode("ascii")
     return str(uuid4())

@@ -15,6 +15,7 @@ from modeltrail.http.application import first_header
 from modeltrail.http.bodies import EMAIL_LENGTH
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.errors import BadRequestError, invalid
+from modeltrail.http.limits import BODY_SECONDS
 from modeltrail.http.query import Query
 from modeltrail.http.services import Services
 from modeltrail.http.texts import FORBIDDEN, is_storable
@@ -23,8 +24,6 @@ from modeltrail.postgres.ids import new_id
 
 B = TypeVar("B", bound=Struct)
 
-# The server has no limit of its own for a body that is announced and never comes.
-BODY_SECONDS = 30.0
 PROJECT_ID_REQUIRED = "project ID is required (Project-ID header)"
 
 

@@ -1,7 +1,5 @@
 """Routes of serving environments."""
 
-from litestar import get, post
-
 from modeltrail.commands.environments import Create
 from modeltrail.domain.errors import environment_not_found
 from modeltrail.domain.ids import EnvironmentId
@@ -9,18 +7,35 @@ from modeltrail.domain.serving_environment import CreateEnvironment
 from modeltrail.http.answers import Answer, created
 from modeltrail.http.bodies import EnvironmentCreation
 from modeltrail.http.body_reader import BodyReader
-from modeltrail.http.lists import page_of
+from modeltrail.http.documentation import Operation, Tag, one
+from modeltrail.http.lists import Page, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
+from modeltrail.http.routes import get, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import ENVIRONMENT_LIST
-from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
+
+TAG = Tag("Serving environments", "Where models are deployed to: namespaces of the cluster.")
+MISSING = {404: "The project has no such environment."}
 
 _environment = Resource(SERVING_ENVIRONMENTS, environment_not_found)
 _creation = BodyReader(EnvironmentCreation)
 
 
-@post("/serving_environments")
+class EnvironmentList(Page[tuple[EnvironmentBody, ...]], frozen=True):
+    """A page of environments."""
+
+
+@post(
+    "/serving_environments",
+    Operation(
+        tag=TAG,
+        takes=EnvironmentCreation,
+        success=one(EnvironmentBody, "The new environment.", 201),
+        refusals={409: "An environment of the project has this name."},
+    ),
+)
 async def create_environment(request: ApiRequest) -> Answer:
     """Create an environment."""
     project_id = request.project_id()
@@ -35,20 +50,31 @@ async def create_environment(request: ApiRequest) -> Answer:
     return await submit(request, project_id, Create(wish), created)
 
 
-@get("/serving_environments")
+@get("/serving_environments", listed(TAG, ENVIRONMENT_LIST, EnvironmentList))
 async def list_environments(request: ApiRequest) -> Answer:
     """List the project's environments."""
     return await page_of(request, ENVIRONMENT_LIST, {"project_id": request.project_id()})
 
 
-@get("/serving_environments/{environment_id:str}")
+@get(
+    "/serving_environments/{environment_id:str}",
+    Operation(tag=TAG, success=one(EnvironmentBody, "The environment."), refusals=MISSING),
+)
 async def show_environment(request: ApiRequest) -> Answer:
     """Show an environment."""
     project_id = request.project_id()
     return await _environment.show(request, project_id, request.path_id("environment_id", "id"))
 
 
-@get("/serving_environment")
+@get(
+    "/serving_environment",
+    Operation(
+        tag=TAG,
+        query=(text_filter("name", "The environment's name."),),
+        success=one(EnvironmentBody, "The environment."),
+        refusals={404: "No name is given, or no environment of the project has it."},
+    ),
+)
 async def find_environment(request: ApiRequest) -> Answer:
     """Show the environment of this name."""
     project_id, name = request.project_id(), request.parsed_query().text("name")

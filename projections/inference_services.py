@@ -37,7 +37,7 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
-from modeltrail.projections.times import to_microseconds
+from modeltrail.projections.times import Microseconds, to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -57,8 +57,8 @@ class ServiceBody(Struct, frozen=True, kw_only=True):
     """A service as lists show it, in the order of the wire."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: Microseconds
+    updated_at: Microseconds
     project_id: UUID
     name: str
     external_id: str | UnsetType = UNSET
@@ -79,14 +79,20 @@ class ServeModelBody(Struct, frozen=True):
     """One version on one service, in the order of the wire."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: Microseconds
+    updated_at: Microseconds
     project_id: UUID
     inference_service_id: UUID
     inference_service_name: str
     model_version_id: UUID
     model_version_name: str
     last_known_state: ServeModelState
+
+
+class ServiceWithModels(ServiceBody, frozen=True, kw_only=True):
+    """A service as it is shown on its own, with what it serves or was asked to serve, oldest first."""
+
+    served_models: tuple[ServeModelBody, ...]
 
 
 class ServiceRow(Row, frozen=True):

@@ -58,6 +58,11 @@ class Listing:
         }
         self._page_statement = lru_cache(maxsize=256)(self._build_page_statement)
 
+    @property
+    def sortable(self) -> tuple[str, ...]:
+        """The scalars of the item."""
+        return tuple(self._sortable)
+
     def sorts_by(self, field: str) -> bool:
         """Whether `field` is a scalar of the item."""
         return field in self._sortable
@@ -111,6 +116,8 @@ def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> s
     if field.encode_name in columns:
         return field.encode_name
     kind = inspect.type_info(field.type)
+    if isinstance(kind, inspect.Metadata):  # what it means to a reader, not to us
+        kind = kind.type
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     from_json = f"body->>'{field.encode_name}'"
     if all(isinstance(each, (*_TEXTS, inspect.NoneType)) for each in kinds):

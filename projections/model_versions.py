@@ -40,7 +40,7 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
-from modeltrail.projections.times import to_seconds
+from modeltrail.projections.times import WholeSeconds, to_seconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -49,8 +49,8 @@ class VersionBody(Struct, frozen=True, kw_only=True):
     """A version in the order of the wire."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: WholeSeconds
+    updated_at: WholeSeconds
     registered_model_id: UUID
     name: str
     description: str
@@ -69,6 +69,16 @@ class VersionBody(Struct, frozen=True, kw_only=True):
     uri: str
     labels: dict[str, str]
     prebuilt_container_id: UUID | None
+
+
+# A version inside its model names nobody.
+VersionInModel = msgspec.defstruct(
+    "VersionInModel",
+    [(field.name, field.type) for field in structs.fields(VersionBody) if not field.name.endswith("_email")],
+    frozen=True,
+    kw_only=True,
+    namespace={"__doc__": "A version as its model shows it."},
+)
 
 
 class VersionRow(Row, frozen=True):

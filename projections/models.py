@@ -32,6 +32,7 @@ from modeltrail.domain.registered_model import (
 )
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.model_versions import VersionInModel
 from modeltrail.projections.projection import (
     Column,
     OneRow,
@@ -44,7 +45,7 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
-from modeltrail.projections.times import to_seconds
+from modeltrail.projections.times import WholeSeconds, to_seconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -53,8 +54,8 @@ class ModelBody(Struct, frozen=True, kw_only=True):
     """A model as lists show it, in the order of the wire."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: WholeSeconds
+    updated_at: WholeSeconds
     project_id: UUID
     owner_id: UUID | None
     owner_email: str | UnsetType = UNSET
@@ -69,6 +70,13 @@ class ModelBody(Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     parent_model_id: UUID | None
     version_count: int
+
+
+class ModelWithVersions(ModelBody, frozen=True, kw_only=True):
+    """A model as it is shown on its own; a version is left out when there is none."""
+
+    latest_version: VersionInModel | UnsetType = UNSET  # type: ignore[valid-type] # made of VersionBody's fields
+    default_version: VersionInModel | UnsetType = UNSET  # type: ignore[valid-type] # the same
 
 
 class ModelRow(Row, frozen=True):

@@ -10,7 +10,7 @@ from modeltrail.domain.serving_environment import EnvironmentCreated
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import Column, Projection, Row, common_fields, new_row
-from modeltrail.projections.times import to_microseconds
+from modeltrail.projections.times import Microseconds, to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -19,8 +19,8 @@ class EnvironmentBody(Struct, frozen=True, kw_only=True):
     """An environment in the order of the wire."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: Microseconds
+    updated_at: Microseconds
     project_id: UUID
     name: str
     description: str

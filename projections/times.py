@@ -1,6 +1,14 @@
 """How times stand in answers."""
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+WholeSeconds = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-02-10T08:15:30Z"]})]
+Microseconds = Annotated[
+    str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-02-10T08:15:30.123456Z"]})
+]
 
 
 def to_seconds(moment: datetime) -> str:

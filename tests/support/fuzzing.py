@@ -1,0 +1,151 @@
+"""The API's document as a well-informed and suspicious caller reads it: with ids that exist, and nothing unsaid."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from modeltrail.http.app import BASE_PATH
+
+Json = dict[str, Any]  # Any: JSON
+
+ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri": "s3://models/iris"}
+
+
+class World:
+    """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
+    fields; `words` are what else may be asked for, by the names of parameters."""
+
+    def __init__(self, url: str) -> None:
+        self.project_id = str(uuid4())
+        headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
+        with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
+            self.ids = self._fill()
+            self.doomed = self._archived(5)
+        models, versions = self.ids["model_id"], self.ids["version_id"]
+        self.orders = [
+            {
+                "registered_model_id": models[0],
+                "serving_environment_id": self.ids["environment_id"][0],
+                "labels": labels,
+            }
+            for labels in (None, {"team": "growth"})
+        ]
+        self.words = {
+            "name": ["model 0", "v1", "staging"],
+            "externalId": [*models, *versions],
+            "parentResourceId": models,
+            "If-Match": ['"1"', '"2"', "*"],
+            "If-None-Match": [*(f'"{revision}"' for revision in range(1, 6)), "*"],
+        }
+
+    def _fill(self) -> dict[str, list[str]]:
+        models = [self._made("/models", name=f"model {number}")["id"] for number in range(3)]
+        versions = [
+            self._made(f"/models/{model}/versions", name="v1", created_by_email="ada@example.com", **ARTIFACT)["id"]
+            for model in models[:2]
+        ]
+        for version in versions:
+            self._client.patch(f"/model_versions/{version}", json={"status": "READY"}).raise_for_status()
+        environments = [self._made("/serving_environments", name=name)["id"] for name in ("staging", "not a namespace")]
+        order = {"registered_model_id": models[0], "serving_environment_id": environments[0]}
+        services = [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(2)]
+        return {
+            "Project-ID": [self.project_id],
+            "model_id": models,
+            "registered_model_id": models,
+            "parent_model_id": models,
+            "version_id": versions,
+            "model_version_id": versions,
+            "artifact_id": versions,
+            "environment_id": environments,
+            "serving_environment_id": environments,
+            "service_id": services,
+            "inference_service_id": services,
+        }
+
+    def _archived(self, count: int) -> list[str]:
+        """Models that can be deleted."""
+        models = [self._made("/models", name=f"doomed {number}")["id"] for number in range(count)]
+        for model in models:
+            self._client.patch(f"/models/{model}", json={"state": "ARCHIVED"}).raise_for_status()
+        return models
+
+    def _made(self, path: str, **body: object) -> Json:
+        answer = self._client.post(path, json=body)
+        answer.raise_for_status()
+        made: Json = answer.json()
+        return made
+
+
+def informed_by(world: World, document: Json) -> Json:
+    """The document, with schemas that name what exists, besides anything else."""
+    informed = copy.deepcopy(document)
+    for schema in informed["components"]["schemas"].values():
+        for name, field in schema.get("properties", {}).items():
+            _inform(schema["properties"], name, field, world.ids.get(name))
+    # Chance hardly ever finds a model, a version and an environment that go together, or all that a version must have.
+    bodies: dict[str, list[Json]] = {
+        "deploy": world.orders,
+        "register_version": [{"name": f"v{number}", **ARTIFACT} for number in range(2, 5)],
+    }
+    for operation in operations(informed):
+        if known_bodies := bodies.get(operation["operationId"]):
+            operation["requestBody"]["content"]["application/json"]["examples"] = _examples(known_bodies)
+        doomed = {"model_id": world.doomed} if operation["operationId"] == "delete_model" else {}
+        for parameter in operation["parameters"]:
+            _inform_parameter(parameter, world.ids | world.words | doomed)
+    for parameter in informed["components"]["parameters"].values():
+        _inform_parameter(parameter, world.ids | world.words)
+    return informed
+
+
+def _inform_parameter(parameter: Json, known: Mapping[str, list[str]]) -> None:
+    if values := known.get(parameter.get("name", "")):
+        _inform(parameter, "schema", parameter["schema"], values)
+        if parameter.get("required"):
+            parameter["examples"] = _examples(values)
+
+
+def _examples(values: Iterable[Any]) -> Json:  # Any: JSON
+    return {f"known {number}": {"value": value} for number, value in enumerate(values)}
+
+
+def _inform(holder: Json, key: str, schema: Json, known: Iterable[str] | None) -> None:
+    if known:
+        holder[key] = {"anyOf": [{"type": "string", "enum": list(known)}, schema]}
+
+
+def closed(document: Json) -> Json:
+    """The document, with answers that may hold no field which it does not name."""
+    strict = copy.deepcopy(document)
+    schemas = strict["components"]["schemas"]
+    for name in _reachable(strict, [operation["responses"] for operation in operations(strict)]):
+        if "properties" in schemas[name]:
+            schemas[name]["additionalProperties"] = False
+    return strict
+
+
+def operations(document: Json) -> Iterator[Json]:
+    for methods in document["paths"].values():
+        yield from methods.values()
+
+
+def _reachable(document: Json, parts: list[Any]) -> set[str]:  # Any: any part of the document
+    """The names of the schemas that `parts` lead to."""
+    found: set[str] = set()
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            reference = part.get("$ref", "")
+            if reference.startswith("#/components/schemas/") and reference not in found:
+                found.add(reference)
+                parts.append(document["components"]["schemas"][reference.rpartition("/")[2]])
+            elif reference.startswith("#/components/responses/"):
+                parts.append(document["components"]["responses"][reference.rpartition("/")[2]])
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return {reference.rpartition("/")[2] for reference in found}
