@@ -7,7 +7,7 @@ SELECT ({total}) AS total,
        coalesce(convert_to(string_agg(page.body::text, ','), 'UTF8'), '') AS items
 FROM (
     SELECT body FROM {table} WHERE {condition}
-    ORDER BY {expression} {direction}, id {direction}
+    ORDER BY {order}
     LIMIT $1::bigint OFFSET $2::bigint
 ) AS page
 
@@ -24,7 +24,7 @@ SELECT (SELECT count(*) FROM matches) AS total,
        coalesce(convert_to(string_agg(page.body::text, ','), 'UTF8'), '') AS items
 FROM (
     SELECT body FROM matches
-    ORDER BY {expression} {direction}, id {direction}
+    ORDER BY {order}
     LIMIT $1::bigint OFFSET $2::bigint
 ) AS page
 
