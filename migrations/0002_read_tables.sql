@@ -24,9 +24,9 @@ CREATE UNIQUE INDEX models_name_key ON models ((project_id::text || ' ' || name)
 CREATE INDEX models_created_idx ON models (project_id, created_at, id);
 CREATE INDEX models_parent_idx ON models (parent_model_id) WHERE parent_model_id IS NOT NULL;
 
--- Finds parts of names. Where it was skipped, a superuser can run CREATE EXTENSION pg_trgm, and then the CREATE INDEX
--- below may be run at any time. Where the extension is missing, or this role may not create it, searches go through all names
--- of a project: right all the same, but slower as it grows; with the index, 0.4 ms among 100,000 models.
+-- Finds parts of names: 0.4 ms among 100,000 models. Where the extension is missing, or this role may not create it,
+-- searches go through all names of a project: right all the same, but slower as it grows. A superuser can run CREATE
+-- EXTENSION pg_trgm later, and then the CREATE INDEX below may be run at any time.
 -- New names wait in a list of 1 MB before they go into the index: with 32 writers that made 7,700 models a second,
 -- without the list 4,200, without the index 10,000. (A GiST index made 8,500 and took 2 to 9 ms for a search.)
 DO $$
@@ -36,7 +36,8 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file OR undefined_object THEN
     RAISE WARNING 'without the extension pg_trgm, searches of models are slow in large projects: %', SQLERRM
     USING HINT = 'Let a superuser run CREATE EXTENSION pg_trgm, and then run '
-        'CREATE INDEX models_search_idx ON models USING gin (lower(name) gin_trgm_ops) WITH (gin_pending_list_limit = 1024)';
+        'CREATE INDEX models_search_idx ON models USING gin (lower(name) gin_trgm_ops)'
+        ' WITH (gin_pending_list_limit = 1024)';
 END $$;
 
 -- `brief` is the body without people, for the places that show none; null when `body` names none either.
