@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, latency
+from benchmarks import committer, latency, requests
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -17,6 +17,7 @@ from modeltrail.postgres.embedded import EmbeddedPostgres
 BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "committer": committer.run,
     "latency": latency.run,
+    "requests": requests.run,
 }
 
 

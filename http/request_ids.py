@@ -1,7 +1,8 @@
 """Request ids: echoed to the caller as sent, and kept in logs and events only where they cannot be about a person."""
 
 import re
-from uuid import uuid4
+
+from modeltrail.postgres.ids import new_id
 
 LONGEST_ID = 128
 
@@ -14,9 +15,9 @@ def request_id_of(given: bytes | None) -> str:
     """`given`, or a new UUID when it is absent, longer than LONGEST_ID characters or not printable ASCII."""
     if given is not None and _FIT_TO_ECHO.fullmatch(given):
         return given.decode("ascii")
-    return str(uuid4())
+    return str(new_id())
 
 
 def kept_id_of(echoed: str) -> str:
     """The id for logs and events: the one that is echoed, or a new UUID when it might hold something personal."""
-    return echoed if _FIT_TO_KEEP.fullmatch(echoed) else str(uuid4())
+    return echoed if _FIT_TO_KEEP.fullmatch(echoed) else str(new_id())

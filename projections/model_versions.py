@@ -196,6 +196,7 @@ MODEL_VERSIONS = Projection(
         Column("brief", "json", _brief),
     ),
     unique=("registered_model_id", "name"),
+    counted=("state", "status"),
     targets=_TARGETS,
     apply=_apply,
     read=_read,

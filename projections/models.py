@@ -236,6 +236,7 @@ MODELS = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("project_id", "name"),
+    counted=("state", "model_type"),
     targets=_TARGETS,
     apply=_apply,
     read=_read,

@@ -97,7 +97,8 @@ class Projection(Generic[R]):
     """A read table and the functions that fill it.
 
     `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
-    `unique` names the columns whose values, together, no two rows share. `get_documents` is the query of GET by ids
+    `unique` names the columns whose values, together, no two rows share. `counted` names those by whose values a
+    project's rows are counted in `row_counts`; None when they are not. `get_documents` is the query of GET by ids
     (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the answer
     from one of its rows, where that is not the body alone. `document_of` gives the same answer without the query, or
     None when it would take other rows than the given one. `parent_of` is what the resource belongs to, where a route
@@ -113,6 +114,7 @@ class Projection(Generic[R]):
     read: Callable[[Record], R]
     get_documents: str
     document_of: Callable[[R], bytes | None]
+    counted: tuple[str, ...] | None = None
     document: Callable[[Record], bytes] = _body_of
     parent_of: Callable[[R], UUID | None] = lambda _row: None
 

@@ -65,6 +65,7 @@ SERVING_ENVIRONMENTS = Projection(
         Column("body", "json", lambda row: _write(row.body)),
     ),
     unique=("project_id", "name"),
+    counted=(),
     targets={EnvironmentCreated: new_row},
     apply=_apply,
     read=_read,

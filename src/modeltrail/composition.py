@@ -28,7 +28,6 @@ from modeltrail.server import serve
 from modeltrail.settings import Settings
 from modeltrail.workers.access import Access
 from modeltrail.workers.deploy_worker import DeployWorker
-from modeltrail.workers.kserve import KServeCluster
 from modeltrail.workers.manifest import DeploymentMode
 
 _log = structlog.get_logger(__name__)
@@ -70,6 +69,9 @@ async def run_worker(settings: Settings) -> None:
     Raises ClusterNotConfigured, SettingsError when KServe is off or there is no secret key, and UnusableKeyError
     when stored data needs another key.
     """
+    # Only here: the client for Kubernetes takes 80 MB and more than a second, and the API has no use for it.
+    from modeltrail.workers.kserve import KServeCluster  # noqa: PLC0415 - see above
+
     kserve = settings.kserve
     if not kserve.enabled:
         raise SettingsError("the deploy worker has nothing to do: set KSERVE_ENABLED=true to let it drive a cluster")

@@ -3,6 +3,9 @@
 # asyncpg's functions carry no annotations.
 # mypy: allow-untyped-calls
 
+import json
+import re
+
 import pytest
 
 from modeltrail.projections.lists import ENVIRONMENT_LIST, MODEL_LIST, SERVICE_LIST, VERSION_LIST, Listing, Slice
@@ -182,10 +185,61 @@ async def test_text_that_no_database_holds_is_refused_in_a_query(project: Projec
             assert refused == (400, f"invalid {name}: must be Unicode text without U+0000")
 
 
-@pytest.mark.parametrize("ascending", [True, False])
-async def test_the_usual_order_comes_from_the_index(api: Api, project: Project, ascending: bool) -> None:
+async def test_a_total_follows_every_change(project: Project, five: list[Json]) -> None:
+    async def total(query: str) -> object:
+        return made(await project.get(f"/models?limit=1&{query}"), 200)["total"]
+
+    long = "L" * 5000
+    await project.model("long", model_type=long)
+    await project.patch(f"/models/{five[0]['id']}", {"state": "ARCHIVED"})
+    await project.patch(f"/models/{five[1]['id']}", {"state": "ARCHIVED", "model_type": "LLM"})
+    await project.patch(f"/models/{five[2]['id']}", {"description": "counts as before"})
+    assert [await total(query) for query in ("", "state=LIVE", "state=ARCHIVED", "model_type=LLM")] == [6, 4, 2, 1]
+    assert [await total(f"model_type={long}"), await total(f"model_type={long}L"), await total("search=m")] == [1, 0, 5]
+
+
+async def test_a_total_is_of_one_project(api: Api, project: Project) -> None:
+    await api.pool.execute(MANY, project.id)
+    await api.pool.execute("DELETE FROM models WHERE project_id = $1 AND position <= 100", project.id)
+
+    assert made(await project.get("/models"), 200)["total"] == 2950
+
+    await api.pool.execute("TRUNCATE models")
+    assert made(await project.get("/models"), 200)["total"] == 0
+
+
+@pytest.mark.parametrize("filters", [{}, {"state": "LIVE"}, {"state": "LIVE", "model_type": "CUSTOMTRAIN"}])
+async def test_a_total_reads_no_models(api: Api, project: Project, filters: dict[str, object]) -> None:
+    await api.pool.execute(MANY, project.id)
+
+    plan = await explain(api, *MODEL_LIST.page_query({"project_id": project.id, **filters}, Slice(20, 0)))
+
+    # Once for the page, and not again for the total.
+    assert len(re.findall(r"(?:on|using \S+ on) models\b", plan)) == 1
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_search_comes_from_the_index(api: Api, project: Project, mode: str) -> None:
     await api.pool.execute(MANY, project.id)
     await api.pool.execute("ANALYZE models")
+
+    statement, *values = MODEL_LIST.page_query({"project_id": project.id}, Slice(20, 0), "del-4242")
+    async with api.pool.acquire() as connection:
+        await connection.execute(f"SET plan_cache_mode = {mode}")
+        plan = json.dumps(await (await connection.prepare(statement)).explain(*values))
+        await connection.execute("RESET plan_cache_mode")
+
+    assert "models_search_idx" in plan
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+@pytest.mark.parametrize("ascending", [True, False])
+async def test_the_usual_order_comes_from_the_index(
+    api: Api, project: Project, ascending: bool, analyzed: bool
+) -> None:
+    await api.pool.execute(MANY, project.id)
+    if analyzed:
+        await api.pool.execute("ANALYZE models")
 
     plan = await explain(api, *MODEL_LIST.page_query({"project_id": project.id}, Slice(20, 0, ascending=ascending)))
 

@@ -4,6 +4,7 @@
 # mypy: allow-untyped-calls
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -115,3 +116,19 @@ async def test_the_packaged_migrations_lead_from_nothing_to_the_template(
 ) -> None:
     assert await pending(connection) == []
     assert await migrate(empty) == [migration.name for migration in packaged_migrations()]
+
+
+async def test_a_role_that_may_not_create_extensions_can_migrate_without_the_search_index(
+    empty: asyncpg.Connection,
+) -> None:
+    warnings: list[str] = []
+    empty.add_log_listener(lambda _connection, message: warnings.append(message.message))
+    role = f"modest_{secrets.token_hex(4)}"
+    await empty.execute(f"CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; SET ROLE {role}")
+    try:
+        await migrate(empty)
+        assert await empty.fetchval("SELECT to_regclass('models_created_idx') IS NOT NULL")
+        assert await empty.fetchval("SELECT to_regclass('models_search_idx') IS NULL")
+        assert any("pg_trgm" in warning for warning in warnings)
+    finally:
+        await empty.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")

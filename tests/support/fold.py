@@ -3,6 +3,7 @@
 # asyncpg's functions carry no annotations.
 # mypy: allow-untyped-calls
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -57,7 +58,22 @@ class Fold:
                     expected = _as_stored(column.value(row))
                     if value != expected:
                         found.append(f"{projection.name}.{column.name} of {id_}: {value!r} instead of {expected!r}")
+            found += await self._miscounts(connection, projection)
         return found
+
+    async def _miscounts(self, connection: asyncpg.Connection, projection: Projection[Any]) -> list[str]:
+        if projection.counted is None:
+            return []
+        columns = [column for name in projection.counted for column in projection.all_columns if column.name == name]
+        expected = Counter(
+            (row.project_id, tuple(column.value(row) for column in columns)) for row in self._rows[projection].values()
+        )
+        counted = {
+            (row["project_id"], tuple(row["facets"])): row["count"]
+            for row in await connection.fetch("SELECT * FROM row_counts WHERE source = $1", projection.name)
+            if row["count"]
+        }
+        return [] if counted == expected else [f"{projection.name}: counted {counted} instead of {dict(expected)}"]
 
 
 def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
