@@ -91,7 +91,8 @@ class People:
         person, key = uuid4(), os.urandom(KEY_BYTES)
         key_id, wrapped = self._keys.seal(key, person.bytes)
         await self._pool.execute(SQL.add_person, person, digest, key_id, wrapped)
-        found = await self._find(digest, now)  # another process may have been first
+        # Another process may have been first, or a rotation has wrapped the key anew already.
+        found = await self._find(digest, now, _Person(person, key, now))
         if found is None:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
