@@ -17,7 +17,7 @@ from benchmarks.figures import Figure
 from modeltrail.commands import models
 from modeltrail.commands.committer import Committer
 from modeltrail.domain.ids import ModelId, ProjectId
-from modeltrail.domain.registered_model import RegisterModel
+from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres

@@ -23,8 +23,8 @@ from modeltrail.commands import deployments, environments, models, versions
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-from modeltrail.domain.model_version import Artifact, RegisterVersion, VersionStatus
-from modeltrail.domain.registered_model import RegisterModel
+from modeltrail.domain.model_version_messages import Artifact, RegisterVersion, VersionStatus
+from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.domain.serving_environment import CreateEnvironment
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.connect import DatabaseAddress, writer

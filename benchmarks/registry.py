@@ -15,8 +15,8 @@ from modeltrail.commands import models, versions
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
-from modeltrail.domain.model_version import Artifact, RegisterVersion
-from modeltrail.domain.registered_model import RegisterModel, Tags
+from modeltrail.domain.model_version_messages import Artifact, RegisterVersion
+from modeltrail.domain.registered_model_messages import RegisterModel, Tags
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres

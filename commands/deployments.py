@@ -13,7 +13,8 @@ from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-from modeltrail.domain.inference_service import (
+from modeltrail.domain.inference_service import Service, Undeploying
+from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
     CreateService,
@@ -21,11 +22,9 @@ from modeltrail.domain.inference_service import (
     RecordApplied,
     RequestDeployment,
     RequestUndeployment,
-    Service,
     Target,
-    Undeploying,
 )
-from modeltrail.domain.model_version import VersionStatus
+from modeltrail.domain.model_version_messages import VersionStatus
 from modeltrail.domain.service_name import check_name, made_up_name
 from modeltrail.domain.serving_environment import namespace_of
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow

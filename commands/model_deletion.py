@@ -8,8 +8,8 @@ from modeltrail.commands.question import RowsHaving
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import ModelId, ProjectId
-from modeltrail.domain.model_version import DeleteVersion
-from modeltrail.domain.registered_model import DeleteModel, RemoveParent
+from modeltrail.domain.model_version_messages import DeleteVersion
+from modeltrail.domain.registered_model_messages import DeleteModel, RemoveParent
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceState
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS

@@ -8,7 +8,7 @@ from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, StaleError, model_not_found
 from modeltrail.domain.ids import ModelId, ProjectId
-from modeltrail.domain.registered_model import (
+from modeltrail.domain.registered_model_messages import (
     ArchiveModel,
     DeclareDeploymentStatus,
     DeploymentStatus,

@@ -11,7 +11,7 @@ from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
-from modeltrail.domain.model_version import (
+from modeltrail.domain.model_version_messages import (
     ArchiveVersion,
     DescribeVersion,
     MarkVersionFailed,
@@ -26,7 +26,7 @@ from modeltrail.domain.model_version import (
     VersionState,
     VersionStatus,
 )
-from modeltrail.domain.registered_model import ClearDefaultVersion, MakeVersionDefault
+from modeltrail.domain.registered_model_messages import ClearDefaultVersion, MakeVersionDefault
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionRow
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from modeltrail.domain import inference_service, model_version, registered_model, serving_environment
+from modeltrail.domain.inference_service_messages import ServiceCommand, ServiceEvent
+from modeltrail.domain.model_version_messages import VersionCommand, VersionEvent
+from modeltrail.domain.registered_model_messages import ModelCommand, ModelEvent
 
 C = TypeVar("C")
 E = TypeVar("E")
@@ -27,9 +30,7 @@ class Decider(Generic[C, E, S]):
     shape: int
 
 
-REGISTERED_MODEL: Decider[
-    registered_model.ModelCommand, registered_model.ModelEvent, registered_model.ModelSituation
-] = Decider(
+REGISTERED_MODEL: Decider[ModelCommand, ModelEvent, registered_model.ModelSituation] = Decider(
     name="registered_model",
     initial=registered_model.INITIAL,
     decide=registered_model.decide,
@@ -37,15 +38,13 @@ REGISTERED_MODEL: Decider[
     state_type=registered_model.ModelSituation,
     shape=1,
 )
-MODEL_VERSION: Decider[model_version.VersionCommand, model_version.VersionEvent, model_version.VersionSituation] = (
-    Decider(
-        name="model_version",
-        initial=model_version.INITIAL,
-        decide=model_version.decide,
-        evolve=model_version.evolve,
-        state_type=model_version.VersionSituation,
-        shape=1,
-    )
+MODEL_VERSION: Decider[VersionCommand, VersionEvent, model_version.VersionSituation] = Decider(
+    name="model_version",
+    initial=model_version.INITIAL,
+    decide=model_version.decide,
+    evolve=model_version.evolve,
+    state_type=model_version.VersionSituation,
+    shape=1,
 )
 SERVING_ENVIRONMENT: Decider[
     serving_environment.EnvironmentCommand,
@@ -59,9 +58,7 @@ SERVING_ENVIRONMENT: Decider[
     state_type=serving_environment.EnvironmentSituation,
     shape=1,
 )
-INFERENCE_SERVICE: Decider[
-    inference_service.ServiceCommand, inference_service.ServiceEvent, inference_service.ServiceSituation
-] = Decider(
+INFERENCE_SERVICE: Decider[ServiceCommand, ServiceEvent, inference_service.ServiceSituation] = Decider(
     name="inference_service",
     initial=inference_service.INITIAL,
     decide=inference_service.decide,
@@ -70,9 +67,4 @@ INFERENCE_SERVICE: Decider[
     shape=1,
 )
 
-AnyEvent = (
-    registered_model.ModelEvent
-    | model_version.VersionEvent
-    | serving_environment.EnvironmentEvent
-    | inference_service.ServiceEvent
-)
+AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | ServiceEvent

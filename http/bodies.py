@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from modeltrail.domain.model_version import VersionState, VersionStatus
-from modeltrail.domain.registered_model import DeploymentStatus, ModelState, Tags
+from modeltrail.domain.model_version_messages import VersionState, VersionStatus
+from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
 
 EMAIL_LENGTH = 255
 

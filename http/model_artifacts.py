@@ -3,7 +3,7 @@
 from modeltrail.commands.versions import Register, Revise
 from modeltrail.domain.errors import version_not_found
 from modeltrail.domain.ids import ModelId, VersionId
-from modeltrail.domain.model_version import RegisterVersion
+from modeltrail.domain.model_version_messages import RegisterVersion
 from modeltrail.http import models
 from modeltrail.http.answers import Answer, created, shown
 from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch

@@ -6,7 +6,13 @@ from modeltrail.commands.decision import Credentials
 from modeltrail.commands.versions import Register, Revise
 from modeltrail.domain.errors import version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
-from modeltrail.domain.model_version import Artifact, RegisterVersion, ReviseArtifact, VersionState, VersionStatus
+from modeltrail.domain.model_version_messages import (
+    Artifact,
+    RegisterVersion,
+    ReviseArtifact,
+    VersionState,
+    VersionStatus,
+)
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.http import models
 from modeltrail.http.answers import Answer, created, shown

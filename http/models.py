@@ -9,7 +9,7 @@ from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.models import Register, Revise
 from modeltrail.domain.errors import model_not_found
 from modeltrail.domain.ids import ModelId
-from modeltrail.domain.registered_model import ModelState, RegisterModel, Tags
+from modeltrail.domain.registered_model_messages import ModelState, RegisterModel, Tags
 from modeltrail.http.answers import Answer, created, json, shown
 from modeltrail.http.bodies import ModelCreation, ModelPatch
 from modeltrail.http.body_reader import BodyReader

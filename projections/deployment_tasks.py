@@ -5,7 +5,7 @@ from asyncpg import Record
 from msgspec import Struct, structs
 
 from modeltrail.domain.ids import DeploymentId, ModelId
-from modeltrail.domain.inference_service import (
+from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentFailed,
     DeploymentRequested,
@@ -14,9 +14,7 @@ from modeltrail.domain.inference_service import (
     Undeployed,
     UndeploymentRequested,
 )
-from modeltrail.domain.inference_service import (
-    Target as DeploymentTarget,
-)
+from modeltrail.domain.inference_service_messages import Target as DeploymentTarget
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import Column, Projection, Row, common_fields, own_row, types_in

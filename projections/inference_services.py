@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, serve_model_id
-from modeltrail.domain.inference_service import (
+from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentFailed,
     DeploymentRequested,
@@ -21,8 +21,8 @@ from modeltrail.domain.inference_service import (
     Undeployed,
     UndeploymentRequested,
 )
-from modeltrail.domain.model_version import VersionRenamed
-from modeltrail.domain.registered_model import ModelRenamed
+from modeltrail.domain.model_version_messages import VersionRenamed
+from modeltrail.domain.registered_model_messages import ModelRenamed
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (

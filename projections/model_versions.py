@@ -9,7 +9,7 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
-from modeltrail.domain.model_version import (
+from modeltrail.domain.model_version_messages import (
     ArtifactRevised,
     VersionArchived,
     VersionDeleted,
@@ -25,7 +25,7 @@ from modeltrail.domain.model_version import (
     VersionState,
     VersionStatus,
 )
-from modeltrail.domain.registered_model import DefaultVersionChanged
+from modeltrail.domain.registered_model_messages import DefaultVersionChanged
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (

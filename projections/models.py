@@ -9,9 +9,9 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
-from modeltrail.domain.inference_service import DeploymentFailed, DeploymentSucceeded, Undeployed
-from modeltrail.domain.model_version import VersionEvent, VersionRegistered
-from modeltrail.domain.registered_model import (
+from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
+from modeltrail.domain.model_version_messages import VersionEvent, VersionRegistered
+from modeltrail.domain.registered_model_messages import (
     DefaultVersionChanged,
     DeploymentStatus,
     DeploymentStatusDeclared,

@@ -7,7 +7,12 @@ from uuid import UUID
 import structlog
 
 from modeltrail.commands.deployments import ClusterReport
-from modeltrail.domain.inference_service import ConfirmDeployment, ConfirmUndeployment, FailDeployment, RecordApplied
+from modeltrail.domain.inference_service_messages import (
+    ConfirmDeployment,
+    ConfirmUndeployment,
+    FailDeployment,
+    RecordApplied,
+)
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (

@@ -23,9 +23,10 @@ from modeltrail.commands.decision import Credentials, Decision
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, DomainError, NotFoundError, StaleError
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
-from modeltrail.domain.inference_service import ConfirmDeployment
-from modeltrail.domain.model_version import VersionStatus
-from modeltrail.domain.registered_model import DefaultVersionChanged, Model, ModelArchived, ModelState
+from modeltrail.domain.inference_service_messages import ConfirmDeployment
+from modeltrail.domain.model_version_messages import VersionStatus
+from modeltrail.domain.registered_model import Model
+from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelArchived, ModelState
 from modeltrail.domain.serving_environment import CreateEnvironment
 from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.streams import Loaded, load_streams

@@ -9,7 +9,7 @@ import pytest
 
 from modeltrail.commands.deployments import Cluster, Undeploy
 from modeltrail.domain.ids import DeploymentId
-from modeltrail.domain.inference_service import DeploymentFailed, DeploymentRequested, DeploymentSucceeded
+from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentRequested, DeploymentSucceeded
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster

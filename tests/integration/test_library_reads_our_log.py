@@ -11,9 +11,9 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from modeltrail.commands import deployments, environments, models, versions
-from modeltrail.domain.inference_service import ConfirmDeployment
-from modeltrail.domain.model_version import VersionStatus
-from modeltrail.domain.registered_model import Tags
+from modeltrail.domain.inference_service_messages import ConfirmDeployment
+from modeltrail.domain.model_version_messages import VersionStatus
+from modeltrail.domain.registered_model_messages import Tags
 from modeltrail.domain.serving_environment import CreateEnvironment
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.mapper import EventMapper, LoggedEvent

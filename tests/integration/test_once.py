@@ -15,7 +15,7 @@ from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
 from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import ConflictError, KeyReusedError
-from modeltrail.domain.registered_model import ModelState
+from modeltrail.domain.registered_model_messages import ModelState
 from modeltrail.eventlog.log import Head
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import Document

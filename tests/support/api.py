@@ -15,7 +15,7 @@ from asyncpg import Pool
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster, Report
 from modeltrail.domain.ids import DeploymentId, ServiceId
-from modeltrail.domain.inference_service import ConfirmDeployment
+from modeltrail.domain.inference_service_messages import ConfirmDeployment
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System

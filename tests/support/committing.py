@@ -16,8 +16,8 @@ from modeltrail.commands.batch import Outcome
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
-from modeltrail.domain.model_version import RegisterVersion
-from modeltrail.domain.registered_model import RegisterModel
+from modeltrail.domain.model_version_messages import RegisterVersion
+from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog import chain
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.log import read_after, recorded_from

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import structs
 
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-from modeltrail.domain.inference_service import (
+from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentFailed,
     DeploymentRequested,
@@ -17,8 +17,8 @@ from modeltrail.domain.inference_service import (
     Undeployed,
     UndeploymentRequested,
 )
-from modeltrail.domain.model_version import Artifact, VersionRegistered
-from modeltrail.domain.registered_model import DefaultVersionChanged, ModelRegistered, Tags
+from modeltrail.domain.model_version_messages import Artifact, VersionRegistered
+from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelRegistered, Tags
 from modeltrail.domain.serving_environment import EnvironmentCreated
 
 PROJECT = ProjectId(UUID(int=0xA))

@@ -19,7 +19,7 @@ from modeltrail.commands.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId, VersionId
-from modeltrail.domain.model_version import VersionStatus
+from modeltrail.domain.model_version_messages import VersionStatus
 from support.committing import committer_on, connect_to, context, register, register_version, rename
 from support.database import Database
 from support.samples import PROJECT

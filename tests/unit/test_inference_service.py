@@ -8,7 +8,7 @@ from msgspec import structs
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, NotFoundError, RuleError
 from modeltrail.domain.ids import VersionId, serve_model_id
-from modeltrail.domain.inference_service import (
+from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
     CreateService,

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from modeltrail.domain.decider import MODEL_VERSION
 from modeltrail.domain.errors import ConflictError, NotFoundError
-from modeltrail.domain.model_version import (
+from modeltrail.domain.model_version_messages import (
     ArchiveVersion,
     ArtifactRevised,
     DescribeVersion,

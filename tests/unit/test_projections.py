@@ -11,8 +11,8 @@ from msgspec import structs
 
 from modeltrail.domain.decider import AnyEvent
 from modeltrail.domain.ids import ServiceId, serve_model_id
-from modeltrail.domain.inference_service import DeploymentFailed, DeploymentSucceeded, Undeployed
-from modeltrail.domain.model_version import (
+from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
+from modeltrail.domain.model_version_messages import (
     ArtifactRevised,
     VersionArchived,
     VersionDescribed,
@@ -25,7 +25,7 @@ from modeltrail.domain.model_version import (
     VersionRestored,
 )
 from modeltrail.domain.personal import Personal
-from modeltrail.domain.registered_model import (
+from modeltrail.domain.registered_model_messages import (
     DeploymentStatus,
     DeploymentStatusDeclared,
     ModelArchived,

@@ -11,7 +11,8 @@ from msgspec import structs
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, NotFoundError
 from modeltrail.domain.personal import Personal
-from modeltrail.domain.registered_model import (
+from modeltrail.domain.registered_model import slug_of
+from modeltrail.domain.registered_model_messages import (
     ArchiveModel,
     ClearDefaultVersion,
     DeclareDeploymentStatus,
@@ -37,7 +38,6 @@ from modeltrail.domain.registered_model import (
     RestoreModel,
     RetagModel,
     Tags,
-    slug_of,
 )
 from support.given import stories_of
 from support.samples import MODEL, OTHER_VERSION, PROJECT, REGISTERED, VERSION, default_moved

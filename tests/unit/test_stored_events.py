@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from modeltrail.domain.personal import Personal
-from modeltrail.domain.registered_model import ModelDescribed, ModelRegistered
+from modeltrail.domain.registered_model_messages import ModelDescribed, ModelRegistered
 from modeltrail.eventlog.codec import EVENT_TYPES, Codec, UnreadableEventError, encode, encode_actor, topic_of
 from modeltrail.eventlog.record import System
 from modeltrail.eventlog.upcasting import UPCASTERS

@@ -1,0 +1,188 @@
+"""A model version's commands and events, and the values in them."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from msgspec import Struct
+
+from modeltrail.domain.event import Command, Event
+from modeltrail.domain.ids import ModelId, ProjectId
+from modeltrail.domain.personal import Personal
+
+
+class VersionState(StrEnum):
+    LIVE = "LIVE"
+    ARCHIVED = "ARCHIVED"
+
+
+class VersionStatus(StrEnum):
+    PENDING = "PENDING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+class Artifact(Struct, frozen=True):
+    """What was trained, and where it lies."""
+
+    artifact_type: str
+    model_framework: str
+    model_framework_version: str
+    container_image: str
+    uri: str
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+class RegisterVersion(Command, frozen=True):
+    project_id: ProjectId
+    registered_model_id: ModelId
+    name: str
+    artifact: Artifact
+    description: str = ""
+    model_catalog_name: str = ""
+    labels: dict[str, str] = {}
+    prebuilt_container_id: UUID | None = None
+    created_by_email: Personal | None = None
+    updated_by_email: Personal | None = None
+    has_credentials: bool = False
+
+
+class RenameVersion(Command, frozen=True):
+    name: str
+
+
+class DescribeVersion(Command, frozen=True):
+    description: str
+
+
+class ArchiveVersion(Command, frozen=True):
+    pass
+
+
+class RestoreVersion(Command, frozen=True):
+    pass
+
+
+class MarkVersionPending(Command, frozen=True):
+    pass
+
+
+class MarkVersionReady(Command, frozen=True):
+    pass
+
+
+class MarkVersionFailed(Command, frozen=True):
+    pass
+
+
+class ReviseArtifact(Command, frozen=True):
+    """Replace what is named; None leaves it as it is."""
+
+    artifact_type: str | None = None
+    model_framework: str | None = None
+    model_framework_version: str | None = None
+    container_image: str | None = None
+    uri: str | None = None
+
+
+class RelabelVersion(Command, frozen=True):
+    labels: dict[str, str]
+
+
+class DeleteVersion(Command, frozen=True):
+    """Its model is being deleted."""
+
+
+VersionChange = (
+    RenameVersion
+    | DescribeVersion
+    | ArchiveVersion
+    | RestoreVersion
+    | MarkVersionPending
+    | MarkVersionReady
+    | MarkVersionFailed
+    | ReviseArtifact
+    | RelabelVersion
+    | DeleteVersion
+)
+VersionCommand = RegisterVersion | VersionChange
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+class VersionRegistered(Event, frozen=True, tag="model_version.registered"):
+    project_id: ProjectId
+    registered_model_id: ModelId
+    name: str
+    artifact: Artifact
+    description: str
+    model_catalog_name: str
+    labels: dict[str, str]
+    prebuilt_container_id: UUID | None
+    created_by_email: Personal | None
+    updated_by_email: Personal | None
+    has_credentials: bool
+
+
+class VersionEvolved(Event, frozen=True):
+    """What happens to a version later says which model it belongs to, so that the model's row can follow."""
+
+    registered_model_id: ModelId
+
+
+class VersionRenamed(VersionEvolved, frozen=True, tag="model_version.renamed"):
+    name: str
+    previous_name: str
+
+
+class VersionDescribed(VersionEvolved, frozen=True, tag="model_version.described"):
+    description: str
+
+
+class VersionArchived(VersionEvolved, frozen=True, tag="model_version.archived"):
+    pass
+
+
+class VersionRestored(VersionEvolved, frozen=True, tag="model_version.restored"):
+    pass
+
+
+class VersionMarkedPending(VersionEvolved, frozen=True, tag="model_version.marked_pending"):
+    pass
+
+
+class VersionMarkedReady(VersionEvolved, frozen=True, tag="model_version.marked_ready"):
+    pass
+
+
+class VersionMarkedFailed(VersionEvolved, frozen=True, tag="model_version.marked_failed"):
+    pass
+
+
+class ArtifactRevised(VersionEvolved, frozen=True, tag="model_version.artifact_revised"):
+    artifact: Artifact
+
+
+class VersionRelabelled(VersionEvolved, frozen=True, tag="model_version.relabelled"):
+    labels: dict[str, str]
+
+
+class VersionDeleted(VersionEvolved, frozen=True, tag="model_version.deleted"):
+    name: str
+
+
+VersionLaterEvent = (
+    VersionRenamed
+    | VersionDescribed
+    | VersionArchived
+    | VersionRestored
+    | VersionMarkedPending
+    | VersionMarkedReady
+    | VersionMarkedFailed
+    | ArtifactRevised
+    | VersionRelabelled
+    | VersionDeleted
+)
+VersionEvent = VersionRegistered | VersionLaterEvent
