@@ -173,7 +173,7 @@ class VersionDeleted(VersionEvolved, frozen=True, tag="model_version.deleted"):
     name: str
 
 
-VersionLaterEvent = (
+VersionChanged = (
     VersionRenamed
     | VersionDescribed
     | VersionArchived
@@ -183,6 +183,6 @@ VersionLaterEvent = (
     | VersionMarkedFailed
     | ArtifactRevised
     | VersionRelabelled
-    | VersionDeleted
 )
+VersionLaterEvent = VersionChanged | VersionDeleted
 VersionEvent = VersionRegistered | VersionLaterEvent

@@ -191,9 +191,8 @@ class ModelDeleted(Event, frozen=True, tag="registered_model.deleted"):
     name: str
 
 
-ModelEvent = (
-    ModelRegistered
-    | ModelRenamed
+ModelChanged = (
+    ModelRenamed
     | ModelDescribed
     | ModelReclassified
     | ModelSizeRecorded
@@ -202,7 +201,6 @@ ModelEvent = (
     | DeploymentStatusDeclared
     | ModelRetagged
     | ModelRelabelled
-    | DefaultVersionChanged
     | ParentRemoved
-    | ModelDeleted
 )
+ModelEvent = ModelRegistered | ModelChanged | DefaultVersionChanged | ModelDeleted

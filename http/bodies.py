@@ -70,51 +70,31 @@ class ModelPatch(Body, frozen=True):
     labels: Labels | None = None
 
 
-class VersionCreation(Body, frozen=True):
+class GivenVersion(Body, frozen=True):
+    """What versions and artifacts are registered with: they are the same, seen from two sides."""
+
     name: Name
     model_framework: RequiredFramework
     model_framework_version: RequiredFrameworkVersion
     uri: RequiredUri
     description: str | None = None
-    is_default: bool | None = None
     artifact_type: str | None = None
     container_image: ContainerImage | None = None
-    model_catalog_name: CatalogName | None = None
     access_key: Key | None = None
     secret_key: Key | None = None
     labels: Labels | None = None
     prebuilt_container_id: UUID | None = None
+
+
+class VersionCreation(GivenVersion, frozen=True):
+    is_default: bool | None = None
+    model_catalog_name: CatalogName | None = None
     created_by_email: Email | None = None
     updated_by_email: Email | None = None
 
 
-class VersionPatch(Body, frozen=True):
-    name: Name | None = None
-    description: str | None = None
-    is_default: bool | None = None
-    state: VersionState | None = None
-    status: VersionStatus | None = None
-    artifact_type: str | None = None
-    model_framework: RequiredFramework | None = None
-    model_framework_version: RequiredFrameworkVersion | None = None
-    container_image: ContainerImage | None = None
-    uri: RequiredUri | None = None
-    labels: Labels | None = None
-
-
-class ArtifactCreation(Body, frozen=True):
+class ArtifactCreation(GivenVersion, frozen=True, kw_only=True):
     registered_model_id: UUID
-    name: Name
-    model_framework: RequiredFramework
-    model_framework_version: RequiredFrameworkVersion
-    uri: RequiredUri
-    description: str | None = None
-    artifact_type: str | None = None
-    container_image: ContainerImage | None = None
-    access_key: Key | None = None
-    secret_key: Key | None = None
-    labels: Labels | None = None
-    prebuilt_container_id: UUID | None = None
 
 
 class ArtifactPatch(Body, frozen=True):
@@ -124,6 +104,14 @@ class ArtifactPatch(Body, frozen=True):
     container_image: ContainerImage | None = None
     uri: RequiredUri | None = None
     labels: Labels | None = None
+
+
+class VersionPatch(ArtifactPatch, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    is_default: bool | None = None
+    state: VersionState | None = None
+    status: VersionStatus | None = None
 
 
 class EnvironmentCreation(Body, frozen=True):

@@ -16,9 +16,9 @@ from modeltrail.http.model_versions import (
     TAKEN,
     WANTED,
     artifact_of,
+    newest_version,
     revised_artifact,
     sealed_keys,
-    wanted_version,
 )
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
@@ -101,11 +101,7 @@ async def show_artifact(request: ApiRequest) -> Answer:
 async def find_artifact(request: ApiRequest) -> Answer:
     """Show the newest artifact that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
-    wanted = wanted_version(request.parsed_query())
-    if not wanted or None in wanted.values():
-        raise version_not_found()
-    having = {"project_id": project_id, **wanted}
-    return await _artifact.show(request, project_id, await ARTIFACT_LIST.newest(request.services.pool, having))
+    return await _artifact.show(request, project_id, await newest_version(request, project_id))
 
 
 @patch(

@@ -1,5 +1,7 @@
 """Routes of model versions, below their model and on their own."""
 
+from uuid import UUID
+
 import msgspec
 
 from modeltrail.commands.decision import Credentials
@@ -16,7 +18,7 @@ from modeltrail.domain.model_version_messages import (
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.http import models
 from modeltrail.http.answers import Answer, created, shown
-from modeltrail.http.bodies import ArtifactCreation, ArtifactPatch, VersionCreation, VersionPatch
+from modeltrail.http.bodies import ArtifactPatch, GivenVersion, VersionCreation, VersionPatch
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Parameter, Tag, one, uuid_filter
 from modeltrail.http.errors import BadRequestError
@@ -102,7 +104,7 @@ async def register_version(request: ApiRequest) -> Answer:
     return await submit(request, project_id, command, created)
 
 
-def artifact_of(body: VersionCreation | ArtifactCreation) -> Artifact:
+def artifact_of(body: GivenVersion) -> Artifact:
     """What was trained, as the body describes it."""
     return Artifact(
         artifact_type=body.artifact_type or DEFAULT_ARTIFACT_TYPE,
@@ -113,9 +115,7 @@ def artifact_of(body: VersionCreation | ArtifactCreation) -> Artifact:
     )
 
 
-def sealed_keys(
-    body: VersionCreation | ArtifactCreation, keys: KeyRing, version_id: VersionId, project_id: ProjectId
-) -> Credentials | None:
+def sealed_keys(body: GivenVersion, keys: KeyRing, version_id: VersionId, project_id: ProjectId) -> Credentials | None:
     """What opens the version's storage, encrypted for this version only; None when nothing is given."""
     if not body.access_key and not body.secret_key:
         return None
@@ -174,14 +174,18 @@ async def show_version(request: ApiRequest) -> Answer:
 async def find_version(request: ApiRequest) -> Answer:
     """Show the newest version that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
-    wanted = wanted_version(request.parsed_query())
+    return await _version.show(request, project_id, await newest_version(request, project_id))
+
+
+async def newest_version(request: ApiRequest, project_id: ProjectId) -> UUID | None:
+    """The newest version that has all that the query string names. Raises NotFoundError when it names nothing."""
+    wanted = _wanted(request.parsed_query())
     if not wanted or None in wanted.values():
         raise version_not_found()
-    having = {"project_id": project_id, **wanted}
-    return await _version.show(request, project_id, await VERSION_LIST.newest(request.services.pool, having))
+    return await VERSION_LIST.newest(request.services.pool, {"project_id": project_id, **wanted})
 
 
-def wanted_version(query: Query) -> dict[str, object]:
+def _wanted(query: Query) -> dict[str, object]:
     """What a version must have, by column; None is what none has."""
     wanted: dict[str, object] = {}
     parent = query.text("parentResourceId") or query.text("registered_model_id")
@@ -223,7 +227,7 @@ async def _revise(
     return await submit(request, project_id, command, shown)
 
 
-def revised_artifact(body: VersionPatch | ArtifactPatch) -> ReviseArtifact:
+def revised_artifact(body: ArtifactPatch) -> ReviseArtifact:
     """What is to change. An empty type is the default one, as on creation."""
     return ReviseArtifact(
         artifact_type=DEFAULT_ARTIFACT_TYPE if body.artifact_type == "" else body.artifact_type,

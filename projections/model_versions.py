@@ -12,6 +12,7 @@ from modeltrail.domain.event import Event
 from modeltrail.domain.model_version_messages import (
     ArtifactRevised,
     VersionArchived,
+    VersionChanged,
     VersionDeleted,
     VersionDescribed,
     VersionLaterEvent,
@@ -107,7 +108,7 @@ def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
         return None
     if isinstance(event, DefaultVersionChanged):
         body = structs.replace(row.body, is_default=event.version_id == row.id)
-    elif isinstance(event, VersionLaterEvent):
+    elif isinstance(event, VersionChanged):
         body = _changed(row.body, event)
     else:
         return row
@@ -143,10 +144,8 @@ def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
     return VersionRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 
 
-def _changed(body: VersionBody, event: VersionLaterEvent) -> VersionBody:  # noqa: C901 - one flat case per event
+def _changed(body: VersionBody, event: VersionChanged) -> VersionBody:
     match event:
-        case VersionDeleted():
-            return body  # its row goes
         case VersionRenamed(name=name):
             return structs.replace(body, name=name)
         case VersionDescribed(description=description):

@@ -16,6 +16,7 @@ from modeltrail.domain.registered_model_messages import (
     DeploymentStatus,
     DeploymentStatusDeclared,
     ModelArchived,
+    ModelChanged,
     ModelDeleted,
     ModelDescribed,
     ModelEvent,
@@ -110,7 +111,7 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
         return None
     if isinstance(event, DefaultVersionChanged):
         return structs.replace(row, default_version_id=event.version_id)
-    if isinstance(event, ModelEvent):
+    if isinstance(event, ModelChanged):
         body = structs.replace(_changed(row.body, event), updated_at=to_seconds(at))
         return structs.replace(row, body=body, updated_at=at)
     if isinstance(event, VersionRegistered):
@@ -148,12 +149,8 @@ def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
     return ModelRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 
 
-def _changed(body: ModelBody, event: ModelEvent) -> ModelBody:  # noqa: C901 - one flat case per event
+def _changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 - one flat case per event
     match event:
-        case ModelRegistered() | DefaultVersionChanged():
-            return body
-        case ModelDeleted():
-            return body  # its row goes
         case ParentRemoved():
             return structs.replace(body, parent_model_id=None)
         case ModelRenamed(name=name):
