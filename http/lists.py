@@ -69,7 +69,7 @@ async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, ob
     if not listing.sorts_by(sort_by):
         raise BadRequestError("invalid sort_by")
     part = Slice(query.limit, query.offset, sort_by, query.is_ascending)
-    page = await listing.page(request.services.pool, having, part, name_part)
+    page = await listing.page(request.services.lists, having, part, name_part)
     body = Page(Raw(b"[%b]" % page.items), page.total, query.limit_asked_for, part.offset + page.returned)
     return json(200, msgspec.json.encode(body))
 

@@ -9,6 +9,7 @@ from modeltrail.commands.deployments import Cluster
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.projections.documents import DocumentReader
+from modeltrail.projections.list_reader import ListReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Services:
 
     committer: Committer
     documents: DocumentReader
+    lists: ListReader
     pool: Pool
     people: People
     keys: KeyRing

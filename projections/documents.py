@@ -1,7 +1,7 @@
 """Reading single resources: ready-made JSON by primary key, many callers per query."""
 
-import asyncio
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,10 @@ from asyncpg import Connection, Pool
 from msgspec import Struct
 
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.shared_reads import SharedReads
+
+LARGEST = 256
+AT_ONCE = 1
 
 
 class Document(Struct, frozen=True):
@@ -40,41 +44,20 @@ async def read_documents(
 
 
 class DocumentReader:
-    """Reads documents by id. Reads that wait together share a query (measured: 1.5 times the throughput).
+    """Reads documents by id; those that wait together share a query.
 
-    A read never joins a query that was sent before it was asked for: it sees every write answered before it.
+    One query at a time: two would share among them what one takes at the same cost. (Measured with 16 and 64
+    connections.)
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting: dict[Projection[Any], dict[UUID, asyncio.Future[Document | None]]] = {}
-        self._running: dict[Projection[Any], asyncio.Task[None]] = {}
+        self._reads: dict[Projection[Any], SharedReads[UUID, Document]] = {}
 
     async def get(self, projection: Projection[Any], id_: UUID) -> Document | None:
         """The resource, or None. The caller checks whose it is."""
-        waiting = self._waiting.setdefault(projection, {})
-        answer = waiting.get(id_)
-        if answer is None:
-            answer = waiting[id_] = asyncio.get_running_loop().create_future()
-        if projection not in self._running:
-            self._running[projection] = asyncio.create_task(self._run(projection))
-        # Shielded: a caller that goes away must not cancel the answer of those who wait with it.
-        return await asyncio.shield(answer)
-
-    async def _run(self, projection: Projection[Any]) -> None:
-        try:
-            while batch := self._waiting.pop(projection, None):
-                await self._read(projection, batch)
-        finally:
-            del self._running[projection]
-
-    async def _read(self, projection: Projection[Any], batch: dict[UUID, "asyncio.Future[Document | None]"]) -> None:
-        try:
-            found = await read_documents(self._pool, projection, batch)
-        except Exception as error:  # noqa: BLE001 - whatever it was, each of those who wait is told
-            for answer in batch.values():
-                answer.set_exception(error)
-                answer.exception()  # marks it as seen, should nobody wait any more
-            return
-        for id_, answer in batch.items():
-            answer.set_result(found.get(id_))
+        reads = self._reads.get(projection)
+        if reads is None:
+            read = partial(read_documents, self._pool, projection)
+            reads = self._reads[projection] = SharedReads(read, largest=LARGEST, at_once=AT_ONCE)
+        return await reads.get(id_)

@@ -13,6 +13,7 @@ from msgspec import Struct, inspect
 
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceBody
+from modeltrail.projections.list_reader import Asked, ListReader, Page
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 from modeltrail.projections.models import MODELS, ModelBody
 from modeltrail.projections.projection import Projection, unique_key
@@ -25,23 +26,14 @@ DEFAULT_SORT = "created_at"
 # As good as `project_id = ...`, for the index on (project_id, created_at, id). Of a table without statistics the
 # planner believes that a project has a handful of rows, and sorts them all for a page; of a range it does not.
 _IN_PROJECT = (
-    "(project_id, created_at) >= ({project}::uuid, timestamptz '-infinity')"
-    " AND (project_id, created_at) <= ({project}::uuid, timestamptz 'infinity')"
+    "(project_id, created_at) >= (asked.project_id, timestamptz '-infinity')"
+    " AND (project_id, created_at) <= (asked.project_id, timestamptz 'infinity')"
 )
 
 _SPECIAL = re.compile(r"[\\%_]")
 _ESCAPED = r"\\\g<0>"
 _TEXTS = (inspect.StrType, inspect.EnumType, inspect.UUIDType)
 _CASTS: tuple[tuple[type[inspect.Type], str], ...] = ((inspect.IntType, "bigint"), (inspect.BoolType, "boolean"))
-
-
-class Page(Struct, frozen=True):
-    """Some of the matches. `items` is their JSON with commas between, `returned` how many they are, `total` of how
-    many."""
-
-    items: bytes
-    returned: int
-    total: int
 
 
 class Slice(Struct, frozen=True):
@@ -78,25 +70,26 @@ class Listing:
         """Whether `field` is a scalar of the item."""
         return field in self._sortable
 
-    async def page(self, pool: Pool, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
+    async def page(self, reader: ListReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
         """The rows that hold all the values of `having`, by column, and `name_part` in their name, in any case."""
-        row = await pool.fetchrow(*self.page_query(having, part, name_part))
-        return Page(row["items"], row["returned"], row["total"])
+        return await reader.page(*self.page_query(having, part, name_part))
 
     async def newest(self, pool: Pool, having: Mapping[str, object]) -> UUID | None:
         """The id of the newest row that holds all the values of `having`, by column."""
         id_: UUID | None = await pool.fetchval(*self.newest_query(having))
         return id_
 
-    def page_query(self, having: Mapping[str, object], part: Slice, name_part: str = "") -> tuple[object, ...]:
-        """The statement of `page`, and its values."""
+    def page_query(self, having: Mapping[str, object], part: Slice, name_part: str = "") -> tuple[str, Asked]:
+        """The statement of `page`, which answers many, and what is asked of it here."""
         statement = self._page_statement(tuple(having), bool(name_part), part.sort_by, part.ascending)
         filters = [*having.values(), _pattern(name_part)] if name_part else having.values()
-        return (statement, part.limit, part.offset, *filters)
+        return statement, (part.limit, part.offset, *filters)
 
     def newest_query(self, having: Mapping[str, object]) -> tuple[object, ...]:
         """The statement of `newest`, and its values."""
-        condition, values = self._condition(tuple(having), first=1), [*having.values()]
+        self._require_columns(having)
+        condition = " AND ".join(f"{column} = ${number}" for number, column in enumerate(having, start=1))
+        values = [*having.values()]
         if having.keys() >= set(self._unique):
             scope, name = self._unique
             values.append(unique_key(having[scope], having[name]))
@@ -104,38 +97,48 @@ class Listing:
         return (SQL.get_newest.format(table=self._table, condition=condition), *values)
 
     def _build_page_statement(self, having: tuple[str, ...], by_name: bool, sort_by: str, ascending: bool) -> str:
-        condition = self._condition(having, first=3)
-        order = f"{self._sortable[sort_by]} {{direction}}"
-        if by_name:
-            # Not ILIKE: this is the expression of the search index.
-            condition += f" AND lower(name) LIKE lower(${len(having) + 3}::text)"
-        elif sort_by == DEFAULT_SORT and "project_id" in having:
-            project = f"${having.index('project_id') + 3}"
-            condition = condition.replace(f"project_id = {project}", _IN_PROJECT.format(project=project))
-            order = f"project_id {{direction}}, {order}"
-        return (SQL.search_page if by_name else SQL.list_page).format(
+        conditions = self._conditions(having)
+        searched = [f"{column} IS NOT DISTINCT FROM asked.{column}" for column in having]
+        direction = "ASC" if ascending else "DESC"
+        scope = ""
+        if "project_id" in having and (by_name or sort_by == DEFAULT_SORT):
+            conditions[having.index("project_id")] = _IN_PROJECT
+            scope = "" if by_name else f"project_id {direction}, "
+        page = (SQL.search_page if by_name else SQL.list_page).format(
             table=self._table,
-            condition=condition,
+            condition=" AND ".join(conditions),
+            searched=" AND ".join(searched),
             total=self._total(having),
-            order=(order + ", id {direction}").format(direction="ASC" if ascending else "DESC"),
+            scope=scope,
+            sort_key=self._sortable[sort_by],
+            direction=direction,
         )
+        columns = {"page_limit": "bigint", "page_offset": "bigint", **{name: self._columns[name] for name in having}}
+        if by_name:
+            columns["pattern"] = "text"
+        values = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(columns.values(), start=1))
+        return SQL.pages.format(values=values, names=", ".join(columns), page=page)
 
     def _total(self, having: tuple[str, ...]) -> str:
         """The query for the number of all matches: the sum of what is counted already, else a count of the rows."""
         if self._counted is None or not {"project_id"} <= set(having) <= {"project_id", *self._counted}:
-            return f"SELECT count(*) FROM {self._table} WHERE {self._condition(having, first=3)}"  # noqa: S608 - no value
+            condition = " AND ".join(self._conditions(having))
+            return f"SELECT count(*) FROM {self._table} WHERE {condition}"  # noqa: S608 - no value
         facets = {name: f"facets[{number}]" for number, name in enumerate(self._counted, start=1)}
         conditions = [
-            f"{facets[column]} = facet(${number}::text)" if column in facets else f"{column} = ${number}"
-            for number, column in enumerate(having, start=3)
+            f"{facets[column]} = facet(asked.{column})" if column in facets else f"{column} = asked.{column}"
+            for column in having
         ]
         return SQL.sum_of_counts.format(table=self._table, condition=" AND ".join(conditions))
 
-    def _condition(self, having: tuple[str, ...], *, first: int) -> str:
+    def _conditions(self, having: tuple[str, ...]) -> list[str]:
+        self._require_columns(having)
+        return [f"{column} = asked.{column}" for column in having]
+
+    def _require_columns(self, having: Collection[str]) -> None:
         unknown = set(having) - self._columns.keys()
         if unknown:
             raise ValueError(f"{self._table} has no column {', '.join(sorted(unknown))}")
-        return " AND ".join(f"{column} = ${number}" for number, column in enumerate(having, start=first))
 
 
 def _pattern(part: str) -> str:

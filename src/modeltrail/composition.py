@@ -23,6 +23,7 @@ from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
+from modeltrail.projections.list_reader import ListReader
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.server import serve
 from modeltrail.settings import Settings
@@ -52,6 +53,7 @@ async def run_api(settings: Settings) -> None:
         services = Services(
             committer=await stack.enter_async_context(Committer(writer(address), INLINE)),
             documents=DocumentReader(pool),
+            lists=ListReader(pool),
             pool=pool,
             people=People(pool, keys),
             keys=keys,

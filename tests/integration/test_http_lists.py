@@ -3,11 +3,13 @@
 # asyncpg's functions carry no annotations.
 # mypy: allow-untyped-calls
 
-import json
+import asyncio
 import re
+from uuid import uuid4
 
 import pytest
 
+from modeltrail.projections.list_reader import Asked
 from modeltrail.projections.lists import ENVIRONMENT_LIST, MODEL_LIST, SERVICE_LIST, VERSION_LIST, Listing, Slice
 from support.api import Api, Json, Project, made, refusal
 
@@ -212,24 +214,38 @@ async def test_a_total_is_of_one_project(api: Api, project: Project) -> None:
 async def test_a_total_reads_no_models(api: Api, project: Project, filters: dict[str, object]) -> None:
     await api.pool.execute(MANY, project.id)
 
-    plan = await explain(api, *MODEL_LIST.page_query({"project_id": project.id, **filters}, Slice(20, 0)))
+    plan = await explain(api, *alone(MODEL_LIST.page_query({"project_id": project.id, **filters}, Slice(20, 0))))
 
     # Once for the page, and not again for the total.
     assert len(re.findall(r"(?:on|using \S+ on) models\b", plan)) == 1
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_a_search_comes_from_the_index(api: Api, project: Project, mode: str) -> None:
-    await api.pool.execute(MANY, project.id)
+@pytest.mark.parametrize(
+    ("of_large_project", "part", "index"),
+    [
+        (True, "del-4242", "models_search_idx"),
+        (True, "42", "models_created_idx"),  # the index of parts knows none so short
+        (False, "del-4242", "models_created_idx"),  # five names are looked through sooner than those of all projects
+    ],
+)
+async def test_a_search_takes_the_index_that_fits(
+    api: Api, project: Project, five: list[Json], of_large_project: bool, part: str, index: str, mode: str
+) -> None:
+    large = uuid4()
+    await api.pool.execute(MANY, large)
     await api.pool.execute("ANALYZE models")
+    of = large if of_large_project else project.id
 
-    statement, *values = MODEL_LIST.page_query({"project_id": project.id}, Slice(20, 0), "del-4242")
+    statement, *values = alone(MODEL_LIST.page_query({"project_id": of}, Slice(20, 0), part))
     async with api.pool.acquire() as connection:
         await connection.execute(f"SET plan_cache_mode = {mode}")
-        plan = json.dumps(await (await connection.prepare(statement)).explain(*values))
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {statement}", *values)
         await connection.execute("RESET plan_cache_mode")
 
-    assert "models_search_idx" in plan
+    executed = "\n".join(row[0] for row in plan if "never executed" not in row[0])
+    assert set(re.findall(r"models_\w+_idx", executed)) == {index}
+    assert "Seq Scan on models" not in executed
 
 
 @pytest.mark.parametrize("analyzed", [True, False])
@@ -241,7 +257,8 @@ async def test_the_usual_order_comes_from_the_index(
     if analyzed:
         await api.pool.execute("ANALYZE models")
 
-    plan = await explain(api, *MODEL_LIST.page_query({"project_id": project.id}, Slice(20, 0, ascending=ascending)))
+    query = MODEL_LIST.page_query({"project_id": project.id}, Slice(20, 0, ascending=ascending))
+    plan = await explain(api, *alone(query))
 
     assert "models_created_idx" in plan
     assert "Sort" not in plan
@@ -253,6 +270,28 @@ async def test_a_lookup_by_name_comes_from_the_unique_index(api: Api, project: P
     plan = await explain(api, *MODEL_LIST.newest_query({"project_id": project.id, "name": "model-40"}))
 
     assert "models_name_key" in plan
+
+
+async def test_pages_that_are_asked_for_at_once_are_answered_each_its_own(api: Api, project: Project) -> None:
+    other = api.project()
+    mine = [(await project.model(f"model {number}"))["name"] for number in range(6)]
+    theirs = [(await other.model(f"model {number}"))["name"] for number in range(3)]
+    queries = [f"limit=1&offset={number}&order=asc" for number in range(6)] + ["search=3", "search=%25", "limit=100"]
+
+    pages = await asyncio.gather(
+        *(project.get(f"/models?{query}") for query in queries), *(other.get(f"/models?{query}") for query in queries)
+    )
+
+    names = [[item["name"] for item in made(page, 200)["items"]] for page in pages]
+    assert names[:9] == [*([name] for name in mine), ["model 3"], [], mine[::-1]]
+    assert names[9:] == [*([name] for name in theirs), [], [], [], [], [], theirs[::-1]]
+    assert [made(page, 200)["total"] for page in pages] == [6] * 6 + [1, 0, 6] + [3] * 6 + [0, 0, 3]
+
+
+def alone(query: tuple[str, Asked]) -> tuple[object, ...]:
+    """The statement and its arguments when it is asked for one page."""
+    statement, asked = query
+    return (statement, *([value] for value in asked))
 
 
 async def explain(api: Api, statement: object, *values: object) -> str:

@@ -24,6 +24,7 @@ from modeltrail.http.services import Services
 from modeltrail.postgres.connect import open_pool, writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
+from modeltrail.projections.list_reader import ListReader
 from support.database import Database
 from support.registry import address
 
@@ -132,6 +133,7 @@ async def running_services(database: Database, cluster: Cluster = Cluster.CONFIG
         yield Services(
             committer=committer,
             documents=DocumentReader(pool),
+            lists=ListReader(pool),
             pool=pool,
             people=People(pool, keys),
             keys=keys,

@@ -1,0 +1,49 @@
+"""Reading pages of lists, many callers per query."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from asyncpg import Pool
+from msgspec import Struct
+
+from modeltrail.projections.shared_reads import SharedReads
+
+# Measured at 100,000 models: one of 8 pages that share a query costs a quarter of a page on its own, and one of 8
+# searches 40%. A search that matches a whole large project takes a quarter of a second, and so do those that share it.
+LARGEST = 8
+AT_ONCE = 4
+
+Asked = tuple[object, ...]
+"""The values of one page: limit, offset, then those of the filters."""
+
+
+class Page(Struct, frozen=True):
+    """Some of the matches. `items` is their JSON with commas between, `returned` how many they are, `total` of how
+    many."""
+
+    items: bytes
+    returned: int
+    total: int
+
+
+class ListReader:
+    """Reads pages; those of the same statement that wait together share a query."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._reads: dict[str, SharedReads[Asked, Page]] = {}
+
+    async def page(self, statement: str, asked: Asked) -> Page:
+        """What `statement` answers to this. It takes an array per value, and gives the number of each with its page."""
+        reads = self._reads.get(statement)
+        if reads is None:
+            read = partial(self._read, statement)
+            reads = self._reads[statement] = SharedReads(read, largest=LARGEST, at_once=AT_ONCE)
+        page = await reads.get(asked)
+        if page is None:
+            raise RuntimeError("a list was not answered")
+        return page
+
+    async def _read(self, statement: str, asked: Sequence[Asked]) -> Mapping[Asked, Page]:
+        rows = await self._pool.fetch(statement, *(list(values) for values in zip(*asked, strict=True)))
+        return {asked[row["number"] - 1]: Page(row["items"], row["returned"], row["total"]) for row in rows}

@@ -1,0 +1,103 @@
+"""Reads that share a query."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from modeltrail.projections.shared_reads import SharedReads
+
+
+class Database:
+    """Answers each query when told to, with the keys in upper case; of `missing` there is nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self._answers: list[asyncio.Future[None]] = []
+
+    async def read(self, keys: list[str]) -> Mapping[str, str]:
+        self.asked.append(keys)
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        await answer
+        return {key: key.upper() for key in keys if key != "missing"}
+
+    def answer(self, number: int) -> None:
+        self._answers[number].set_result(None)
+
+    def fail(self, number: int) -> None:
+        self._answers[number].set_exception(ValueError("no such table"))
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_reads_of_the_same_moment_share_a_query(database: Database) -> None:
+    reads = SharedReads(database.read, largest=8, at_once=1)
+    answers = [asyncio.create_task(reads.get(key)) for key in ("a", "b", "a", "missing")]
+    await settled()
+    database.answer(0)
+
+    assert await asyncio.gather(*answers) == ["A", "B", "A", None]
+    assert database.asked == [["a", "b", "missing"]]
+
+
+async def test_a_read_never_joins_a_query_that_was_sent_before(database: Database) -> None:
+    reads = SharedReads(database.read, largest=8, at_once=1)
+    first = asyncio.create_task(reads.get("a"))
+    await settled()
+    second = asyncio.create_task(reads.get("a"))
+    await settled()
+    database.answer(0)
+    await settled()
+
+    assert (first.done(), second.done()) == (True, False)
+    database.answer(1)
+    assert await second == "A"
+    assert database.asked == [["a"], ["a"]]
+
+
+async def test_a_slow_query_keeps_few_waiting(database: Database) -> None:
+    reads = SharedReads(database.read, largest=2, at_once=2)
+    answers = [asyncio.create_task(reads.get(key)) for key in "abcde"]
+    await settled()
+    assert database.asked == [["a", "b"], ["c", "d"]]
+
+    database.answer(1)
+    await settled()
+    assert database.asked[2:] == [["e"]]
+    database.answer(2)
+    assert await asyncio.gather(*answers[2:]) == ["C", "D", "E"]
+    assert not answers[0].done()
+    database.answer(0)
+    assert await asyncio.gather(*answers[:2]) == ["A", "B"]
+
+
+async def test_a_failure_reaches_all_who_share_it_and_nobody_else(database: Database) -> None:
+    reads = SharedReads(database.read, largest=2, at_once=1)
+    answers = [asyncio.create_task(reads.get(key)) for key in "abc"]
+    await settled()
+    database.fail(0)
+    await settled()
+    database.answer(1)
+
+    outcomes = await asyncio.gather(*answers, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["no such table", "no such table", "C"]
+
+
+async def test_a_caller_that_goes_away_takes_nobody_with_it(database: Database) -> None:
+    reads = SharedReads(database.read, largest=2, at_once=1)
+    gone, stays = (asyncio.create_task(reads.get("a")) for _ in range(2))
+    await settled()
+    gone.cancel()
+    await settled()
+    database.answer(0)
+
+    assert await stays == "A"
