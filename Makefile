@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check format lint types imports lock bench clean
+.PHONY: help run test fuzz check format lint types imports lock bench bench-peers clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # uv lives inside the virtual environment, so nothing is needed on the machine but Python and make;
 # `uv sync --frozen` installs exactly what uv.lock names.
@@ -54,5 +55,9 @@ lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
 
-clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+bench-peers: $(READY) ## The same jobs for MLflow, which is installed apart (five minutes)
+	@test -x .venv-peers/bin/mlflow || ($(PYTHON) -m venv .venv-peers && .venv-peers/bin/pip install -q $(PEERS))
+	$(BIN)/python -m benchmarks peers
+
+clean: ## Remove the virtual environments and caches
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
