@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -11,23 +12,18 @@ import structlog
 from asyncpg import Connection
 from msgspec import Struct
 
-from modeltrail.commands.decision import Answer, Asking, Command, Credentials, Decision
+from modeltrail.commands.decision import Answer, Asking, Command, Decision
 from modeltrail.commands.question import Question
-from modeltrail.commands.remembered import columns_of as columns_of_remembered
-from modeltrail.commands.remembered import save_remembered, save_statements
 from modeltrail.commands.working_set import NotKnownYet, WorkingSet
 from modeltrail.domain.errors import DomainError
-from modeltrail.eventlog.log import CHANNEL, Head, columns_of
-from modeltrail.eventlog.log import SQL as LOG
+from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context
-from modeltrail.eventlog.streams import due_snapshots, save_snapshots
 from modeltrail.failures import causes_of, stack_of
-from modeltrail.postgres.statements import Statements
+from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.projection import Projection
 
 _log = structlog.get_logger(__name__)
-SQL = Statements("modeltrail.commands", "credentials.sql")
 
 
 class Outcome(Struct, frozen=True):
@@ -71,14 +67,15 @@ class Pending(Struct, eq=False):
         return waiting or (self.command.decide(), None)
 
 
-async def decide_all(connection: Connection, working: WorkingSet, batch: Sequence[Pending]) -> None:
-    """Decide each command of the batch, in order, on what those before it left.
+async def decide_all(connection: Connection, working: WorkingSet, commands: Sequence[Pending]) -> None:
+    """Decide each command, in order, on what those before it left. What is not known is read over `connection`.
 
     First each is asked for its first question, and all are answered together. Behind a command that still has to
     wait for an answer, the others are only asked what they will want to know.
     """
-    await working.load(connection, [question for pending in batch if (question := pending.first_question())])
-    undecided = deque(batch)
+    working.move_to(datetime.now(UTC))
+    await working.load(connection, [question for pending in commands if (question := pending.first_question())])
+    undecided = deque(commands)
     while undecided:
         questions: list[Question[Any]] = []  # Any: questions of all kinds
         while undecided and not questions:
@@ -114,67 +111,47 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         pending.decision, pending.events = decision, len(working.events) - before
 
 
-async def write_all(connection: Connection, head: Head, working: WorkingSet) -> Head:
-    """Append the events and write and commit everything that follows from them, or nothing; the log's new end.
+class Batch:
+    """Decided commands, with what is to be written for them, as they left it: what is decided later is not in it."""
 
-    The usual batch is one statement, and so commits by itself: a round trip costs more than a row.
-    """
-    if not working.events:
-        if working.remembered:
-            await save_remembered(connection, working.remembered)
-        return head
-    gone = [(rows.table, ids) for rows in working.changed_rows() if (ids := rows.gone())]
-    due = due_snapshots(working.changed_streams)
-    if not (gone or due or working.credentials or working.forgotten):
-        return await _write_events_and_rows(connection, head, working)
-    async with connection.transaction():
-        for table, ids in gone:
-            await table.delete(connection, ids)
-        end = await _write_events_and_rows(connection, head, working)
-        if due:
-            await save_snapshots(connection, due)
-        if working.credentials:
-            await _save_credentials(connection, working.credentials)
-        if working.forgotten:  # last: a version may have come and gone in this batch
-            await connection.execute(SQL.delete_credentials, working.forgotten)
-    return end
+    def __init__(self, working: WorkingSet, commands: Sequence[Pending]) -> None:
+        self.commands = commands
+        self._entry = working.take()
+        self._answers: dict[Answer, Document] = {}
+        self._unread: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
+        for answer in {pending.decision.answer for pending in commands if pending.decision is not None}:
+            document = working.document(answer)
+            if document is None:
+                self._unread[answer.projection].add(answer.id)
+            else:
+                self._answers[answer] = document
 
+    async def write(self, connection: Connection) -> None:
+        """Write and commit all of it, or nothing; then read the answers that take more than their own row.
 
-async def _write_events_and_rows(connection: Connection, head: Head, working: WorkingSet) -> Head:
-    """The events, all changed rows and what is remembered, in one statement."""
-    parts = [LOG.insert_events]
-    columns, end = columns_of(head, working.events)
-    arguments: list[Any] = columns  # Any: one list per column
-    for rows in working.changed_rows():
-        if kept := rows.kept():
-            parts.append(rows.table.save_statement(len(arguments) + 1))
-            arguments.extend(rows.table.columns_of(kept))
-    if working.remembered:
-        parts.extend(save_statements(len(arguments) + 1))
-        arguments.extend(columns_of_remembered(working.remembered))
-    parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
-    notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
-    await connection.execute(f"WITH {parts_by_name} {notify}", *arguments, str(end.position))
-    return end
+        When the connection is lost meanwhile, `tried_behind` of the commands says where they are to be looked for.
+        """
+        first_tried = [pending for pending in self.commands if pending.tried_behind is None]
+        for pending in first_tried:
+            pending.tried_behind = self._entry.behind
+        try:
+            await self._entry.write(connection)
+        except Exception as error:
+            if not is_lost(error):
+                for pending in first_tried:
+                    pending.tried_behind = None
+            raise
+        for projection, ids in self._unread.items():
+            for id_, document in (await read_documents(connection, projection, ids)).items():
+                self._answers[Answer(projection, id_)] = document
 
-
-async def _save_credentials(connection: Connection, credentials: Iterable[Credentials]) -> None:
-    await connection.executemany(
-        SQL.save_credentials, [(each.version_id, each.project_id, each.key_id, each.box) for each in credentials]
-    )
-
-
-async def read_answers(connection: Connection, working: WorkingSet, batch: Iterable[Pending]) -> dict[Answer, Document]:
-    """The resources that answer the decided commands, as the batch leaves them: at most one query per kind."""
-    answers: dict[Answer, Document] = {}
-    unread: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
-    for answer in {pending.decision.answer for pending in batch if pending.decision is not None}:
-        document = working.document(answer)
-        if document is None:
-            unread[answer.projection].add(answer.id)
-        else:
-            answers[answer] = document
-    for projection, ids in unread.items():
-        for id_, document in (await read_documents(connection, projection, ids)).items():
-            answers[Answer(projection, id_)] = document
-    return answers
+    def answer(self) -> None:
+        """Tell the callers what came of their commands."""
+        for pending in self.commands:
+            if pending.done.done():
+                continue
+            if pending.decision is None:
+                pending.done.set_exception(pending.refusal or RuntimeError("a command was not decided"))
+            else:
+                document = pending.remembered or self._answers.get(pending.decision.answer)
+                pending.done.set_result(Outcome(document, pending.events))

@@ -50,12 +50,6 @@ def save_statements(first: int) -> tuple[str, str]:
     return save, delete
 
 
-async def save_remembered(connection: Connection, remembered: Sequence[Remembered]) -> None:
-    """Keep answers to commands that had nothing else to write."""
-    save, delete = save_statements(1)
-    await connection.execute(f"WITH part_0 AS ({save}) {delete}", *columns_of(remembered))
-
-
 def columns_of(remembered: Sequence[Remembered]) -> list[Any]:  # Any: four columns, a duration and a number
     """The arguments of `save_statements`."""
     return [

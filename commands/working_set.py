@@ -1,7 +1,9 @@
-"""What one batch of commands knows and changes, until it is written.
+"""What a writer knows while it has the log to itself, with all changes, written or not.
 
-Answers come from here, so a command sees what the commands before it in the batch did, though nothing of it is in
-the database yet. What is not known is noted, loaded for all commands in a few queries, and asked again.
+Answers come from here, so a command sees what the commands before it did, though it is not in the database yet. What
+is not known is noted, loaded for all commands in a few queries, and asked again. What is known is never loaded again:
+a query that runs while a batch is being written sees the database before it or after it, and either is right for what
+that batch did not touch.
 """
 
 from collections.abc import Iterable
@@ -12,6 +14,7 @@ from uuid import UUID
 from asyncpg import Connection
 
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
+from modeltrail.commands.entry import Entry
 from modeltrail.commands.question import AnswerTo, Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
 from modeltrail.domain.decider import Decider
@@ -19,7 +22,7 @@ from modeltrail.domain.errors import id_is_taken
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
-from modeltrail.eventlog.streams import Loaded, load_streams
+from modeltrail.eventlog.streams import Loaded, due_snapshots, load_streams
 from modeltrail.projections.documents import Document
 from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere, Target, Targets
 from modeltrail.projections.rows import WorkingRows
@@ -37,21 +40,43 @@ class NotKnownYet(Exception):  # noqa: N818 - a signal to load and try again, no
 
 
 class WorkingSet:
-    """The state of everything that a batch has asked for, with the batch's own changes applied."""
+    """The state of everything that was asked for since the writer has the lock, with its own changes applied."""
 
-    def __init__(self, head: Head, tables: Iterable[Table[Any]], now: datetime) -> None:
-        """Start behind `head`. Times of events never go back, whatever the clocks of several machines say."""
+    def __init__(self, head: Head, tables: Iterable[Table[Any]]) -> None:
         self._rows = {table.projection: WorkingRows(table) for table in tables}
         self._streams: dict[UUID, Loaded] = {}
         self._answers: dict[KeyInProject, Remembered | None] = {}
         self._takers_of: dict[type[Event], list[tuple[Projection[Any], WorkingRows[Any], Targets]]] = {}
+        self._head = head
         self._position = head.position
-        self._time = max(now, head.recorded_at + TICK)
+        self._time = head.recorded_at + TICK
+        self._begin_entry()
+
+    def _begin_entry(self) -> None:
         self.events: list[Recorded] = []
-        self.credentials: list[Credentials] = []
-        self.forgotten: list[UUID] = []
-        self.remembered: list[Remembered] = []
-        self.changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
+        self._credentials: list[Credentials] = []
+        self._forgotten: list[UUID] = []
+        self._remembered: list[Remembered] = []
+        self._changed_streams: dict[UUID, tuple[Decider[Any, Any, Any], Loaded, Loaded]] = {}
+
+    def move_to(self, now: datetime) -> None:
+        """Date what follows. Times of events never go back, whatever the clocks of several machines say."""
+        self._time = max(now, self._time)
+
+    def take(self) -> Entry:
+        """What has changed since the last `take`, to be written. It counts as stored from now on."""
+        entry = Entry(
+            behind=self._head,
+            events=self.events,
+            rows=[changed for rows in self._rows.values() if (changed := rows.take()) is not None],
+            snapshots=due_snapshots(self._changed_streams),
+            credentials=self._credentials,
+            forgotten=self._forgotten,
+            remembered=self._remembered,
+        )
+        self._head = entry.end
+        self._begin_entry()
+        return entry
 
     def decide(self, asking: Asking, question: Question[Any] | None = None) -> Decision:
         """Run a command, which may wait at `question`, to its decision on what is known.
@@ -100,13 +125,14 @@ class WorkingSet:
                 raise NotKnownYet([question])
 
     async def load(self, connection: Connection, questions: Iterable[Question[Any]]) -> None:
-        """Find out the answers to `questions`, with one query per kind of question and table."""
+        """Find out the answers to `questions` that are not known, with one query per kind of question and table."""
         streams: dict[UUID, Decider[Any, Any, Any]] = {}
         keys: set[KeyInProject] = set()
         for question in questions:
             match question:
                 case StateOf(decider=decider, stream=stream):
-                    streams[stream] = decider
+                    if stream not in self._streams:
+                        streams[stream] = decider
                 case RowAt(projection=projection, id=id_):
                     self._rows[projection].want(id_)
                 case RowWith(projection=projection, key=key):
@@ -119,7 +145,7 @@ class WorkingSet:
                     raise TypeError(f"nobody answers a {type(question).__name__}")
         if streams:
             self._streams.update(await load_streams(connection, streams))
-        if keys := keys - self._answers.keys():  # what the batch itself answered is newer
+        if keys := keys - self._answers.keys():
             self._answers.update(dict.fromkeys(keys) | await load_remembered(connection, keys))
         for rows in self._rows.values():
             await rows.load(connection)
@@ -131,12 +157,12 @@ class WorkingSet:
             raise id_is_taken()
         for change in decision.changes:
             self._apply_change(change, context)
-        self.credentials.extend(decision.credentials)
-        self.forgotten.extend(decision.forgotten)
+        self._credentials.extend(decision.credentials)
+        self._forgotten.extend(decision.forgotten)
         self._time += TICK
 
     def _has_begun(self, stream: UUID) -> bool:
-        """As far as the batch knows. Behind it stands the log's primary key."""
+        """As far as is known. Behind it stands the log's primary key."""
         loaded = self._streams.get(stream)
         return loaded is not None and loaded.version > 0
 
@@ -170,8 +196,8 @@ class WorkingSet:
                     _project(projection, rows, target, recorded)
         after = Loaded(change.state, before.version + len(change.events))
         self._streams[change.stream] = after
-        first = self.changed_streams.get(change.stream, (change.decider, before, after))[1]
-        self.changed_streams[change.stream] = (change.decider, first, after)
+        first = self._changed_streams.get(change.stream, (change.decider, before, after))[1]
+        self._changed_streams[change.stream] = (change.decider, first, after)
 
     def _takers(self, kind: type[Event]) -> list[tuple[Projection[Any], WorkingRows[Any], Targets]]:
         """The projections that take this type of event."""
@@ -184,10 +210,6 @@ class WorkingSet:
             ]
         return takers
 
-    def changed_rows(self) -> Iterable[WorkingRows[Any]]:
-        """The rows of each projection."""
-        return self._rows.values()
-
     def remember(self, decision: Decision) -> Document | None:
         """Keep the answer to a decision just taken as done, if it is to be remembered: the resource as it is now."""
         if decision.remembering is None:
@@ -196,7 +218,7 @@ class WorkingSet:
         if document is None:
             raise RuntimeError("an answer that takes more than its own row cannot be remembered")
         remembered = decision.remembering(document)
-        self.remembered.append(remembered)
+        self._remembered.append(remembered)
         self._answers[remembered.project_id, remembered.key] = remembered
         return document
 

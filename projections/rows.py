@@ -1,10 +1,10 @@
-"""Rows of one projection in memory while a batch works on them: what was loaded, and what has changed since."""
+"""Rows of one projection in memory while a writer works on them: what was loaded, and what has changed since."""
 
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Connection
-from msgspec import structs
+from msgspec import Struct, structs
 
 from modeltrail.projections.projection import Row
 from modeltrail.projections.table import Table
@@ -12,8 +12,20 @@ from modeltrail.projections.table import Table
 R = TypeVar("R", bound=Row)
 
 
+class ChangedRows(Struct, Generic[R], frozen=True):
+    """What is to be done to a table: which rows go, and which come or are replaced."""
+
+    table: Table[R]
+    gone: list[UUID]
+    kept: list[R]
+
+
 class WorkingRows(Generic[R]):
-    """Knows a row's newest state, by id and by unique key. None stands for "known not to exist"."""
+    """Knows a row's newest state, by id and by unique key. None stands for "known not to exist".
+
+    What is known is never overwritten by what is loaded: a `load` may see the table as it was before the last changes
+    were written, or after.
+    """
 
     def __init__(self, table: Table[R]) -> None:
         self.table = table
@@ -52,16 +64,19 @@ class WorkingRows(Generic[R]):
         return [row for row in self._rows.values() if row is not None and self.table.value(row, column) == value]
 
     def want(self, id_: UUID) -> None:
-        """Ask for a row with the next `load`."""
-        self._wanted_ids.add(id_)
+        """Ask for a row with the next `load`, unless it is known."""
+        if id_ not in self._rows:
+            self._wanted_ids.add(id_)
 
     def want_key(self, key: str) -> None:
-        """Ask for the row with this unique key with the next `load`."""
-        self._wanted_keys.add(key)
+        """Ask for the row with this unique key with the next `load`, unless it is known."""
+        if key not in self._ids:
+            self._wanted_keys.add(key)
 
     def want_where(self, column: str, value: UUID) -> None:
-        """Ask for all rows that hold `value` in `column` with the next `load`."""
-        self._wanted_where.add((column, value))
+        """Ask for all rows that hold `value` in `column` with the next `load`, unless they are known."""
+        if (column, value) not in self._complete:
+            self._wanted_where.add((column, value))
 
     async def load(self, connection: Connection) -> None:
         """Find out everything that was asked for since the last `load`."""
@@ -84,7 +99,7 @@ class WorkingRows(Generic[R]):
     def _learn(self, loaded: dict[UUID, R]) -> None:
         for id_, row in loaded.items():
             if id_ in self._rows:
-                continue  # what the batch made of it is newer
+                continue  # what was made of it is newer
             self._rows[id_] = row
             self._stored.add(id_)
             if self.table.projection.unique:
@@ -105,11 +120,16 @@ class WorkingRows(Generic[R]):
         self._rows[id_] = after
         self._changed[id_] = None
 
-    def gone(self) -> list[UUID]:
-        """The rows to remove from the table."""
-        return [id_ for id_ in self._changed if self._rows[id_] is None and id_ in self._stored]
+    def take(self) -> ChangedRows[R] | None:
+        """What has changed since the last `take`, which counts as stored from now on; None when nothing has.
 
-    def kept(self) -> list[R]:
-        """The rows to insert or replace, in the order of their first change: a name is freed before it is taken."""
-        rows = (self._rows[id_] for id_ in self._changed)
-        return [row for row in rows if row is not None]
+        Rows are in the order of their first change: a name is freed before it is taken.
+        """
+        if not self._changed:
+            return None
+        gone = [id_ for id_ in self._changed if self._rows[id_] is None and id_ in self._stored]
+        kept = [row for id_ in self._changed if (row := self._rows[id_]) is not None]
+        self._changed = {}
+        self._stored.difference_update(gone)
+        self._stored.update(row.id for row in kept)
+        return ChangedRows(self.table, gone, kept)

@@ -50,10 +50,6 @@ class Table(Generic[R]):
         """The arguments of `save_statement`: one list per column."""
         return [[column.value(row) for row in rows] for column in self._columns]
 
-    async def delete(self, connection: Connection, ids: Collection[UUID]) -> None:
-        """Remove the rows with these ids."""
-        await connection.execute(self._delete, list(ids))
-
     def unique_key(self, row: R) -> str:
         """What no other row may have, too: the values of the two unique columns, in one text."""
         scope, name = self._unique_columns
@@ -87,5 +83,6 @@ class Table(Generic[R]):
         return f"SELECT {self._names} FROM {self.projection.name} WHERE ({key}) = ANY($1::text[])"  # noqa: S608
 
     @cached_property
-    def _delete(self) -> str:
+    def delete_statement(self) -> str:
+        """The statement that removes the rows with the given ids."""
         return f"DELETE FROM {self.projection.name} WHERE id = ANY($1::uuid[])"  # noqa: S608

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from modeltrail.commands import committer as committing
+from modeltrail.commands import batch as deciding
 from modeltrail.commands import deployments, environments, models, versions
 from modeltrail.commands.batch import Outcome
 from modeltrail.commands.committer import LogUnavailableError
@@ -417,7 +417,7 @@ async def test_times_grow_though_the_clock_goes_back(database: Database, monkeyp
         def now(cls, tz: object = None) -> Any:  # Any: datetime's own answer is `Self`
             return next(clock)
 
-    monkeypatch.setattr(committing, "datetime", Clock)
+    monkeypatch.setattr(deciding, "datetime", Clock)
     async with committer_on(connect_to(database)) as committer:
         for name in ("iris", "rose", "lily"):
             await committer.submit(register(name), context())

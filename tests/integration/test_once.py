@@ -35,7 +35,7 @@ from support.committing import (
     submit_together,
 )
 from support.database import Database
-from support.samples import MODEL, NOON, PROJECT, VERSION
+from support.samples import MODEL, PROJECT, VERSION
 
 WRITE = "INSERT INTO stored_events"
 KEEP = "INSERT INTO idempotency_keys"
@@ -165,7 +165,7 @@ async def test_an_expired_key_is_taken_anew_by_a_command_that_changes_nothing(
 async def test_an_answer_is_known_before_it_is_written(database: Database) -> None:
     first, second = (Pending(once(register("iris")), context(), asyncio.Future()) for _ in range(2))
     async with connected(database) as connection:
-        working = WorkingSet(Head(), [Table(projection) for projection in INLINE], NOON)
+        working = WorkingSet(Head(), [Table(projection) for projection in INLINE])
         await decide_all(connection, working, [first])
         await decide_all(connection, working, [second])
 

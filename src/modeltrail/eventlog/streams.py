@@ -80,12 +80,11 @@ def due_snapshots(changed: Changed) -> dict[UUID, tuple[Decider[Any, Any, Any], 
     }
 
 
-async def save_snapshots(connection: Connection, due: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded]]) -> None:
-    """Keep the state of each stream, in place of an older one. Commits nothing."""
-    await connection.execute(
-        SQL.save_snapshots,
+def columns_of(due: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded]]) -> list[list[Any]]:
+    """The arguments of `save_snapshots`, which keeps the state of each stream in place of an older one."""
+    return [
         list(due),
         [after.version for _, after in due.values()],
         [decider.shape for decider, _ in due.values()],
         [_write(after.state) for _, after in due.values()],
-    )
+    ]

@@ -1,0 +1,105 @@
+"""What one batch adds to the log and the tables, and the statements that write it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection
+
+from modeltrail.commands.decision import Credentials
+from modeltrail.commands.remembered import Remembered, save_statements
+from modeltrail.commands.remembered import columns_of as columns_of_remembered
+from modeltrail.domain.decider import Decider
+from modeltrail.eventlog.log import CHANNEL, Head, columns_of
+from modeltrail.eventlog.log import SQL as LOG
+from modeltrail.eventlog.record import Recorded
+from modeltrail.eventlog.streams import Loaded
+from modeltrail.eventlog.streams import columns_of as columns_of_snapshots
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.rows import ChangedRows
+
+SQL = Statements("modeltrail.commands", "credentials.sql")
+
+Statement = tuple[str, Sequence[Any]]  # Any: the arguments are of several types
+"""SQL, and its arguments."""
+
+
+class Entry:
+    """Events and all that follows from them, written as a whole or not at all.
+
+    It goes behind `behind`, and the log ends at `end` after it. The statements are made beforehand, so that nothing
+    but sending them is left to do when the entry's turn has come.
+    """
+
+    def __init__(
+        self,
+        *,
+        behind: Head,
+        events: Sequence[Recorded],
+        rows: Sequence[ChangedRows[Any]],  # Any: rows of several tables
+        snapshots: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded]],  # Any: deciders of several kinds
+        credentials: Sequence[Credentials],
+        forgotten: Sequence[UUID],
+        remembered: Sequence[Remembered],
+    ) -> None:
+        self.behind = self.end = behind
+        self._statements: list[Statement] = []
+        if not events:
+            self._only_remember(remembered)
+            return
+        self._statements += [(each.table.delete_statement, [each.gone]) for each in rows if each.gone]
+        self._add_events_and_rows(events, rows, remembered)
+        if snapshots:
+            self._statements.append((LOG.save_snapshots, columns_of_snapshots(snapshots)))
+        if credentials:
+            self._statements.append((SQL.save_credentials, _columns_of_credentials(credentials)))
+        if forgotten:  # last: a version may have come and gone in this batch
+            self._statements.append((SQL.delete_credentials, [forgotten]))
+
+    async def write(self, connection: Connection) -> None:
+        """Write and commit it. The usual entry is one statement, which commits by itself: it saves two round trips."""
+        if len(self._statements) == 1:
+            await _execute(connection, self._statements[0])
+        elif self._statements:
+            async with connection.transaction():
+                for statement in self._statements:
+                    await _execute(connection, statement)
+
+    def _only_remember(self, remembered: Sequence[Remembered]) -> None:
+        """The commands changed nothing, but their answers may be wanted again."""
+        if remembered:
+            save, delete = save_statements(1)
+            self._statements.append((f"WITH part_0 AS ({save}) {delete}", columns_of_remembered(remembered)))
+
+    def _add_events_and_rows(
+        self, events: Sequence[Recorded], rows: Sequence[ChangedRows[Any]], remembered: Sequence[Remembered]
+    ) -> None:
+        """The events, all changed rows and what is remembered, in one statement."""
+        parts = [LOG.insert_events]
+        columns, self.end = columns_of(self.behind, events)
+        arguments: list[Any] = columns  # Any: one list per column
+        for changed in rows:
+            if changed.kept:
+                parts.append(changed.table.save_statement(len(arguments) + 1))
+                arguments.extend(changed.table.columns_of(changed.kept))
+        if remembered:
+            parts.extend(save_statements(len(arguments) + 1))
+            arguments.extend(columns_of_remembered(remembered))
+        parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
+        notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
+        self._statements.append((f"WITH {parts_by_name} {notify}", [*arguments, str(self.end.position)]))
+
+
+async def _execute(connection: Connection, statement: Statement) -> None:
+    sql, arguments = statement
+    await connection.execute(sql, *arguments)
+
+
+def _columns_of_credentials(credentials: Sequence[Credentials]) -> list[list[Any]]:  # Any: columns of several types
+    newest = {each.version_id: each for each in credentials}.values()
+    return [
+        [each.version_id for each in newest],
+        [each.project_id for each in newest],
+        [each.key_id for each in newest],
+        [each.box for each in newest],
+    ]

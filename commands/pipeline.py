@@ -1,0 +1,162 @@
+"""A turn at the log: while one batch is being written, the next is decided on what that one will leave.
+
+    batch 1   decide | write ........ | answer
+    batch 2            decide ....... | write ........ | answer
+    batch 3                             decide ....... | write ...
+
+Nothing that a batch decides is told or written before the batches ahead of it are committed. So when one fails, those
+behind it were only a guess: they are given up with the state that they were decided on, and go the careful way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from asyncpg import Connection
+
+from modeltrail.commands.batch import Batch, Pending, decide_all
+from modeltrail.commands.queue import Queue
+from modeltrail.commands.rescue import NotWrittenError, Rescue
+from modeltrail.commands.session import Session
+from modeltrail.commands.working_set import WorkingSet
+from modeltrail.projections.table import Table
+
+BATCHES = 8  # in one turn: other processes want to write, too
+CROWD = 16  # so many waiting commands are worth two batches, of which one is decided while the other is written
+
+
+class Flight:
+    """A batch on its way to the disk."""
+
+    def __init__(self, batch: Batch, connection: Connection, ahead: "Flight | None", queue: Queue) -> None:
+        self.batch = batch
+        self._queue = queue
+        self.writing = asyncio.create_task(self._write(connection, ahead), name="committer's batch")
+        self.writing.add_done_callback(self._landed)
+
+    async def _write(self, connection: Connection, ahead: "Flight | None") -> None:
+        if ahead is not None:
+            await asyncio.wait([ahead.writing])
+            if ahead.failed():
+                raise NotWrittenError
+        await self.batch.write(connection)
+
+    def failed(self) -> bool:
+        """Whether it was not written, or nobody knows."""
+        return self.writing.done() and (self.writing.cancelled() or self.writing.exception() is not None)
+
+    def _landed(self, _writing: asyncio.Task[None]) -> None:
+        if not self.failed():
+            self.batch.answer()
+        self._queue.stir()
+
+
+class Pipeline:
+    """Writes what is in the queue, a turn at a time."""
+
+    def __init__(
+        self,
+        session: Session,
+        tables: Sequence[Table[Any]],  # Any: of any kind
+        queue: Queue,
+        rescue: Rescue,
+        max_batch: int,
+    ) -> None:
+        self._session = session
+        self._tables = tables
+        self._queue = queue
+        self._rescue = rescue
+        self._max_batch = max_batch
+        self._flights: deque[Flight] = deque()
+        self._deciding: list[Pending] = []
+
+    async def turn(self) -> None:
+        """Take the lock and write batches as long as commands come, up to a number of batches."""
+        try:
+            await self._turn()
+        except Exception as error:  # noqa: BLE001 - whatever it was, each caller is told
+            await self._settle(error)
+
+    async def abandon(self) -> list[Pending]:
+        """Stop writing. The commands that were taken from the queue and whose callers may still wait."""
+        for flight in self._flights:
+            flight.writing.cancel()
+            await asyncio.wait([flight.writing])
+        return [pending for flight in self._flights for pending in flight.batch.commands] + self._deciding
+
+    async def _turn(self) -> None:
+        self._deciding = self._take()
+        if not self._deciding:
+            return
+        connection, turn = await self._session.writer()
+        working = WorkingSet(await turn.begin(), self._tables)
+        undecided: Sequence[Pending] = self._deciding
+        for _ in range(BATCHES):
+            await self._decide(connection, working, undecided)
+            if not self._deciding:
+                break
+            self._send(connection, Batch(working, self._deciding))
+            self._deciding, undecided = [], []
+            await self._landing(1)
+        await self._landing(0)
+
+    async def _decide(self, connection: Connection, working: WorkingSet, undecided: Sequence[Pending]) -> None:
+        """Decide what is there and what arrives, until it is worth a batch: at the latest when nothing is in flight."""
+        while True:
+            self._reap()
+            if not undecided:
+                if self._is_due():
+                    return
+                undecided = self._take()
+                self._deciding.extend(undecided)
+                if not undecided and not self._flights:
+                    return
+            reading = self._session.reader() if self._flights else connection
+            if undecided and reading is not None:
+                await decide_all(reading, working, undecided)
+                undecided = []
+            else:
+                await self._queue.stirred()
+
+    def _take(self) -> list[Pending]:
+        """Commands to decide now. Of a crowd that finds nothing in flight, half is left for the batch behind."""
+        waiting = len(self._queue)
+        share = (waiting + 1) // 2 if waiting >= CROWD and not self._flights else waiting
+        return self._queue.take(min(share, self._max_batch - len(self._deciding)))
+
+    def _is_due(self) -> bool:
+        if not self._deciding:
+            return False
+        return not self._flights or len(self._deciding) >= len(self._flights[-1].batch.commands)
+
+    def _send(self, connection: Connection, batch: Batch) -> None:
+        ahead = self._flights[-1] if self._flights else None
+        self._flights.append(Flight(batch, connection, ahead, self._queue))
+
+    async def _landing(self, most: int) -> None:
+        """Wait until so many batches are in flight, at most."""
+        self._reap()
+        while len(self._flights) > most:
+            await self._queue.stirred()
+            self._reap()
+
+    def _reap(self) -> None:
+        """Forget the batches that are written. Raises what kept one from it."""
+        while self._flights and self._flights[0].writing.done():
+            self._flights[0].writing.result()
+            self._flights.popleft()
+
+    async def _settle(self, error: Exception) -> None:
+        """After `error`, see to it that all commands that were taken are written or refused, in their order."""
+        for flight in self._flights:
+            await asyncio.wait([flight.writing])
+        for flight in self._flights:
+            failure = flight.writing.exception()
+            if isinstance(failure, Exception):
+                await self._rescue.after(failure, flight.batch.commands)
+                error = NotWrittenError()
+        if self._deciding:
+            await self._rescue.after(error, self._deciding)
+        self._flights.clear()
+        self._deciding = []
