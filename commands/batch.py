@@ -116,6 +116,7 @@ class Batch:
 
     def __init__(self, working: WorkingSet, commands: Sequence[Pending]) -> None:
         self.commands = commands
+        self.written = False
         self._entry = working.take()
         self._answers: dict[Answer, Document] = {}
         self._unread: dict[Projection[Any], set[UUID]] = defaultdict(set)  # Any: of any kind
@@ -144,6 +145,7 @@ class Batch:
         for projection, ids in self._unread.items():
             for id_, document in (await read_documents(connection, projection, ids)).items():
                 self._answers[Answer(projection, id_)] = document
+        self.written = True
 
     def answer(self) -> None:
         """Tell the callers what came of their commands."""

@@ -26,32 +26,6 @@ BATCHES = 8  # in one turn: other processes want to write, too
 CROWD = 16  # so many waiting commands are worth two batches, of which one is decided while the other is written
 
 
-class Flight:
-    """A batch on its way to the disk."""
-
-    def __init__(self, batch: Batch, connection: Connection, ahead: "Flight | None", queue: Queue) -> None:
-        self.batch = batch
-        self._queue = queue
-        self.writing = asyncio.create_task(self._write(connection, ahead), name="committer's batch")
-        self.writing.add_done_callback(self._landed)
-
-    async def _write(self, connection: Connection, ahead: "Flight | None") -> None:
-        if ahead is not None:
-            await asyncio.wait([ahead.writing])
-            if ahead.failed():
-                raise NotWrittenError
-        await self.batch.write(connection)
-
-    def failed(self) -> bool:
-        """Whether it was not written, or nobody knows."""
-        return self.writing.done() and (self.writing.cancelled() or self.writing.exception() is not None)
-
-    def _landed(self, _writing: asyncio.Task[None]) -> None:
-        if not self.failed():
-            self.batch.answer()
-        self._queue.stir()
-
-
 class Pipeline:
     """Writes what is in the queue, a turn at a time."""
 
@@ -68,7 +42,9 @@ class Pipeline:
         self._queue = queue
         self._rescue = rescue
         self._max_batch = max_batch
-        self._flights: deque[Flight] = deque()
+        self._flights: deque[Batch] = deque()  # those whose callers are not answered yet
+        self._ready: deque[Batch] = deque()  # those of them that are still to be written
+        self._writing: asyncio.Task[None] | None = None
         self._deciding: list[Pending] = []
 
     async def turn(self) -> None:
@@ -80,10 +56,10 @@ class Pipeline:
 
     async def abandon(self) -> list[Pending]:
         """Stop writing. The commands that were taken from the queue and whose callers may still wait."""
-        for flight in self._flights:
-            flight.writing.cancel()
-            await asyncio.wait([flight.writing])
-        return [pending for flight in self._flights for pending in flight.batch.commands] + self._deciding
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+        return [pending for batch in self._flights for pending in batch.commands] + self._deciding
 
     async def _turn(self) -> None:
         self._deciding = self._take()
@@ -104,7 +80,7 @@ class Pipeline:
     async def _decide(self, connection: Connection, working: WorkingSet, undecided: Sequence[Pending]) -> None:
         """Decide what is there and what arrives, until it is worth a batch: at the latest when nothing is in flight."""
         while True:
-            self._reap()
+            self._check()
             if not undecided:
                 if self._is_due():
                     return
@@ -128,35 +104,51 @@ class Pipeline:
     def _is_due(self) -> bool:
         if not self._deciding:
             return False
-        return not self._flights or len(self._deciding) >= len(self._flights[-1].batch.commands)
+        return not self._flights or len(self._deciding) >= len(self._flights[-1].commands)
 
     def _send(self, connection: Connection, batch: Batch) -> None:
-        ahead = self._flights[-1] if self._flights else None
-        self._flights.append(Flight(batch, connection, ahead, self._queue))
+        self._flights.append(batch)
+        self._ready.append(batch)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(connection), name="committer's batches")
+            self._writing.add_done_callback(lambda _: self._queue.stir())
+
+    async def _write(self, connection: Connection) -> None:
+        """Write one batch behind the other. Each sets off before the callers of the one ahead are told."""
+        while self._ready:
+            batch = self._ready.popleft()
+            await batch.write(connection)
+            asyncio.get_running_loop().call_soon(self._land, batch)
+
+    def _land(self, batch: Batch) -> None:
+        batch.answer()
+        self._flights.popleft()
+        self._queue.stir()
 
     async def _landing(self, most: int) -> None:
         """Wait until so many batches are in flight, at most."""
-        self._reap()
+        self._check()
         while len(self._flights) > most:
             await self._queue.stirred()
-            self._reap()
+            self._check()
 
-    def _reap(self) -> None:
-        """Forget the batches that are written. Raises what kept one from it."""
-        while self._flights and self._flights[0].writing.done():
-            self._flights[0].writing.result()
-            self._flights.popleft()
+    def _check(self) -> None:
+        """Raise what kept a batch from being written."""
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
 
     async def _settle(self, error: Exception) -> None:
         """After `error`, see to it that all commands that were taken are written or refused, in their order."""
-        for flight in self._flights:
-            await asyncio.wait([flight.writing])
-        for flight in self._flights:
-            failure = flight.writing.exception()
-            if isinstance(failure, Exception):
-                await self._rescue.after(failure, flight.batch.commands)
-                error = NotWrittenError()
+        failure: BaseException | None = None
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            failure, self._writing = self._writing.exception(), None
+        for batch in self._flights:
+            if batch.written:
+                continue
+            await self._rescue.after(failure if failure is not None else NotWrittenError(), batch.commands)
         if self._deciding:
             await self._rescue.after(error, self._deciding)
         self._flights.clear()
+        self._ready.clear()
         self._deciding = []
