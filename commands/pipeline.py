@@ -16,14 +16,14 @@ from typing import Any
 from asyncpg import Connection
 
 from modeltrail.commands.batch import Batch, Pending, decide_all
+from modeltrail.commands.pace import Pace
 from modeltrail.commands.queue import Queue
 from modeltrail.commands.rescue import NotWrittenError, Rescue
 from modeltrail.commands.session import Session
 from modeltrail.commands.working_set import WorkingSet
 from modeltrail.projections.table import Table
 
-BATCHES = 8  # in one turn: other processes want to write, too
-CROWD = 16  # so many waiting commands are worth two batches, of which one is decided while the other is written
+BATCHES, SECONDS = 8, 0.025  # a turn ends when both are reached: other processes want to write, too
 
 
 class Pipeline:
@@ -42,6 +42,7 @@ class Pipeline:
         self._queue = queue
         self._rescue = rescue
         self._max_batch = max_batch
+        self._pace = Pace()
         self._flights: deque[Batch] = deque()  # those whose callers are not answered yet
         self._ready: deque[Batch] = deque()  # those of them that are still to be written
         self._writing: asyncio.Task[None] | None = None
@@ -68,12 +69,16 @@ class Pipeline:
         connection, turn = await self._session.writer()
         working = WorkingSet(await turn.begin(), self._tables)
         undecided: Sequence[Pending] = self._deciding
-        for _ in range(BATCHES):
+        loop = asyncio.get_running_loop()
+        enough = loop.time() + SECONDS
+        batches = 0
+        while batches < BATCHES or loop.time() < enough:
             await self._decide(connection, working, undecided)
             if not self._deciding:
                 break
             self._send(connection, Batch(working, self._deciding))
             self._deciding, undecided = [], []
+            batches += 1
             await self._landing(1)
         await self._landing(0)
 
@@ -88,9 +93,12 @@ class Pipeline:
                 self._deciding.extend(undecided)
                 if not undecided and not self._flights:
                     return
-            reading = self._session.reader() if self._flights else connection
-            if undecided and reading is not None:
-                await decide_all(reading, working, undecided)
+            reading = None
+            if undecided:
+                reading = self._session.reader() if self._flights else connection
+            if reading is not None:
+                with self._pace.deciding.measured():
+                    await decide_all(reading, working, undecided)
                 undecided = []
             else:
                 await self._queue.stirred()
@@ -98,7 +106,7 @@ class Pipeline:
     def _take(self) -> list[Pending]:
         """Commands to decide now. Of a crowd that finds nothing in flight, half is left for the batch behind."""
         waiting = len(self._queue)
-        share = (waiting + 1) // 2 if waiting >= CROWD and not self._flights else waiting
+        share = waiting if self._flights else self._pace.share(waiting)
         return self._queue.take(min(share, self._max_batch - len(self._deciding)))
 
     def _is_due(self) -> bool:
@@ -117,7 +125,8 @@ class Pipeline:
         """Write one batch behind the other. Each sets off before the callers of the one ahead are told."""
         while self._ready:
             batch = self._ready.popleft()
-            await batch.write(connection)
+            with self._pace.writing.measured():
+                await batch.write(connection)
             asyncio.get_running_loop().call_soon(self._land, batch)
 
     def _land(self, batch: Batch) -> None:

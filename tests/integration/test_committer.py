@@ -134,9 +134,16 @@ async def test_commands_that_arrive_together_share_a_transaction(
     database: Database, connection: asyncpg.Connection
 ) -> None:
     async with committer_on(connect_to(database)) as committer:
-        await submit_together(committer, *(register(f"iris-{number}") for number in range(30)))
+        await submit_together(committer, *(register(f"iris-{number}") for number in range(10)))
 
     assert await transactions(connection) == 1
+
+
+async def test_a_crowd_is_written_in_two_transactions(database: Database, connection: asyncpg.Connection) -> None:
+    async with committer_on(connect_to(database)) as committer:
+        await submit_together(committer, *(register(f"iris-{number}") for number in range(30)))
+
+    assert await transactions(connection) == 2
 
 
 async def test_a_batch_is_no_larger_than_it_may_be(database: Database, connection: asyncpg.Connection) -> None:
