@@ -16,7 +16,7 @@ from typing import Any
 from asyncpg import Connection
 
 from modeltrail.commands.batch import Batch, Pending, decide_all
-from modeltrail.commands.pace import Pace
+from modeltrail.commands.pace import CROWD, Pace
 from modeltrail.commands.queue import Queue
 from modeltrail.commands.rescue import NotWrittenError, Rescue
 from modeltrail.commands.session import Session
@@ -60,6 +60,7 @@ class Pipeline:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
+        await asyncio.sleep(0)  # what is written lands
         return [pending for batch in self._flights for pending in batch.commands] + self._deciding
 
     async def _turn(self) -> None:
@@ -110,9 +111,10 @@ class Pipeline:
         return self._queue.take(min(share, self._max_batch - len(self._deciding)))
 
     def _is_due(self) -> bool:
-        if not self._deciding:
-            return False
-        return not self._flights or len(self._deciding) >= len(self._flights[-1].commands)
+        """Whether to make the batch ready for the disk: a small one is left open as long as it has to wait."""
+        if not self._flights:
+            return bool(self._deciding)
+        return len(self._deciding) >= max(len(self._flights[-1].commands), CROWD // 2)
 
     def _send(self, connection: Connection, batch: Batch) -> None:
         self._flights.append(batch)
@@ -146,18 +148,17 @@ class Pipeline:
         if self._writing is not None and self._writing.done():
             self._writing.result()
 
-    async def _settle(self, error: Exception) -> None:
+    async def _settle(self, error: BaseException) -> None:
         """After `error`, see to it that all commands that were taken are written or refused, in their order."""
-        failure: BaseException | None = None
         if self._writing is not None:
             await asyncio.wait([self._writing])
-            failure, self._writing = self._writing.exception(), None
-        for batch in self._flights:
-            if batch.written:
-                continue
-            await self._rescue.after(failure if failure is not None else NotWrittenError(), batch.commands)
-        if self._deciding:
-            await self._rescue.after(error, self._deciding)
-        self._flights.clear()
+            error = self._writing.exception() or error
+            self._writing = None
+        unwritten = [batch.commands for batch in self._flights if not batch.written] + [self._deciding]
+        self._deciding = [pending for commands in unwritten for pending in commands]
+        self._flights = deque(batch for batch in self._flights if batch.written)  # they are about to land
         self._ready.clear()
+        for commands in unwritten:
+            await self._rescue.after(error, commands)
+            error = NotWrittenError()
         self._deciding = []

@@ -34,7 +34,7 @@ class Rescue:
         self._tables = tables
         self._reconnect_seconds = reconnect_seconds
 
-    async def write(self, commands: Sequence[Pending], lost: Exception | None = None) -> None:
+    async def write(self, commands: Sequence[Pending], lost: BaseException | None = None) -> None:
         """Write a batch; if it fails as a whole, each of its commands alone, so that one harms nobody else.
 
         With `lost`, a first try has ended with that, and the connection is of no use any more.
@@ -44,8 +44,10 @@ class Rescue:
         except Exception as error:  # noqa: BLE001 - whichever it was, each caller is told
             await self.after(error, commands)
 
-    async def after(self, error: Exception, commands: Sequence[Pending]) -> None:
+    async def after(self, error: BaseException, commands: Sequence[Pending]) -> None:
         """Go on with a batch that has failed with `error`."""
+        if not commands:
+            return
         if isinstance(error, (LogUnavailableError, *TIMEOUTS)):
             fail(commands, LogUnavailableError(str(error), unknown=_may_be_written(commands)))
         elif isinstance(error, NotWrittenError):
@@ -58,7 +60,7 @@ class Rescue:
             for pending in commands:
                 await self.write([pending])
 
-    async def _write_through_losses(self, commands: Sequence[Pending], lost: Exception | None) -> None:
+    async def _write_through_losses(self, commands: Sequence[Pending], lost: BaseException | None) -> None:
         """Write a batch, over as many connections as it takes.
 
         A connection that is lost at commit leaves open whether the batch was written. The next try takes the lock,
@@ -100,7 +102,7 @@ async def _not_yet_written(connection: Connection, commands: Sequence[Pending]) 
     return [pending for pending in commands if pending.context.command_id not in written]
 
 
-def _reason(error: Exception, pending: Pending) -> Exception:
+def _reason(error: BaseException, pending: Pending) -> BaseException:
     """What the caller of a command is told that failed all alone."""
     if isinstance(error, UniqueViolationError) and getattr(error, "constraint_name", "") == "stored_events_pkey":
         return id_is_taken()
@@ -115,7 +117,7 @@ def _may_be_written(commands: Iterable[Pending]) -> bool:
     return any(pending.tried_behind is not None for pending in commands)
 
 
-def fail(commands: Iterable[Pending], error: Exception) -> None:
+def fail(commands: Iterable[Pending], error: BaseException) -> None:
     """Tell all callers who still wait the same."""
     for pending in commands:
         if not pending.done.done():

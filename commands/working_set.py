@@ -131,8 +131,7 @@ class WorkingSet:
         for question in questions:
             match question:
                 case StateOf(decider=decider, stream=stream):
-                    if stream not in self._streams:
-                        streams[stream] = decider
+                    streams[stream] = decider
                 case RowAt(projection=projection, id=id_):
                     self._rows[projection].want(id_)
                 case RowWith(projection=projection, key=key):
@@ -143,8 +142,8 @@ class WorkingSet:
                     keys.add((project_id, key))
                 case _:
                     raise TypeError(f"nobody answers a {type(question).__name__}")
-        if streams:
-            self._streams.update(await load_streams(connection, streams))
+        if unknown := {stream: decider for stream, decider in streams.items() if stream not in self._streams}:
+            self._streams.update(await load_streams(connection, unknown))
         if keys := keys - self._answers.keys():
             self._answers.update(dict.fromkeys(keys) | await load_remembered(connection, keys))
         for rows in self._rows.values():

@@ -1,5 +1,6 @@
 """Rows of one projection in memory while a writer works on them: what was loaded, and what has changed since."""
 
+from collections import defaultdict
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -32,6 +33,7 @@ class WorkingRows(Generic[R]):
         self._rows: dict[UUID, R | None] = {}
         self._ids: dict[str, UUID | None] = {}
         self._complete: set[tuple[str, UUID]] = set()
+        self._holders: dict[str, dict[object, dict[UUID, None]]] = {}  # ids by value, of columns that were asked for
         self._stored: set[UUID] = set()
         self._changed: dict[UUID, None] = {}  # a set that keeps its order
         self._wanted_ids: set[UUID] = set()
@@ -61,7 +63,13 @@ class WorkingRows(Generic[R]):
 
     def where(self, column: str, value: UUID) -> list[R]:
         """All rows that hold `value` in `column`."""
-        return [row for row in self._rows.values() if row is not None and self.table.value(row, column) == value]
+        if column not in self._holders:
+            holders = self._holders[column] = defaultdict(dict)
+            for id_, row in self._rows.items():
+                if row is not None:
+                    holders[self.table.value(row, column)][id_] = None
+        found = (self._rows[id_] for id_ in self._holders[column][value])
+        return [row for row in found if row is not None]
 
     def want(self, id_: UUID) -> None:
         """Ask for a row with the next `load`, unless it is known."""
@@ -102,6 +110,7 @@ class WorkingRows(Generic[R]):
                 continue  # what was made of it is newer
             self._rows[id_] = row
             self._stored.add(id_)
+            self._index(id_, None, row)
             if self.table.projection.unique:
                 self._ids.setdefault(self.table.unique_key(row), id_)
 
@@ -119,6 +128,14 @@ class WorkingRows(Generic[R]):
                 self._ids[self.table.unique_key(after)] = id_
         self._rows[id_] = after
         self._changed[id_] = None
+        self._index(id_, before, after)
+
+    def _index(self, id_: UUID, before: R | None, after: R | None) -> None:
+        for column, holders in self._holders.items():
+            if before is not None:
+                holders[self.table.value(before, column)].pop(id_, None)
+            if after is not None:
+                holders[self.table.value(after, column)][id_] = None
 
     def take(self) -> ChangedRows[R] | None:
         """What has changed since the last `take`, which counts as stored from now on; None when nothing has.

@@ -19,6 +19,7 @@ class Table(Generic[R]):
         self.projection = projection
         self._columns = projection.all_columns
         self._save_statements: dict[int, str] = {}
+        self._values = {column.name: column.value for column in self._columns}
         self._types = {column.name: column.type for column in self._columns}
 
     async def load(self, connection: Connection, ids: Collection[UUID]) -> dict[UUID, R]:
@@ -57,7 +58,7 @@ class Table(Generic[R]):
 
     def value(self, row: R, column: str) -> object:
         """What `row` holds in `column`."""
-        return next(each.value(row) for each in self._columns if each.name == column)
+        return self._values[column](row)
 
     def _read(self, records: Iterable[Any]) -> dict[UUID, R]:  # Any: asyncpg's records are untyped
         return {record["id"]: self.projection.read(record) for record in records}
