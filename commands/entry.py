@@ -77,11 +77,11 @@ class Entry:
         """The events, all changed rows and what is remembered, in one statement."""
         parts = [LOG.insert_events]
         columns, self.end = columns_of(self.behind, events)
-        arguments: list[Any] = columns  # Any: one list per column
+        arguments: list[Any] = _lighter(columns)  # Any: one list per column
         for changed in rows:
             if changed.kept:
                 parts.append(changed.table.save_statement(len(arguments) + 1))
-                arguments.extend(changed.table.columns_of(changed.kept))
+                arguments.extend(_lighter(changed.table.columns_of(changed.kept)))
         if remembered:
             parts.extend(save_statements(len(arguments) + 1))
             arguments.extend(columns_of_remembered(remembered))
@@ -93,6 +93,11 @@ class Entry:
 async def _execute(connection: Connection, statement: Statement) -> None:
     sql, arguments = statement
     await connection.execute(sql, *arguments)
+
+
+def _lighter(columns: list[list[Any]]) -> list[list[Any] | None]:  # Any: columns of several types
+    """The same for `unnest`, which fills up what is missing with NULLs: a third of the arrays need not be sent."""
+    return [None if column.count(None) == len(column) else column for column in columns]
 
 
 def _columns_of_credentials(credentials: Sequence[Credentials]) -> list[list[Any]]:  # Any: columns of several types

@@ -16,13 +16,15 @@ import pytest
 from modeltrail.commands import models, versions
 from modeltrail.commands.batch import Outcome
 from modeltrail.commands.committer import Committer, LogUnavailableError
-from modeltrail.commands.decision import Command, Decision
+from modeltrail.commands.decision import Answer, Command, Decision, carry_on
 from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
+from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId
-from modeltrail.domain.registered_model import ModelState, RegisterModel
+from modeltrail.domain.registered_model import DescribeModel, ModelState, RegisterModel
 from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.models import MODELS
 from support.committing import (
     Fragile,
     broken_link,
@@ -43,7 +45,7 @@ from support.fold import Fold
 from support.samples import MODEL, PROJECT, VERSION
 
 WRITE = "INSERT INTO stored_events"
-SECONDS = 5  # to wait for what must come
+SECONDS = 20  # to wait for what must come
 
 anywhen = pytest.mark.parametrize("moment", ["before", "after"])
 
@@ -63,6 +65,16 @@ class Watched:
             raise
         self.decided.set()
         return decision
+
+
+class Describe:
+    """A command that asks for the state of a stream at once."""
+
+    def __init__(self, description: str) -> None:
+        self._wish = DescribeModel(description=description)
+
+    async def decide(self) -> Decision:
+        return Decision(Answer(MODELS, MODEL), (await carry_on(REGISTERED_MODEL, MODEL, self._wish),))
 
 
 class Gate:
@@ -236,7 +248,7 @@ async def test_a_name_given_up_in_flight_is_free(database: Database, moment: str
 @anywhen
 async def test_a_stream_that_grows_in_flight_goes_on_behind_it(database: Database, moment: str) -> None:
     async with flying(database, rename(MODEL, "irises"), register("iris", MODEL), moment=moment) as flight:
-        await flight.decide(rename(MODEL, "roses"), rename(MODEL, "lilies"))
+        await flight.decide(Describe("of the first"), rename(MODEL, "lilies"))
         await flight.land()
 
     log = await read_log(database)

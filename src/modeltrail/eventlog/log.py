@@ -53,13 +53,13 @@ def columns_of(head: Head, events: Sequence[Recorded]) -> tuple[list[list[Any]],
 
     And where the log ends after them.
     """
-    columns: list[list[Any]] = [[] for _ in range(12)]
+    rows = []
     previous = head.hash
     for recorded in events:
         row = _row(recorded, previous)
         previous = row[-1]
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        rows.append(row)
+    columns = [list(column) for column in zip(*rows, strict=True)]
     return columns, Head(events[-1].position, previous, events[-1].recorded_at)
 
 
