@@ -22,11 +22,14 @@ class Mean:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Take in how long the block takes."""
+        """Take in how long the block takes, unless it fails."""
         before = time.perf_counter()
         yield
-        taken = time.perf_counter() - before
-        self.seconds += (taken - self.seconds) * (WEIGHT if self.seconds else 1)
+        self.take_in(time.perf_counter() - before)
+
+    def take_in(self, seconds: float) -> None:
+        """Move towards the newest measurement, or start there."""
+        self.seconds += (seconds - self.seconds) * (WEIGHT if self.seconds else 1)
 
 
 class Pace:
