@@ -19,6 +19,7 @@ from modeltrail.commands.committer import Committer, LogUnavailableError
 from modeltrail.commands.decision import Answer, Command, Decision, carry_on
 from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
+from modeltrail.commands.pace import CROWD
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId
@@ -362,6 +363,20 @@ async def test_commands_behind_a_batch_that_fails_are_decided_anew_in_their_orde
     await assert_sound(database)
 
 
+@pytest.mark.parametrize("fate", [time_out, lose], ids=["lock", "connection"])
+async def test_a_crowd_that_is_ready_behind_a_batch_that_fails_is_decided_anew(
+    database: Database, fate: Callable[[Fragile], None]
+) -> None:
+    async with flying(database, register("iris")) as flight:
+        await flight.decide(*(register(f"rose-{number}") for number in range(CROWD)), register("iris"))
+        first, *crowd, last = await flight.land(fate)
+
+    assert kinds(crowd) == ["Outcome"] * CROWD
+    assert kinds([first, last]) in (["LogUnavailableError", "Outcome"], ["Outcome", "ConflictError"])
+    assert len(await read_log(database)) == CROWD + 1
+    await assert_sound(database)
+
+
 async def test_a_batch_that_waits_too_long_for_a_lock_takes_nobody_with_it(database: Database) -> None:
     async with flying(database, register("iris")) as flight:
         await flight.decide(register("iris"))
@@ -477,14 +492,22 @@ async def test_a_second_connection_that_takes_long_keeps_nobody_waiting(database
 # --- closing ----------------------------------------------------------------------------------------------
 
 
+async def test_closing_tells_those_that_are_being_decided_that_nothing_was_done(database: Database) -> None:
+    async with flying(database, register("iris")) as flight:
+        await flight.decide(register("rose"))
+    outcomes = await asyncio.wait_for(asyncio.gather(flight.first, *flight.behind, return_exceptions=True), SECONDS)
+
+    assert [getattr(outcome, "unknown", None) for outcome in outcomes] == [True, False]
+
+
 @anywhen
 async def test_closing_tells_those_in_flight_that_it_is_unknown_and_those_behind_that_nothing_was_done(
     database: Database, moment: str
 ) -> None:
     async with flying(database, register("iris"), moment=moment) as flight:
-        await flight.decide(register("rose"))
+        await flight.decide(*(register(f"rose-{number}") for number in range(CROWD)))
     outcomes = await asyncio.wait_for(asyncio.gather(flight.first, *flight.behind, return_exceptions=True), SECONDS)
 
-    assert kinds(outcomes) == ["LogUnavailableError"] * 2
-    assert [getattr(outcome, "unknown", None) for outcome in outcomes] == [True, False]
+    assert kinds(outcomes) == ["LogUnavailableError"] * (1 + CROWD)
+    assert [getattr(outcome, "unknown", None) for outcome in outcomes] == [True] + [False] * CROWD
     assert len(await read_log(database)) == (1 if moment == "after" else 0)
