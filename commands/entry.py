@@ -80,7 +80,8 @@ class Entry:
         arguments: list[Any] = _lighter(columns)  # Any: one list per column
         for changed in rows:
             if changed.kept:
-                parts.append(changed.table.save_statement(len(arguments) + 1))
+                statement = changed.table.insert_statement if changed.all_new else changed.table.save_statement
+                parts.append(statement(len(arguments) + 1))
                 arguments.extend(_lighter(changed.table.columns_of(changed.kept)))
         if remembered:
             parts.extend(save_statements(len(arguments) + 1))

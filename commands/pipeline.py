@@ -64,24 +64,26 @@ class Pipeline:
         return [pending for batch in self._flights for pending in batch.commands] + self._deciding
 
     async def _turn(self) -> None:
-        self._deciding = self._take()
-        if not self._deciding:
+        is_crowd = len(self._queue) >= CROWD
+        self._deciding = undecided = self._take()
+        if not undecided:
             return
         connection, turn = await self._session.writer()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         working = WorkingSet(await turn.begin(), self._tables)
-        undecided: Sequence[Pending] = self._deciding
-        loop = asyncio.get_running_loop()
-        enough = loop.time() + SECONDS
-        batches = 0
-        while batches < BATCHES or loop.time() < enough:
+        batches = commands = 0
+        while batches < BATCHES or clock() < began + SECONDS:
             await self._decide(connection, working, undecided)
             if not self._deciding:
                 break
+            batches, commands = batches + 1, commands + len(self._deciding)
             self._send(connection, Batch(working, self._deciding))
             self._deciding, undecided = [], []
-            batches += 1
             await self._landing(1)
         await self._landing(0)
+        if is_crowd and self._queue:
+            self._pace.take_in(commands, clock() - began)
 
     async def _decide(self, connection: Connection, working: WorkingSet, undecided: Sequence[Pending]) -> None:
         """Decide what is there and what arrives, until it is worth a batch: at the latest when nothing is in flight."""
@@ -98,8 +100,7 @@ class Pipeline:
             if undecided:
                 reading = self._session.reader() if self._flights else connection
             if reading is not None:
-                with self._pace.deciding.measured():
-                    await decide_all(reading, working, undecided)
+                await decide_all(reading, working, undecided)
                 undecided = []
             else:
                 await self._queue.stirred()
@@ -127,8 +128,7 @@ class Pipeline:
         """Write one batch behind the other. Each sets off before the callers of the one ahead are told."""
         while self._ready:
             batch = self._ready.popleft()
-            with self._pace.writing.measured():
-                await batch.write(connection)
+            await batch.write(connection)
             asyncio.get_running_loop().call_soon(self._land, batch)
 
     def _land(self, batch: Batch) -> None:

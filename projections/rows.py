@@ -14,11 +14,12 @@ R = TypeVar("R", bound=Row)
 
 
 class ChangedRows(Struct, Generic[R], frozen=True):
-    """What is to be done to a table: which rows go, and which come or are replaced."""
+    """What is to be done to a table: which rows go, and which come or are replaced. `all_new` says that none is."""
 
     table: Table[R]
     gone: list[UUID]
     kept: list[R]
+    all_new: bool
 
 
 class WorkingRows(Generic[R]):
@@ -146,7 +147,8 @@ class WorkingRows(Generic[R]):
             return None
         gone = [id_ for id_ in self._changed if self._rows[id_] is None and id_ in self._stored]
         kept = [row for id_ in self._changed if (row := self._rows[id_]) is not None]
+        all_new = self._stored.isdisjoint(self._changed)
         self._changed = {}
         self._stored.difference_update(gone)
         self._stored.update(row.id for row in kept)
-        return ChangedRows(self.table, gone, kept)
+        return ChangedRows(self.table, gone, kept, all_new)

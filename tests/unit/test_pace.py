@@ -2,14 +2,16 @@
 
 import pytest
 
-from modeltrail.commands.pace import CROWD, Pace
+from modeltrail.commands.pace import CROWD, TRIAL, Pace
 
 
-def pace(*, deciding: float, writing: float) -> Pace:
-    """One that has measured these milliseconds."""
-    made = Pace()
-    made.deciding.seconds, made.writing.seconds = deciding / 1000, writing / 1000
-    return made
+def turns(pace: Pace, count: int, *, halves: int, whole: int) -> list[bool]:
+    """Which way the turns went, where each way writes so many commands a second."""
+    ways = []
+    for _ in range(count):
+        ways.append(pace.halves)
+        pace.take_in(halves if pace.halves else whole, 1.0)
+    return ways
 
 
 @pytest.mark.parametrize(("waiting", "share"), [(1, 1), (CROWD - 1, CROWD - 1), (CROWD, CROWD // 2), (33, 17)])
@@ -17,24 +19,31 @@ def test_only_a_crowd_is_split(waiting: int, share: int) -> None:
     assert Pace().share(waiting) == share
 
 
-def test_a_crowd_is_split_when_the_disk_is_fast() -> None:
-    assert pace(deciding=0.6, writing=1.1).share(32) == 16
+def test_a_crowd_is_not_split_where_that_is_slower() -> None:
+    pace = Pace()
+    turns(pace, TRIAL + 1, halves=8_000, whole=11_000)
+
+    assert pace.share(32) == 32
 
 
-def test_a_crowd_is_not_split_when_the_disk_is_slow() -> None:
-    assert pace(deciding=0.6, writing=3.5).share(32) == 32
+def test_a_crowd_is_split_where_that_is_faster() -> None:
+    pace = Pace()
+    turns(pace, TRIAL + 1, halves=13_000, whole=9_000)
+
+    assert pace.share(32) == 16
 
 
-def test_one_slow_write_does_not_make_a_disk_slow() -> None:
-    measured = pace(deciding=0.6, writing=1.1)
-    measured.writing.take_in(0.005)
+@pytest.mark.parametrize(("halves", "whole"), [(8_000, 11_000), (13_000, 9_000)])
+def test_the_slower_way_is_tried_seldom(halves: int, whole: int) -> None:
+    ways = turns(Pace(), 10 * TRIAL, halves=halves, whole=whole)
 
-    assert measured.share(32) == 16
+    slower = halves < whole
+    assert 9 <= ways.count(slower) <= 11
 
 
-def test_many_slow_writes_do() -> None:
-    measured = pace(deciding=0.6, writing=1.1)
-    for _ in range(50):
-        measured.writing.take_in(0.005)
+def test_a_change_of_the_weather_is_noticed() -> None:
+    pace = Pace()
+    turns(pace, 10 * TRIAL, halves=13_000, whole=9_000)
+    ways = turns(pace, 10 * TRIAL, halves=5_000, whole=9_000)
 
-    assert measured.share(32) == 32
+    assert ways[-TRIAL + 1 :].count(False) >= TRIAL - 2
