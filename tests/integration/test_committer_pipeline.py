@@ -23,7 +23,7 @@ from modeltrail.commands.pace import CROWD
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId
-from modeltrail.domain.registered_model import DescribeModel, ModelState, RegisterModel
+from modeltrail.domain.registered_model_messages import DescribeModel, ModelState, RegisterModel
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.models import MODELS
 from support.committing import (

@@ -2,7 +2,7 @@
 
 from uuid import UUID, uuid4
 
-from modeltrail.domain.registered_model import DeploymentStatus, ModelState, Tags
+from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
 from modeltrail.projections.models import MODELS, ModelBody, ModelRow
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
