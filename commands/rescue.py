@@ -104,8 +104,8 @@ async def _not_yet_written(connection: Connection, commands: Sequence[Pending]) 
 
 def _reason(error: BaseException, pending: Pending) -> BaseException:
     """What the caller of a command is told that failed all alone."""
-    if isinstance(error, UniqueViolationError) and getattr(error, "constraint_name", "") == "stored_events_pkey":
-        return id_is_taken()
+    if isinstance(error, UniqueViolationError) and str(getattr(error, "constraint_name", "")).endswith("_pkey"):
+        return id_is_taken()  # the log may say so, or the read table
     kind = type(pending.command).__name__
     _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
     if pending.tried_behind is not None:
