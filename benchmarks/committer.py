@@ -24,7 +24,7 @@ from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.catalogue import INLINE
 
-CALLERS = (1, 8, 32)
+CALLERS = (1, 8, 32, 128)
 ROUNDS = 3
 SECONDS = 2.0
 PAYLOAD = b"x" * 300  # about the size of our event of a registered model
