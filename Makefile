@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check format lint types imports lock bench bench-peers clean
+.PHONY: help run test fuzz model-test check format lint types imports lock bench bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(READY) ## Run all tests
 
 fuzz: $(READY) ## Try the API against its own document for long; FUZZ_EXAMPLES=1000 for longer
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(BIN)/pytest -q tests/e2e/test_fuzz.py
+
+model-test: $(READY) ## Compare the API with a model of its contract for long; MODEL_EXAMPLES=20000 for longer
+	MODEL_EXAMPLES=$${MODEL_EXAMPLES:-2000} $(BIN)/pytest -q tests/integration/test_http_contract.py
 
 check: lint types imports test ## The one gate: format, lint, types, import rules, tests
 
