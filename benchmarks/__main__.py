@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, latency, requests
+from benchmarks import committer, latency, requests, verification
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "committer": committer.run,
     "latency": latency.run,
     "requests": requests.run,
+    "verify": verification.run,
 }
 
 

@@ -124,6 +124,17 @@ async def _connection(address: DatabaseAddress) -> AsyncGenerator[Connection, No
 
 
 @asynccontextmanager
+async def open_auditor(settings: Settings) -> AsyncGenerator[Connection, None]:
+    """A connection that may read for as long as the log is long."""
+    connection = await writer(_address(settings), statement_seconds=None)()
+    try:
+        await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
 async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, None]:
     """A reader of the log. Without secret keys it names nobody."""
     async with AsyncExitStack() as stack:
