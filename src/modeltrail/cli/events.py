@@ -12,7 +12,7 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.event_options import data_option
-from modeltrail.cli.event_proof import verify
+from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_table import as_json, header, line
 from modeltrail.cli.running import load_settings, run_until_stopped
@@ -63,7 +63,7 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify,):
+for command in (verify, seal, new_seal_key, public_key):
     events.add_command(command)
 
 

@@ -14,8 +14,8 @@ WHERE notification_id > $1
 ORDER BY notification_id
 LIMIT $2
 
--- name: get_hash
-SELECT hash FROM stored_events WHERE notification_id = $1
+-- name: list_hashes
+SELECT notification_id, hash FROM stored_events WHERE notification_id = ANY($1::bigint[])
 
 -- name: get_last_position
 SELECT coalesce(max(notification_id), 0) FROM stored_events

@@ -1,7 +1,8 @@
 """Proving that the log is what was written: walking its chain, and naming the first event that does not fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from asyncpg import Connection
@@ -15,6 +16,7 @@ from modeltrail.postgres.statements import Statements
 SQL = Statements("modeltrail.eventlog", "audit.sql")
 ROWS_A_COPY = 100_000  # a third of a second; no transaction of ours is older than that
 LogRow = Any  # a record of asyncpg, or the same columns by name from an export
+PROGRESS_EVERY = 10_000
 NEIGHBOURS = 1_000  # so far away an event that was moved is looked for
 
 
@@ -62,6 +64,34 @@ async def verify_log(connection: Connection, on_progress: Callable[[int, int], N
         on_progress(seen, max(total, seen))
         if position - before < ROWS_A_COPY:
             return Verified(position, digest)
+
+
+def verify_rows(
+    rows: Iterable[LogRow], on_progress: Callable[[int], None], keep: Collection[int] = ()
+) -> tuple[Verified, dict[int, bytes]]:
+    """Walk along an export. And the hashes at the positions in `keep`, as far as the rows are good.
+
+    `on_progress` is told how many events were checked, now and then.
+    """
+    position, digest = 0, chain.GENESIS
+    hashes: dict[int, bytes] = {}
+    left = iter(rows)
+    for row in left:
+        if row["notification_id"] != position + 1 or link_of(row, digest, position + 1) != row["hash"]:
+            neighbours = [row, *islice(left, NEIGHBOURS)]
+            return Verified(position, digest, explain(neighbours, position, digest)), hashes
+        position, digest = position + 1, row["hash"]
+        if position in keep:
+            hashes[position] = digest
+        if position % PROGRESS_EVERY == 0:
+            on_progress(position)
+    return Verified(position, digest), hashes
+
+
+async def read_hashes(connection: Connection, positions: Collection[int]) -> dict[int, bytes]:
+    """The hashes of the events at these positions, as far as there are any."""
+    rows = await connection.fetch(SQL.list_hashes, list(positions))
+    return {row["notification_id"]: row["hash"] for row in rows}
 
 
 async def _explain(connection: Connection, last_good: int, digest: bytes) -> Finding:
