@@ -12,6 +12,7 @@ from asyncpg import Connection, Pool
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.environment import SettingsError
+from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
@@ -124,14 +125,18 @@ async def _connection(address: DatabaseAddress) -> AsyncGenerator[Connection, No
 
 
 @asynccontextmanager
-async def open_auditor(settings: Settings) -> AsyncGenerator[Connection, None]:
-    """A connection that may read for as long as the log is long."""
-    connection = await writer(_address(settings), statement_seconds=None)()
-    try:
+async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
+    """For those who look into the whole log. Without secret keys they know nobody."""
+    async with AsyncExitStack() as stack:
+        pool = await _pool(stack, settings, smallest=0, largest=2)
+        connection = await writer(_address(settings), statement_seconds=None)()
+        stack.push_async_callback(connection.close)
         await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
-        yield connection
-    finally:
-        await connection.close()
+        if not settings.secret_keys:
+            yield Auditor(connection, pool)
+            return
+        keys = _key_ring(settings)
+        yield Auditor(connection, pool, People(pool, keys), PersonKeys(pool, keys))
 
 
 @asynccontextmanager

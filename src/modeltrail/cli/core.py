@@ -8,8 +8,7 @@ from modeltrail.cli.event_reader import EventReader
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
-    from asyncpg import Connection
-
+    from modeltrail.eventlog.auditor import Auditor
     from modeltrail.eventlog.rotation import KeyUse, Rotation
 
 __all__ = ["Core", "load_core"]
@@ -38,8 +37,8 @@ class Core(Protocol):
     def open_event_reader(self, settings: Settings) -> AbstractAsyncContextManager[EventReader]:
         """A reader of the log with a connection of its own."""
 
-    def open_auditor(self, settings: Settings) -> AbstractAsyncContextManager["Connection"]:
-        """A connection that may read for as long as the log is long."""
+    def open_auditor(self, settings: Settings) -> AbstractAsyncContextManager["Auditor"]:
+        """For those who look into the whole log."""
 
 
 def load_core() -> Core:

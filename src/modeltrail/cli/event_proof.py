@@ -105,9 +105,9 @@ async def _walk(settings: Settings, tell: Callable[[int, int], None], seals: "Se
     from modeltrail.eventlog.verification import read_hashes, verify_log  # noqa: PLC0415 it brings asyncpg along
 
     await check_schema(settings.database)
-    async with load_core().open_auditor(settings) as connection:
-        verified = await verify_log(connection, tell)
-        hashes = await read_hashes(connection, [each.position for each in seals])
+    async with load_core().open_auditor(settings) as auditor:
+        verified = await verify_log(auditor.connection, tell)
+        hashes = await read_hashes(auditor.connection, [each.position for each in seals])
     return compare(verified, seals, hashes.get)
 
 

@@ -11,6 +11,7 @@ import click
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
+from modeltrail.cli.event_export import export
 from modeltrail.cli.event_options import data_option
 from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
@@ -63,7 +64,7 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify, seal, new_seal_key, public_key):
+for command in (verify, seal, new_seal_key, public_key, export):
     events.add_command(command)
 
 

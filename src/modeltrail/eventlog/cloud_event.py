@@ -75,9 +75,10 @@ def to_line(row: Record) -> bytes:
 
 def _is_json(state: bytes) -> bool:
     try:
+        state.decode()
         # Not with spaces around it: those would not come back.
         return bytes(msgspec.json.decode(state, type=Raw)) == state and state.strip() == state
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
 
 
