@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from support.database import Database
 
-KEY = ("test", b"t" * 32)
+KEY = ("test", b"k" * 32)  # as the API of the tests has
 
 
 def environment_of(database: Database) -> dict[str, str]:
