@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, latency, peers, requests
+from benchmarks import committer, latency, peers, requests, verification
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "latency": latency.run,
     "requests": requests.run,
     "peers": peers.run,
+    "verify": verification.run,
 }
 
 

@@ -42,10 +42,10 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
             wish = RegisterModel(model_id=ModelId(new_id()), project_id=project, name=str(new_id()))
             await committer.submit(models.Register(wish), Context(project, new_id(), "benchmark"))
 
-        await _rate(register, 32, 0.5)
+        await commands_a_second(register, 32, 0.5)
         for _ in range(ROUNDS):
             for callers in CALLERS:
-                rates.setdefault(("ours", callers), []).append(await _rate(register, callers, SECONDS))
+                rates.setdefault(("ours", callers), []).append(await commands_a_second(register, callers, SECONDS))
                 theirs = await asyncio.to_thread(_library_rate, recorder, callers, SECONDS)
                 rates.setdefault(("library", callers), []).append(theirs)
     recorder.datastore.close()
@@ -62,7 +62,8 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     ]
 
 
-async def _rate(call: Callable[[], Awaitable[None]], callers: int, seconds: float) -> float:
+async def commands_a_second(call: Callable[[], Awaitable[None]], callers: int, seconds: float) -> float:
+    """How often a second `call` is done when so many callers call it again and again."""
     done = 0
     end = time.perf_counter() + seconds
 

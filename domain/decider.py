@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from modeltrail.domain import inference_service, model_version, registered_model, serving_environment
 from modeltrail.domain.inference_service_messages import ServiceCommand, ServiceEvent
 from modeltrail.domain.model_version_messages import VersionCommand, VersionEvent
+from modeltrail.domain.person import PersonEvent
 from modeltrail.domain.registered_model_messages import ModelCommand, ModelEvent
 
 C = TypeVar("C")
@@ -67,4 +68,4 @@ INFERENCE_SERVICE: Decider[ServiceCommand, ServiceEvent, inference_service.Servi
     shape=1,
 )
 
-AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | ServiceEvent
+AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | ServiceEvent | PersonEvent

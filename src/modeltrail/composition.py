@@ -5,13 +5,17 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import structlog
 from asyncpg import Connection, Pool
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
+from modeltrail.commands.erasure import Traces, erase, find_traces
 from modeltrail.environment import SettingsError
+from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
@@ -123,6 +127,39 @@ async def _connection(address: DatabaseAddress) -> AsyncGenerator[Connection, No
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
+    """For those who look into the whole log. Without secret keys they know nobody."""
+    async with AsyncExitStack() as stack:
+        pool = await _pool(stack, settings, smallest=0, largest=2)
+        connection = await writer(_address(settings), statement_seconds=None)()
+        stack.push_async_callback(connection.close)
+        await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
+        if not settings.secret_keys:
+            yield Auditor(connection, pool)
+            return
+        keys = _key_ring(settings)
+        yield Auditor(connection, pool, People(pool, keys), PersonKeys(pool, keys))
+
+
+async def find_person(settings: Settings, address: str) -> Traces | None:
+    """What an erasure would touch; None for a person who is not known."""
+    people = _key_ring(settings)  # before anything is opened
+    async with open_auditor(settings) as auditor:
+        person = await People(auditor.pool, people).find(address)
+        return None if person is None else await find_traces(auditor.connection, person, address)
+
+
+async def erase_person(settings: Settings, address: str) -> Traces | None:
+    """Erase a person; what was touched, or None for a person who is not known."""
+    people = _key_ring(settings)  # the same
+    async with open_auditor(settings) as auditor:
+        person = await People(auditor.pool, people).find(address)
+        if person is None:
+            return None
+        return await erase(auditor.connection, person, address, f"erase-{uuid4()}", datetime.now(UTC))
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from modeltrail.cli.event_reader import EventReader
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
+    from modeltrail.commands.erasure import Traces
+    from modeltrail.eventlog.auditor import Auditor
     from modeltrail.eventlog.rotation import KeyUse, Rotation
 
 __all__ = ["Core", "load_core"]
@@ -35,6 +37,15 @@ class Core(Protocol):
 
     def open_event_reader(self, settings: Settings) -> AbstractAsyncContextManager[EventReader]:
         """A reader of the log with a connection of its own."""
+
+    def open_auditor(self, settings: Settings) -> AbstractAsyncContextManager["Auditor"]:
+        """For those who look into the whole log."""
+
+    async def find_person(self, settings: Settings, address: str) -> "Traces | None":
+        """What an erasure would touch; None for a person who is not known."""
+
+    async def erase_person(self, settings: Settings, address: str) -> "Traces | None":
+        """Erase a person; what was touched, or None for a person who is not known."""
 
 
 def load_core() -> Core:

@@ -11,6 +11,9 @@ import click
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
+from modeltrail.cli.event_export import export
+from modeltrail.cli.event_options import data_option
+from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_table import as_json, header, line
 from modeltrail.cli.running import load_settings, run_until_stopped
@@ -21,21 +24,32 @@ __all__ = ["events", "open_reader", "table_width"]
 _PAGE = 500
 
 
-@click.command
+@click.group(invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many events to show.")
 @click.option("--follow", "-f", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
 @click.option("--stream", type=click.UUID, help="Only of this model, version, environment or service.")
 @click.option("--after", "position", type=click.IntRange(min=0), help="The oldest behind this position.")
 @click.option("--json", "json_lines", is_flag=True, help="Whole events, one JSON object a line.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder of `modeltrail dev` [default: .modeltrail].")
+@data_option
+@click.pass_context
 def events(
-    *, limit: int, follow: bool, stream: UUID | None, position: int | None, json_lines: bool, data: Path | None
+    context: click.Context,
+    /,
+    *,
+    limit: int,
+    follow: bool,
+    stream: UUID | None,
+    position: int | None,
+    json_lines: bool,
+    data: Path | None,
 ) -> None:
-    """Show the event log: who did what, when, and what came of it.
+    """Show the event log: who did what, when, and what came of it; prove that it is whole.
 
-    The newest events come last. Reads the database that the DATABASE_ variables name, else that of
-    `modeltrail dev`.
+    Without a command: the newest events, which come last. Reads the database that the DATABASE_ variables
+    name, else that of `modeltrail dev`.
     """
+    if context.invoked_subcommand is not None:
+        return
     settings = load_settings(with_dev_environment(data))
 
     async def show() -> None:
@@ -48,6 +62,10 @@ def events(
 
     with explained(settings.database):
         run_until_stopped(show())
+
+
+for command in (verify, seal, new_seal_key, public_key, export):
+    events.add_command(command)
 
 
 def open_reader(settings: Settings) -> AbstractAsyncContextManager[EventReader]:

@@ -17,7 +17,8 @@ __all__ = ["run"]
 _COMMANDS = {
     "dev": ("modeltrail.cli.dev", "Start everything on this machine, with an own database."),
     "demo": ("modeltrail.cli.demo", "Register a model and deploy it, step by step."),
-    "events": ("modeltrail.cli.events", "Show the event log."),
+    "events": ("modeltrail.cli.events", "Show the event log, and prove that it is whole."),
+    "erase": ("modeltrail.cli.erase", "Make a person's address unreadable, for good."),
     "serve": ("modeltrail.cli.services", "Serve the HTTP API."),
     "worker": ("modeltrail.cli.services", "Run the deploy worker."),
     "migrate": ("modeltrail.cli.services", "Bring the database's schema up to date."),

@@ -49,6 +49,11 @@ class People:
         person = await self._person(await self._digest(address.casefold()))
         return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address)
 
+    async def find(self, address: str) -> UUID | None:
+        """Whose address it is; None for somebody who was never seen, or was erased. Makes no key."""
+        row = await self._pool.fetchrow(SQL.get_person, await self._digest(address.casefold()))
+        return None if row is None else row["person"]
+
     async def secret(self, purpose: str) -> bytes:
         """A key for `purpose`, the same in every process, which tells nothing of the installation's keys."""
         # U+0000, which no stored text holds: else an address could be chosen whose digest, in the database, is the key.

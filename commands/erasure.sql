@@ -1,0 +1,12 @@
+-- name: list_events_naming
+SELECT notification_id, originator_id FROM stored_events
+WHERE notification_id > $3 AND topic = ANY($1::text[]) AND position($2::bytea IN state) > 0
+
+-- name: count_acts
+SELECT count(*) FROM stored_events WHERE (actor->>'person') = $1
+
+-- name: delete_person
+DELETE FROM person_keys WHERE person = $1
+
+-- name: notify
+SELECT pg_notify($1, $2)

@@ -1,0 +1,12 @@
+"""Options that the commands on the event log share."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["data_option", "json_option"]
+
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), help="Data folder of `modeltrail dev` [default: .modeltrail]."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")

@@ -1,0 +1,89 @@
+"""A part of the log: what an auditor asks for. Each condition has an index, so cost does not grow with the log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection, Record
+from msgspec import Struct, structs
+
+from modeltrail.eventlog.log import read_head
+from modeltrail.postgres.statements import Statements
+
+SQL = Statements("modeltrail.eventlog", "selection.sql")
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Events that fit everything given. `after` and `until` are positions; `until` is included.
+
+    `streams` are those of one model and all that belongs to it, or one stream.
+    """
+
+    project: UUID | None = None
+    streams: tuple[UUID, ...] | None = None
+    type: str | None = None
+    person: UUID | None = None
+    request_id: str | None = None
+    causes: tuple[int, ...] | None = None
+    after: int = 0
+    until: int | None = None
+
+
+async def streams_of_model(connection: Connection, model: UUID) -> tuple[UUID, ...]:
+    """The model's own stream, and those of all its versions and inference services, deleted ones too."""
+    rows = await connection.fetch(SQL.list_streams_of_model, str(model))
+    return (model, *(row["originator_id"] for row in rows))
+
+
+async def position_before(connection: Connection, moment: datetime) -> int:
+    """The position of the last event before `moment`; 0 when there is none. Some 20 look-ups by position."""
+    low, high = 0, (await read_head(connection)).position
+    while low < high:
+        middle = (low + high + 1) // 2
+        recorded_at = await connection.fetchval(SQL.get_time, middle)
+        if recorded_at < moment:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+async def read_oldest(connection: Connection, selection: Selection, limit: int) -> list[Record]:
+    """The first `limit` events, oldest first."""
+    statement, arguments = query(selection, limit, "ASC")
+    return list(await connection.fetch(statement, *arguments))
+
+
+async def read_newest(connection: Connection, selection: Selection, limit: int) -> list[Record]:
+    """The last `limit` events, oldest first."""
+    statement, arguments = query(selection, limit, "DESC")
+    return list(reversed(await connection.fetch(statement, *arguments)))
+
+
+def behind(selection: Selection, position: int) -> Selection:
+    """The same events, as far as they are behind `position`."""
+    return structs.replace(selection, after=max(position, selection.after))
+
+
+def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[Any]]:  # Any: several types
+    """The statement and its arguments. All its text is from here and from selection.sql."""
+    conditions = ["notification_id > $1"]
+    arguments: list[Any] = [selection.after]  # Any: the same
+    for condition, value in (
+        ("notification_id <= $", selection.until),
+        ("project_id = $", selection.project),
+        ("topic = $", selection.type),
+        ("request_id <> '' AND request_id = $", selection.request_id),
+        ("(actor->>'person') = $", None if selection.person is None else str(selection.person)),
+    ):
+        if value is not None:
+            arguments.append(value)
+            conditions.append(f"{condition}{len(arguments)}")
+    for column, values in (("originator_id", selection.streams), ("causation_id", selection.causes)):
+        if values is not None:
+            arguments.append(list(values))
+            conditions.append(f"{column} = ANY(${len(arguments)})")
+    arguments.append(limit)
+    statement = f"{SQL.list_events} WHERE {' AND '.join(conditions)}"
+    return f"{statement} ORDER BY notification_id {order} LIMIT ${len(arguments)}", arguments

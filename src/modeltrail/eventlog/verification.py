@@ -1,0 +1,141 @@
+"""Proving that the log is what was written: walking its chain, and naming the first event that does not fit."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from asyncpg import Connection
+from msgspec import Struct
+
+from modeltrail.eventlog import chain
+from modeltrail.eventlog.copied_links import CopiedLinks
+from modeltrail.eventlog.log import read_after
+from modeltrail.postgres.statements import Statements
+
+SQL = Statements("modeltrail.eventlog", "audit.sql")
+ROWS_A_COPY = 100_000  # a third of a second; no transaction of ours is older than that
+LogRow = Any  # a record of asyncpg, or the same columns by name from an export
+PROGRESS_EVERY = 10_000
+NEIGHBOURS = 1_000  # so far away an event that was moved is looked for
+
+
+class Fault(StrEnum):
+    ALTERED = "altered"
+    REMOVED = "removed"
+    INSERTED = "inserted"
+    REORDERED = "reordered"
+    REWRITTEN = "rewritten"
+
+
+class Finding(Struct, frozen=True):
+    """The first position where the log is not what was written, and what seems to have been done there."""
+
+    position: int
+    fault: Fault
+    explanation: str
+
+
+class Verified(Struct, frozen=True):
+    """How far the log is whole: the last good event and its hash, and what is wrong behind it, if anything."""
+
+    position: int
+    hash: bytes
+    finding: Finding | None = None
+
+
+async def verify_log(connection: Connection, on_progress: Callable[[int, int], None]) -> Verified:
+    """Walk the log from its first event. `on_progress` is told how many events were checked, and of how many.
+
+    Memory does not grow with the log. What is appended meanwhile is checked, too.
+    """
+    total = await connection.fetchval(SQL.get_last_position)
+    position, digest, seen = 0, chain.GENESIS, 0
+    lowest = -(2**63)  # no event has a position below 1, but a forger might use one
+    while True:
+        links = CopiedLinks(position, digest)
+        await connection.copy_from_query(
+            SQL.copy_links, lowest if seen == 0 else position, ROWS_A_COPY, output=links.take, format="binary"
+        )
+        if links.broken:
+            return Verified(links.position, links.digest, await _explain(connection, links.position, links.digest))
+        seen, before = links.position, position
+        position, digest = links.position, links.digest
+        on_progress(seen, max(total, seen))
+        if position - before < ROWS_A_COPY:
+            return Verified(position, digest)
+
+
+def verify_rows(
+    rows: Iterable[LogRow], on_progress: Callable[[int], None], keep: Collection[int] = ()
+) -> tuple[Verified, dict[int, bytes]]:
+    """Walk along an export. And the hashes at the positions in `keep`, as far as the rows are good.
+
+    `on_progress` is told how many events were checked, now and then.
+    """
+    position, digest = 0, chain.GENESIS
+    hashes: dict[int, bytes] = {}
+    left = iter(rows)
+    for row in left:
+        if row["notification_id"] != position + 1 or link_of(row, digest, position + 1) != row["hash"]:
+            neighbours = [row, *islice(left, NEIGHBOURS)]
+            return Verified(position, digest, explain(neighbours, position, digest)), hashes
+        position, digest = position + 1, row["hash"]
+        if position in keep:
+            hashes[position] = digest
+        if position % PROGRESS_EVERY == 0:
+            on_progress(position)
+    return Verified(position, digest), hashes
+
+
+async def read_hashes(connection: Connection, positions: Collection[int]) -> dict[int, bytes]:
+    """The hashes of the events at these positions, as far as there are any."""
+    rows = await connection.fetch(SQL.list_hashes, list(positions))
+    return {row["notification_id"]: row["hash"] for row in rows}
+
+
+async def _explain(connection: Connection, last_good: int, digest: bytes) -> Finding:
+    """What was done to the event behind `last_good`."""
+    rows = await read_after(connection, -(2**63) if last_good == 0 else last_good, NEIGHBOURS)
+    return explain(rows, last_good, digest)
+
+
+def explain(rows: Sequence[LogRow], last_good: int, digest: bytes) -> Finding:
+    """What was done at the first of `rows`, which does not follow the event at `last_good` with the hash `digest`."""
+    expected, first = last_good + 1, rows[0]
+    found = first["notification_id"]
+    if found > expected:
+        return Finding(expected, Fault.REMOVED, f"it is not there; the next event is at {found}")
+    if found < expected:
+        return Finding(found, Fault.INSERTED, "a position that the log has already, or cannot have")
+    for row in rows[1:]:
+        if link_of(row, digest, expected) != row["hash"]:
+            continue
+        here, now = row["notification_id"], rows[1]["notification_id"]
+        if here == now and not _was_at(rows, now):
+            return Finding(expected, Fault.INSERTED, "the event that was here stands behind it")
+        return Finding(expected, Fault.REORDERED, f"the event that was here is at {here}")
+    return Finding(expected, Fault.ALTERED, "its hash does not fit what it says and the event before it")
+
+
+def _was_at(rows: Sequence[LogRow], position: int) -> bool:
+    """Whether the first row is the one that stood at `position`, behind the second."""
+    return bool(link_of(rows[0], rows[1]["hash"], position) == rows[0]["hash"])
+
+
+def link_of(row: LogRow, previous: bytes, position: int) -> bytes:
+    """The hash that a row of the log must have at `position`, behind the hash `previous`."""
+    return chain.link(
+        previous,
+        position=position,
+        stream=row["originator_id"],
+        version=row["originator_version"],
+        topic=row["topic"],
+        state=row["state"],
+        project=row["project_id"],
+        recorded_at=row["recorded_at"],
+        actor=row["actor"],
+        request_id=row["request_id"],
+        command_id=row["command_id"],
+        causation_id=row["causation_id"],
+    )

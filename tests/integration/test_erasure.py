@@ -1,0 +1,108 @@
+"""Erasing a person: nobody reads the address any more, and the log is as provable as before."""
+
+import json
+from base64 import b64encode
+from pathlib import Path
+
+import asyncpg
+
+from modeltrail.eventlog.verification import verify_log
+from modeltrail.projections.catalogue import INLINE
+from support.api import Api, made
+from support.command_line import modeltrail
+from support.committing import connected, read_log, read_rows
+from support.database import Database
+from support.fold import Fold
+
+ANN, BOB = "Ann@example.org", "bob@example.org"
+
+
+async def everything_in(connection: asyncpg.Connection) -> str:
+    """All that is stored in the database, as text."""
+    tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    found = [await connection.fetch(f"SELECT * FROM {table['tablename']}") for table in tables]
+    return "\n".join(str(dict(row)) for rows in found for row in rows)
+
+
+async def fill(api: Api) -> tuple[str, str]:
+    """A model of Ann's with a version of hers, and one of Bob's; the paths of Ann's."""
+    project = api.project()
+    headers = {"X_User_Email": ANN}
+    body = {"name": "iris", "owner_email": ANN}
+    model = made(await project.post("/models", body, **headers, Idempotency_Key="k1"))
+    await project.model("other", owner_email=BOB)
+    version = await project.version(model, created_by_email=ANN.lower(), updated_by_email=BOB)
+    await project.patch(f"/models/{model['id']}", {"name": "iris-2"}, **headers)
+    return f"/models/{model['id']}", f"/model_versions/{version['id']}"
+
+
+async def test_an_erased_address_is_nowhere_and_the_log_verifies(api: Api, database: Database, tmp_path: Path) -> None:
+    await fill(api)
+    before = await read_rows(database)
+
+    code, out, err = await modeltrail(database, "erase", "--email", ANN.upper(), "--yes", "--json")
+
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert (result["erased"], result["acts"], result["events"]) == (True, 2, 2)
+    assert {table: len(rows) for table, rows in result["rows"].items()} == {"models": 1, "model_versions": 1}
+    async with connected(database) as connection:
+        assert ANN.casefold() not in (await everything_in(connection)).casefold()
+        assert BOB in await everything_in(connection)
+        verified = await verify_log(connection, lambda _done, _total: None)
+    after = await read_rows(database)
+    assert (verified.finding, after[:-1]) == (None, before)
+    assert after[-1]["topic"] == "person.erased"
+    code, out, _ = await modeltrail(database, "events", "--json")
+    actors = [json.loads(line)["actor"] for line in out.splitlines()]
+    assert code == 0
+    assert actors.count("(erased)") == 2
+    await modeltrail(database, "events", "export", str(tmp_path / "log"))
+    assert b"example" not in (tmp_path / "log").read_bytes()
+
+
+async def test_the_read_tables_are_what_the_log_without_the_key_gives(api: Api, database: Database) -> None:
+    project = api.project()
+    await project.model("iris", owner_email=ANN)
+    await project.model("lily")
+
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    async with connected(database) as connection:
+        assert await Fold(*INLINE).over(await read_log(database)).differences(connection) == []
+
+
+async def test_a_dry_run_and_a_no_change_nothing(api: Api, database: Database) -> None:
+    await fill(api)
+    async with connected(database) as connection:
+        before = await everything_in(connection)
+        code, out, _ = await modeltrail(database, "erase", "--email", ANN, "--dry-run")
+        assert (code, out.startswith("would erase: actor of 2 events, named in 2")) == (0, True)
+        code, _, err = await modeltrail(database, "erase", "--email", ANN, stdin=b"n\n")
+        assert (code, "for good" in err) == (130, True)
+
+        assert await everything_in(connection) == before
+
+
+async def test_somebody_unknown_is_told_and_not_written_down(api: Api, database: Database) -> None:
+    await fill(api)
+    for _ in range(2):
+        code, _, err = await modeltrail(database, "erase", "--email", "eve@example.org", "--yes")
+        assert (code, "never seen" in err, "eve@" in err) == (1, True, False)
+    async with connected(database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM person_keys") == 2
+
+
+async def test_an_erased_person_who_comes_back_is_somebody_new(api: Api, database: Database) -> None:
+    project = api.project()
+    await project.model("iris", owner_email=ANN)
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+    project.services.people._known.clear()  # as ten seconds later
+
+    await project.model("lily", owner_email=ANN)
+
+    rows = [row["state"] for row in await read_rows(database) if row["topic"] == "registered_model.registered"]
+    people = [json.loads(state)["owner_email"]["person"] for state in rows]
+    assert len(set(people)) == 2
+    assert b64encode(ANN.encode()).decode() not in str(rows)
+    assert (await modeltrail(database, "erase", "--email", ANN, "--yes"))[0] == 0

@@ -1,0 +1,119 @@
+"""Exports: whole or in part, resumed, and verified without a database."""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from modeltrail.eventlog.cloud_event import from_line
+from support.command_line import modeltrail
+from support.committing import read_rows
+from support.database import Database
+from support.registry import Registry, registry
+
+
+@pytest.fixture
+async def world(database: Database) -> Registry:
+    async with registry(database) as world:
+        for _ in range(2):
+            await world.deploy()
+        return world
+
+
+async def export(database: Database, file: Path, *arguments: str) -> list[bytes]:
+    code, _, err = await modeltrail(database, "events", "export", str(file), *arguments)
+    assert code == 0, err
+    return lines(file)
+
+
+def lines(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines(keepends=True)
+
+
+def write(file: Path, text: bytes) -> None:
+    file.write_bytes(text)
+
+
+async def test_an_export_holds_every_byte_of_every_row(world: Registry, database: Database, tmp_path: Path) -> None:
+    exported = await export(database, tmp_path / "log.jsonl")
+
+    assert [from_line(line) for line in exported] == [dict(row) for row in await read_rows(database)]
+
+
+async def test_each_line_is_a_cloud_event(world: Registry, database: Database, tmp_path: Path) -> None:
+    for line in await export(database, tmp_path / "log.jsonl"):
+        event = json.loads(line)
+        assert event["specversion"] == "1.0"
+        assert event["data"]["type"] == event["type"]
+        for name, value in event.items():
+            assert name == "data" or isinstance(value, str)
+            assert name == "data" or name.isalnum()
+
+
+async def test_an_export_is_verified_without_a_database(world: Registry, database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    exported = await export(database, file)
+    await modeltrail(database, "events", "new-seal-key", str(tmp_path / "key"))
+    _, seal, _ = await modeltrail(database, "events", "seal", "--key", str(tmp_path / "key"))
+    write(tmp_path / "seal", seal.encode())
+    assert seal
+
+    def verify(*changed: bytes) -> None:
+        write(file, b"".join(changed))
+
+    offline = ("events", "verify", "--export", str(file), "--json", "--seal", str(tmp_path / "seal"))
+    for changed, fault in (
+        (exported, None),
+        ([*exported[:3], exported[3].replace(b'"requestid":"', b'"requestid":"x'), *exported[4:]], (4, "altered")),
+        ([*exported[:3], *exported[4:]], (4, "removed")),
+        ([*exported[:2], exported[3], exported[2], *exported[4:]], (3, "removed")),
+        (exported[:-1], (len(exported), "removed")),
+    ):
+        verify(*changed)
+        code, out, err = await modeltrail(Database.from_dsn("postgresql://nobody@nowhere.invalid/x"), *offline)
+        finding = json.loads(out)["finding"]
+        assert (code, err) == (0 if fault is None else 1, "")
+        assert (finding and (finding["position"], finding["fault"])) == fault
+
+
+async def test_an_interrupted_export_goes_on_where_it_was(world: Registry, database: Database, tmp_path: Path) -> None:
+    whole = await export(database, tmp_path / "whole")
+    for kept in (0, 1, len(whole[0]) - 1, len(whole[0]), len(whole[0]) + 1, sum(map(len, whole))):
+        write(tmp_path / "part", b"".join(whole)[:kept])
+        assert await export(database, tmp_path / "part", "--resume") == whole
+
+
+async def test_an_export_overwrites_nothing(world: Registry, database: Database, tmp_path: Path) -> None:
+    write(tmp_path / "diary", b"dear diary\n")
+
+    code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "diary"))
+    assert (code, "exists" in err) == (2, True)
+    code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "diary"), "--resume")
+    assert (code, "is no export to go on with" in err) == (1, True)
+    assert lines(tmp_path / "diary") == [b"dear diary\n"]
+
+
+async def test_filters_choose_what_is_exported(world: Registry, database: Database, tmp_path: Path) -> None:
+    rows = await read_rows(database)
+    models = [row["originator_id"] for row in rows if row["topic"] == "registered_model.registered"]
+    exported = [json.loads(line) for line in await export(database, tmp_path / "1", "--model", str(models[0]))]
+
+    assert [event["type"] for event in exported] == [
+        "registered_model.registered",
+        "model_version.registered",
+        "model_version.marked_ready",
+        "inference_service.created",
+        "inference_service.deployment_requested",
+    ]
+    assert UUID(exported[0]["subject"]) == models[0]
+    one = rows[2]["recorded_at"].isoformat()
+    since = [json.loads(line)["sequence"] for line in await export(database, tmp_path / "2", "--since", one)]
+    until = [json.loads(line)["sequence"] for line in await export(database, tmp_path / "3", "--until", one)]
+    assert (until, since) == (["1", "2"], [str(number) for number in range(3, len(rows) + 1)])
+    assert len(await export(database, tmp_path / "4", "--type", "registered_model.registered")) == 2
+    assert len(await export(database, tmp_path / "5", "--request-id", "the-click")) == 4
+    assert len(await export(database, tmp_path / "6", "--project", str(world.project))) == len(rows)
+    assert await export(database, tmp_path / "7", "--project", str(UUID(int=1))) == []
+    code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "8"), "--actor", "ann@example.org")
+    assert (code, "never seen" in err) == (1, True)

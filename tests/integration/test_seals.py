@@ -1,0 +1,134 @@
+"""Seals: what the chain alone cannot tell, because whoever may write the table may also compute hashes."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from modeltrail.eventlog.verification import link_of
+from support.command_line import modeltrail
+from support.committing import connected, read_rows
+from support.database import Database
+from support.registry import registry
+
+
+@pytest.fixture
+async def seal(database: Database, tmp_path: Path) -> Path:
+    """The seal of a log of six events, which has grown by some since."""
+    async with registry(database) as world:
+        await world.deploy()
+        code, public, err = await modeltrail(database, "events", "new-seal-key", str(tmp_path / "key"))
+        assert (code, err) == (0, "")
+        code, out, err = await modeltrail(database, "events", "seal", "--key", str(tmp_path / "key"))
+        assert (code, err) == (0, "")
+        await world.deploy()
+    file = tmp_path / "seal"
+    file.write_text(out)
+    (tmp_path / "public").write_text(public.strip())
+    return file
+
+
+def contents(seal: Path) -> dict[str, Any]:  # Any: JSON
+    read: dict[str, Any] = json.loads(seal.read_text())
+    return read
+
+
+def rewrite(seal: Path, changed: dict[str, Any]) -> None:  # Any: JSON
+    seal.write_text(json.dumps(changed))
+
+
+async def verify(database: Database, seal: Path) -> tuple[int, dict[str, Any]]:  # Any: JSON
+    code, out, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--json")
+    assert err == ""
+    result: dict[str, Any] = json.loads(out)
+    return code, result
+
+
+async def forge(connection: asyncpg.Connection, database: Database, position: int) -> None:
+    """Change an event and give all behind it the hashes that they must have then."""
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE stored_events SET request_id = 'forged' WHERE notification_id = $1", position)
+    rows = await read_rows(database)
+    previous = bytes(32)
+    for row in rows:
+        previous = link_of(row, previous, row["notification_id"])
+        await connection.execute(
+            "UPDATE stored_events SET hash = $2 WHERE notification_id = $1", row["notification_id"], previous
+        )
+
+
+async def test_a_log_that_only_grew_keeps_to_its_seal(database: Database, seal: Path) -> None:
+    public = (seal.parent / "public").read_text()
+    code, out, _ = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", public)
+
+    assert (code, "it keeps to 1 seal" in out) == (0, True)
+
+
+async def test_a_log_that_was_cut_off_is_found_out(database: Database, seal: Path) -> None:
+    sealed = contents(seal)["position"]
+    async with connected(database) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM stored_events WHERE notification_id >= $1", sealed)
+    assert (await modeltrail(database, "events", "verify"))[0] == 0
+
+    code, result = await verify(database, seal)
+
+    assert code == 1
+    assert result["finding"]["position"] == sealed
+    assert result["finding"]["fault"] == "removed"
+
+
+async def test_a_log_that_was_forged_anew_is_found_out(database: Database, seal: Path) -> None:
+    sealed = contents(seal)["position"]
+    async with connected(database) as connection:
+        await forge(connection, database, 2)
+    assert (await modeltrail(database, "events", "verify"))[0] == 0
+
+    code, result = await verify(database, seal)
+
+    assert code == 1
+    assert result["finding"]["position"] == sealed
+    assert result["finding"]["fault"] == "rewritten"
+
+
+async def test_a_changed_log_is_not_sealed(database: Database, seal: Path) -> None:
+    async with connected(database) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE stored_events SET request_id = 'forged' WHERE notification_id = 3")
+
+    code, out, err = await modeltrail(database, "events", "seal", "--key", str(seal.parent / "key"))
+
+    assert (code, out, "position 3 was altered" in err) == (1, "", True)
+
+
+@pytest.mark.parametrize("change", [("position", 2), ("hash", "00" * 32), ("sealed_at", "2020-01-01T00:00:00Z")])
+async def test_a_changed_seal_is_refused(database: Database, seal: Path, change: tuple[str, object]) -> None:
+    rewrite(seal, contents(seal) | dict([change]))
+
+    code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal))
+
+    assert (code, "does not fit" in err) == (1, True)
+
+
+async def test_a_seal_of_somebody_else_is_refused(database: Database, seal: Path) -> None:
+    code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", "b3RoZXI=")
+
+    assert (code, "another key" in err) == (1, True)
+
+
+async def test_a_key_is_private_and_never_overwritten(database: Database, seal: Path) -> None:
+    key = seal.parent / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    before = key.read_bytes()
+
+    code, _, err = await modeltrail(database, "events", "new-seal-key", str(key))
+
+    assert (code, "exists already" in err, key.read_bytes()) == (1, True, before)
+    code, out, _ = await modeltrail(database, "events", "public-key", "--key", str(key))
+    assert (code, out.strip()) == (0, (seal.parent / "public").read_text())
+    key.chmod(0o644)
+    code, _, err = await modeltrail(database, "events", "seal", "--key", str(key))
+    assert (code, "chmod 600" in err) == (1, True)
