@@ -1,11 +1,14 @@
 """Events as people read them: one aligned line each, printed as they come."""
 
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
+
+import click
 
 from modeltrail.cli.event_reader import EventRecord
 
-__all__ = ["as_json", "header", "line"]
+__all__ = ["as_json", "header", "line", "print_events", "printable", "table_width"]
 
 # Together 117 columns; what the terminal has beyond them shows the event's data.
 _COLUMNS = (
@@ -57,13 +60,31 @@ def as_json(event: EventRecord) -> str:
     )
 
 
+def table_width() -> int:
+    """Columns to fill: those of the terminal, or 120 where there is none."""
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+def print_events(found: Sequence[EventRecord], *, json_lines: bool, with_header: bool = False) -> None:
+    """As a table for people, or one JSON object a line."""
+    if json_lines:
+        for event in found:
+            click.echo(as_json(event))
+        return
+    width = table_width()
+    if with_header:
+        click.echo(click.style(header(width), bold=True))
+    for event in found:
+        click.echo(line(event, width))
+
+
 def _join(cells: Iterable[str], data: str, width: int) -> str:
-    fixed = " ".join(_fit(_printable(cell), size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True))
+    fixed = " ".join(_fit(printable(cell), size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True))
     left = width - len(fixed) - 1
-    return (f"{fixed} {_fit(_printable(data), left)}" if left >= _LEAST_DATA_WIDTH else fixed).rstrip()
+    return (f"{fixed} {_fit(printable(data), left)}" if left >= _LEAST_DATA_WIDTH else fixed).rstrip()
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Actors and data are what clients sent: no escape sequence of theirs is to reach the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 

@@ -1,6 +1,5 @@
 """`modeltrail events`: shows the event log."""
 
-import shutil
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,10 +11,11 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.event_export import export
+from modeltrail.cli.event_list import list_events, show
 from modeltrail.cli.event_options import data_option
 from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
-from modeltrail.cli.event_table import as_json, header, line
+from modeltrail.cli.event_table import print_events, table_width
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.settings import Settings
 
@@ -56,7 +56,7 @@ def events(
         await check_schema(settings.database)
         async with open_reader(settings) as reader:
             found = await _first(reader, limit, stream, position)
-            _print(found, json_lines=json_lines, with_header=True)
+            print_events(found, json_lines=json_lines, with_header=True)
             if follow:
                 await _follow(reader, found[-1].position if found else position or 0, stream, json_lines=json_lines)
 
@@ -64,18 +64,13 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify, seal, new_seal_key, public_key, export):
+for command in (verify, seal, new_seal_key, public_key, export, list_events, show):
     events.add_command(command)
 
 
 def open_reader(settings: Settings) -> AbstractAsyncContextManager[EventReader]:
     """The one place where the commands get hold of the log."""
     return load_core().open_event_reader(settings)
-
-
-def table_width() -> int:
-    """Columns to fill: those of the terminal, or 120 where there is none."""
-    return shutil.get_terminal_size((120, 24)).columns
 
 
 async def _first(reader: EventReader, limit: int, stream: UUID | None, position: int | None) -> Sequence[EventRecord]:
@@ -87,20 +82,8 @@ async def _first(reader: EventReader, limit: int, stream: UUID | None, position:
 async def _follow(reader: EventReader, position: int, stream: UUID | None, *, json_lines: bool) -> None:
     while True:
         found = await reader.after(position, _PAGE, stream=stream)
-        _print(found, json_lines=json_lines)
+        print_events(found, json_lines=json_lines)
         if found:
             position = found[-1].position
         else:
             await reader.wait(position)
-
-
-def _print(found: Sequence[EventRecord], *, json_lines: bool, with_header: bool = False) -> None:
-    if json_lines:
-        for event in found:
-            click.echo(as_json(event))
-        return
-    width = table_width()
-    if with_header:
-        click.echo(click.style(header(width), bold=True))
-    for event in found:
-        click.echo(line(event, width))

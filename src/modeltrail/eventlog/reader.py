@@ -15,7 +15,9 @@ from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.log import CHANNEL, SQL, read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.record import Actor, System
+from modeltrail.eventlog.selection import Selection, read_newest, read_oldest
 
+RELATED = 1_000
 ERASED = "(erased)"
 WAIT_SECONDS = 2.0
 
@@ -54,6 +56,45 @@ class LogReader:
         if stream is None:
             return await self._show(await self._connection.fetch(SQL.list_events_after, position, limit))
         return await self._show(await self._connection.fetch(SQL.list_events_of_stream_after, position, limit, stream))
+
+    async def newest(self, selection: Selection, limit: int) -> list[ShownEvent]:
+        """The newest `limit` events of a selection, oldest first."""
+        return await self._show(await read_newest(self._connection, selection, limit))
+
+    async def oldest(self, selection: Selection, limit: int) -> list[ShownEvent]:
+        """The oldest `limit` events of a selection, oldest first."""
+        return await self._show(await read_oldest(self._connection, selection, limit))
+
+    async def related(self, position: int) -> list[ShownEvent]:
+        """The event at a position, all that came of the same request, and what those caused, oldest first.
+
+        Empty when there is no such event. At most a thousand of each.
+        """
+        rows = {row["notification_id"]: row for row in await self._at(position)}
+        if not rows:
+            return []
+        event = rows[position]
+        if event["request_id"]:
+            same = Selection(project=event["project_id"], request_id=event["request_id"])
+            rows |= {row["notification_id"]: row for row in await read_oldest(self._connection, same, RELATED)}
+        while (cause := rows[min(rows)]["causation_id"]) is not None and cause not in rows:
+            found = await self._at(cause)
+            if not found:
+                break
+            rows[cause] = found[0]
+        asked: set[int] = set()
+        while unasked := rows.keys() - asked:
+            asked |= unasked
+            effects = Selection(causes=tuple(unasked))
+            rows |= {row["notification_id"]: row for row in await read_oldest(self._connection, effects, RELATED)}
+        return await self._show([rows[each] for each in sorted(rows)])
+
+    async def _at(self, position: int) -> list[Record]:
+        return await read_oldest(self._connection, Selection(after=position - 1, until=position), 1)
+
+    async def end(self) -> int:
+        """The newest event's position."""
+        return (await read_head(self._connection)).position
 
     async def wait(self, position: int) -> None:
         """Return when there may be events behind `position`, after two seconds at the latest."""

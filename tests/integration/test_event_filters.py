@@ -1,0 +1,127 @@
+"""Finding events: by what they touched, who asked, when, and as a tree of causes and effects."""
+
+import json
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from modeltrail.eventlog.selection import Selection, position_before, query
+from support.api import Api, made
+from support.command_line import modeltrail
+from support.committing import connected, read_rows
+from support.database import Database
+
+NOBODY = UUID(int=9)
+ANN = "ann@example.org"
+MANY = """INSERT INTO stored_events SELECT gen_random_uuid(), 1,
+CASE WHEN n % 1000 = 0 THEN 'model_version.registered' ELSE 'registered_model.registered' END,
+convert_to(format('{"registered_model_id":"%s"}', gen_random_uuid()), 'UTF8'), n,
+gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 second',
+json_build_object('person', gen_random_uuid()), gen_random_uuid()::text, gen_random_uuid(), NULLIF(n - 1, 0), ''
+FROM generate_series(1, 100000) AS n; ANALYZE stored_events"""
+
+
+async def listed(database: Database, *arguments: str) -> list[str]:
+    code, out, err = await modeltrail(database, "events", "list", "--json", *arguments)
+    assert code == 0, err
+    return [json.loads(line)["type"] for line in out.splitlines()]
+
+
+async def test_everything_that_touched_a_model_is_listed(api: Api, database: Database) -> None:
+    project = api.project()
+    other = await project.model("other", labels={"registered_model_id": str(UUID(int=7))})
+    model = await project.model("iris", owner_email=ANN)
+    await project.ready_version(model, is_default=True)
+    await project.version(other)
+    service = await project.deployed(model, await project.environment())
+    await project.confirm(service)
+
+    assert await listed(database, "--model", model["id"]) == [
+        "registered_model.registered",
+        "model_version.registered",
+        "registered_model.default_version_changed",
+        "model_version.marked_ready",
+        "inference_service.created",
+        "inference_service.deployment_requested",
+        "inference_service.deployment_succeeded",
+    ]
+    assert await listed(database, "--model", str(UUID(int=7))) == []
+
+
+async def test_a_persons_acts_are_listed_by_address_and_it_is_written_nowhere(api: Api, database: Database) -> None:
+    project = api.project()
+    made(await project.post("/models", {"name": "iris"}, X_User_Email=ANN))
+    await project.model("lily")
+
+    assert await listed(database, "--actor", ANN.upper()) == ["registered_model.registered"]
+    code, _, err = await modeltrail(database, "events", "list", "--actor", "bob@example.org")
+    assert (code, "never seen" in err, "bob" in err) == (1, True, False)
+    async with connected(database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM person_keys") == 1
+
+
+async def test_causes_and_effects_are_shown_as_a_tree(api: Api, database: Database) -> None:
+    project = api.project()
+    model = await project.model("iris")
+    await project.ready_version(model)
+    service = await project.deployed(model, await project.environment())
+    await project.confirm(service)
+    rows = await read_rows(database)
+    (position,) = (row["notification_id"] for row in rows if row["topic"] == "inference_service.deployment_requested")
+
+    code, out, err = await modeltrail(database, "events", "show", str(position))
+
+    assert (code, err) == (0, "")
+    tree = out[out.index("request ") :].splitlines()
+    assert any("inference_service.created" in line for line in tree)
+    assert any(line.endswith("<-- this one") and "deployment_requested" in line for line in tree)
+    code, _, err = await modeltrail(database, "events", "show", "999")
+    assert (code, err) == (1, "modeltrail: the log has no event at position 999\n")
+
+
+async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> None:
+    for arguments in (("--since", "yesterday"), ("--since", "2026-01-01"), ("--model", "x")):
+        code, out, err = await modeltrail(database, "events", "list", *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    both = ("--model", str(uuid4()), "--stream", str(uuid4()))
+    code, _, err = await modeltrail(database, "events", "list", *both)
+    assert (code, "name one of them" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(),
+        Selection(project=NOBODY),
+        Selection(streams=(NOBODY, NOBODY)),
+        Selection(type="model_version.registered", after=50_000),
+        Selection(person=NOBODY),
+        Selection(request_id="none"),
+        Selection(causes=(5, 6)),
+        Selection(project=NOBODY, type="registered_model.registered", until=60_000),
+    ],
+    ids=["all", "project", "streams", "type", "person", "request", "causes", "project and type"],
+)
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+async def test_no_filter_reads_the_whole_log(connection: asyncpg.Connection, selection: Selection, order: str) -> None:
+    await connection.execute(MANY)
+    statement, arguments = query(selection, 50, order)
+
+    plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT TEXT) {statement}", *arguments)
+
+    text = "\n".join(row[0] for row in plan)
+    assert "Seq Scan" not in text
+    buffers = next(row[0] for row in plan if "Buffers:" in row[0])
+    assert sum(int(word.split("=")[1]) for word in buffers.split() if "=" in word) < 300, text
+
+
+async def test_a_moment_is_found_by_halving(connection: asyncpg.Connection) -> None:
+    await connection.execute(MANY)
+    start = await connection.fetchval("SELECT timestamptz '2026-01-01'")
+
+    for seconds in (0, 1, 2, 777, 99_999, 100_000):
+        moment = start + timedelta(seconds=seconds)
+        assert await position_before(connection, moment) == max(0, seconds - 1)
+    assert await position_before(connection, start + timedelta(days=9)) == 100_000
