@@ -10,6 +10,7 @@ import click
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
+from modeltrail.cli.event_check import check
 from modeltrail.cli.event_export import export
 from modeltrail.cli.event_list import list_events, show
 from modeltrail.cli.event_options import data_option
@@ -64,7 +65,7 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify, seal, new_seal_key, public_key, export, list_events, show):
+for command in (verify, seal, new_seal_key, public_key, export, check, list_events, show):
     events.add_command(command)
 
 
