@@ -16,6 +16,7 @@ from modeltrail.cli.event_list import list_events, show
 from modeltrail.cli.event_options import data_option
 from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
+from modeltrail.cli.event_state import diff, state
 from modeltrail.cli.event_table import print_events, table_width
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.settings import Settings
@@ -65,7 +66,7 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify, seal, new_seal_key, public_key, export, check, list_events, show):
+for command in (verify, seal, new_seal_key, public_key, export, check, list_events, show, state, diff):
     events.add_command(command)
 
 

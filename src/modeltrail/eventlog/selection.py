@@ -1,7 +1,7 @@
 """A part of the log: what an auditor asks for. Each condition has an index, so cost does not grow with the log."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from modeltrail.eventlog.log import read_head
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "selection.sql")
+TICK = timedelta(microseconds=1)  # no two moments in the log are closer
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,11 @@ async def position_before(connection: Connection, moment: datetime) -> int:
         else:
             high = middle - 1
     return low
+
+
+async def position_until(connection: Connection, moment: datetime) -> int:
+    """The position of the last event at `moment` or before; 0 when there is none."""
+    return await position_before(connection, moment + TICK)
 
 
 async def read_oldest(connection: Connection, selection: Selection, limit: int) -> list[Record]:

@@ -1,0 +1,29 @@
+"""What a stream amounted to at a position or time, and what changed between two."""
+
+import json
+
+from support.api import Api
+from support.command_line import modeltrail
+from support.committing import read_rows
+from support.database import Database
+
+
+async def test_a_past_state_and_what_changed_since(api: Api, database: Database) -> None:
+    project = api.project()
+    model = await project.model("iris", description="first")
+    await project.model("other")
+    await project.patch(f"/models/{model['id']}", {"description": "second"})
+    rows = await read_rows(database)
+    then = rows[1]["recorded_at"].isoformat()
+
+    for at in ("1", "2", then):
+        code, out, err = await modeltrail(database, "events", "state", model["id"], "--at", at)
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert (found["version"], found["position"], found["state"]["description"]) == (1, 1, "first")
+    code, out, _ = await modeltrail(database, "events", "diff", model["id"], "--from", then, "--to", "3")
+    assert (code, out) == (0, 'description: "first" -> "second"\n')
+    code, out, _ = await modeltrail(database, "events", "diff", model["id"], "--from", "0", "--to", "1", "--json")
+    assert json.loads(out)["name"] == {"from": None, "to": "iris"}
+    code, _, err = await modeltrail(database, "events", "state", model["id"], "--at", "0")
+    assert (code, "had no event then" in err) == (1, True)
