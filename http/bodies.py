@@ -120,6 +120,12 @@ class EnvironmentCreation(Body, frozen=True):
     external_id: ExternalId | None = None
 
 
+class EnvironmentPatch(Body, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    external_id: ExternalId | None = None
+
+
 class DeploymentOrder(Body, frozen=True):
     registered_model_id: UUID
     serving_environment_id: UUID

@@ -91,6 +91,7 @@ CREATE TABLE inference_services (
 );
 CREATE UNIQUE INDEX inference_services_name_key ON inference_services ((serving_environment_id::text || ' ' || name));
 CREATE INDEX inference_services_created_idx ON inference_services (project_id, created_at, id);
+CREATE INDEX inference_services_environment_idx ON inference_services (serving_environment_id);
 CREATE INDEX inference_services_model_idx ON inference_services (registered_model_id);
 CREATE INDEX inference_services_version_idx ON inference_services (model_version_id);
 

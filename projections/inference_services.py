@@ -23,6 +23,7 @@ from modeltrail.domain.inference_service_messages import (
 )
 from modeltrail.domain.model_version_messages import VersionRenamed
 from modeltrail.domain.registered_model_messages import ModelRenamed
+from modeltrail.domain.serving_environment import EnvironmentRenamed
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (
@@ -110,11 +111,16 @@ def _serving_it(stream: UUID, _event: VersionRenamed) -> Iterable[Target]:
     return (RowsWhere("model_version_id", stream),)
 
 
+def _those_in_it(stream: UUID, _event: EnvironmentRenamed) -> Iterable[Target]:
+    return (RowsWhere("serving_environment_id", stream),)
+
+
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
     ServiceCreated: new_row,
     ModelRenamed: _its_services,
     VersionRenamed: _serving_it,
+    EnvironmentRenamed: _those_in_it,
 }
 
 
@@ -126,6 +132,8 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
         return None
     if isinstance(event, ModelRenamed):
         return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.name))
+    if isinstance(event, EnvironmentRenamed):
+        return structs.replace(row, body=structs.replace(row.body, serving_environment_name=event.name))
     if isinstance(event, VersionRenamed):
         return structs.replace(row, served_models=_renamed(row, recorded.stream, event.name))
     if isinstance(event, ServiceLaterEvent):

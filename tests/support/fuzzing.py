@@ -16,14 +16,18 @@ ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri
 
 class World:
     """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
-    fields; `words` are what else may be asked for, by the names of parameters."""
+    fields; `doomed` those that can be deleted, by operation; `words` are what else may be asked for, by the names of
+    parameters."""
 
     def __init__(self, url: str) -> None:
         self.project_id = str(uuid4())
         headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
         with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
             self.ids = self._fill()
-            self.doomed = self._archived(5)
+            self.doomed = {
+                "delete_model": {"model_id": self._archived(5)},
+                "delete_environment": {"environment_id": self._empty_environments(5)},
+            }
         models, versions = self.ids["model_id"], self.ids["version_id"]
         self.orders = [
             {
@@ -73,6 +77,9 @@ class World:
             self._client.patch(f"/models/{model}", json={"state": "ARCHIVED"}).raise_for_status()
         return models
 
+    def _empty_environments(self, count: int) -> list[str]:
+        return [self._made("/serving_environments", name=f"empty {number}")["id"] for number in range(count)]
+
     def _made(self, path: str, **body: object) -> Json:
         answer = self._client.post(path, json=body)
         answer.raise_for_status()
@@ -94,7 +101,7 @@ def informed_by(world: World, document: Json) -> Json:
     for operation in operations(informed):
         if known_bodies := bodies.get(operation["operationId"]):
             operation["requestBody"]["content"]["application/json"]["examples"] = _examples(known_bodies)
-        doomed = {"model_id": world.doomed} if operation["operationId"] == "delete_model" else {}
+        doomed = world.doomed.get(operation["operationId"], {})
         for parameter in operation["parameters"]:
             _inform_parameter(parameter, world.ids | world.words | doomed)
     for parameter in informed["components"]["parameters"].values():
