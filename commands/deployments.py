@@ -2,18 +2,18 @@
 
 from enum import StrEnum
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.existing import existing
 from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import StateOf, row_named
+from modeltrail.commands.targets import NOT_READY, candidate_in, namespace_in
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-from modeltrail.domain.inference_service import Service, Undeploying
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -22,15 +22,13 @@ from modeltrail.domain.inference_service_messages import (
     RecordApplied,
     RequestDeployment,
     RequestUndeployment,
-    Target,
 )
-from modeltrail.domain.model_version_messages import VersionStatus
+from modeltrail.domain.inference_service_state import Service, Undeploying
 from modeltrail.domain.service_name import check_name, made_up_name
-from modeltrail.domain.serving_environment import namespace_of
+from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import VersionRow
 from modeltrail.projections.models import ModelRow
-from modeltrail.projections.serving_environments import EnvironmentRow
 
 
 class Cluster(StrEnum):
@@ -59,15 +57,18 @@ class Deploy(Struct, frozen=True, kw_only=True):
     default_namespace: str
     version_id: VersionId | None = None
     name: str | None = None
+    options: ServingOptions = ServingOptions()
     labels: dict[str, str] = {}
 
     async def decide(self) -> Decision:
         environment = await existing_environment(self.project_id, self.environment_id)
         model = await existing_model(self.project_id, self.model_id)
         version = await self._version(model)
-        if version.body.status is not VersionStatus.READY:
-            raise RuleError("model version is not ready for deployment")
-        namespace = _namespace(environment, self.default_namespace)
+        candidate = candidate_in(version)
+        if not candidate.is_ready:
+            raise RuleError(NOT_READY)
+        namespace = namespace_in(environment, self.default_namespace)
+        target = candidate.target(namespace, self.options)
         name = await self._free_name(model, version, namespace)
         create = CreateService(
             service_id=self.service_id,
@@ -78,9 +79,10 @@ class Deploy(Struct, frozen=True, kw_only=True):
             registered_model_id=self.model_id,
             registered_model_name=model.body.name,
             model_version_id=VersionId(version.id),
+            runtime=self.options.runtime or LET_KSERVE_CHOOSE,
             labels=self.labels,
         )
-        request = RequestDeployment(deployment_id=self.deployment_id, target=_target(version, namespace))
+        request = RequestDeployment(deployment_id=self.deployment_id, target=target)
         service = begin(INFERENCE_SERVICE, self.service_id, create, request)
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (service,))
 
@@ -109,23 +111,6 @@ class Deploy(Struct, frozen=True, kw_only=True):
 
     async def _is_taken(self, name: str) -> bool:
         return await row_named(INFERENCE_SERVICES, self.environment_id, name) is not None
-
-
-def _namespace(environment: EnvironmentRow, default: str) -> str:
-    external_id = environment.body.external_id
-    return namespace_of(environment.body.name, "" if external_id is UNSET else external_id, default)
-
-
-def _target(version: VersionRow, namespace: str) -> Target:
-    body = version.body
-    return Target(
-        namespace=namespace,
-        model_version_id=VersionId(version.id),
-        model_version_name=body.name,
-        model_framework=body.model_framework,
-        model_framework_version=body.model_framework_version,
-        storage_uri=body.uri,
-    )
 
 
 class Undeploy(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """What callers want of model versions."""
 
 from typing import assert_never
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -8,9 +9,12 @@ from modeltrail.commands.decision import Answer, Change, Credentials, Decision, 
 from modeltrail.commands.existing import existing
 from modeltrail.commands.models import existing_model, require_revision
 from modeltrail.commands.question import row_named
+from modeltrail.commands.targets import candidate_after
+from modeltrail.commands.waiting import deployments_of_waiting
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, version_not_found
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
+from modeltrail.domain.model_version import Version
 from modeltrail.domain.model_version_messages import (
     ArchiveVersion,
     DescribeVersion,
@@ -26,6 +30,7 @@ from modeltrail.domain.model_version_messages import (
     VersionState,
     VersionStatus,
 )
+from modeltrail.domain.registered_model import Model
 from modeltrail.domain.registered_model_messages import ClearDefaultVersion, MakeVersionDefault
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionRow
 
@@ -85,10 +90,21 @@ class Revise(Struct, frozen=True, kw_only=True):
         if self.name is not None and self.name != row.body.name:
             await _require_free(model_id, self.name)
         changes = [await carry_on(MODEL_VERSION, self.version_id, *self._changes())]
+        version = changes[0].state
         if self.is_default is not None:
             kind = MakeVersionDefault if self.is_default else ClearDefaultVersion
             changes.append(await carry_on(REGISTERED_MODEL, model_id, kind(version_id=self.version_id)))
+        if any(change.events for change in changes) and isinstance(version, Version):
+            candidate = candidate_after(self.version_id, version)
+            changes += await deployments_of_waiting(model_id, candidate, await self._chosen(model_id, changes))
         return Decision(Answer(MODEL_VERSIONS, self.version_id), tuple(changes))
+
+    async def _chosen(self, model_id: ModelId, changes: list[Change]) -> UUID | None:
+        """The model's default version, as the changes leave it, else its latest."""
+        model = await existing_model(self.project_id, model_id)
+        changed = [change.state for change in changes if isinstance(change.state, Model)]
+        default = changed[0].default_version_id if changed else model.default_version_id
+        return default or model.latest_version_id
 
     def _changes(self) -> list[VersionChange]:
         changes: list[VersionChange] = []

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from modeltrail.domain import inference_service, model_version, registered_model, serving_environment
+from modeltrail.domain import (
+    inference_service,
+    inference_service_state,
+    model_version,
+    registered_model,
+    serving_environment,
+)
 from modeltrail.domain.inference_service_messages import ServiceCommand, ServiceEvent
 from modeltrail.domain.model_version_messages import VersionCommand, VersionEvent
 from modeltrail.domain.person import PersonEvent
@@ -59,13 +65,13 @@ SERVING_ENVIRONMENT: Decider[
     state_type=serving_environment.EnvironmentSituation,
     shape=1,
 )
-INFERENCE_SERVICE: Decider[ServiceCommand, ServiceEvent, inference_service.ServiceSituation] = Decider(
+INFERENCE_SERVICE: Decider[ServiceCommand, ServiceEvent, inference_service_state.ServiceSituation] = Decider(
     name="inference_service",
     initial=inference_service.INITIAL,
     decide=inference_service.decide,
     evolve=inference_service.evolve,
-    state_type=inference_service.ServiceSituation,
-    shape=1,
+    state_type=inference_service_state.ServiceSituation,
+    shape=2,
 )
 
 AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | ServiceEvent | PersonEvent

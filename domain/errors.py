@@ -47,3 +47,7 @@ def environment_not_found() -> NotFoundError:
 
 def service_not_found() -> NotFoundError:
     return NotFoundError("inference service not found")
+
+
+def serve_model_not_found() -> NotFoundError:
+    return NotFoundError("serve model not found")

@@ -15,3 +15,8 @@ ServeModelId = NewType("ServeModelId", UUID)
 def serve_model_id(service: ServiceId, version: VersionId) -> ServeModelId:
     """The identity of "this version on this service": one for the pair, however often it is deployed."""
     return ServeModelId(uuid5(service, str(version)))
+
+
+def later_deployment_id(service: ServiceId, revision: int) -> DeploymentId:
+    """The identity of a deployment that nobody's request names: of a service at a revision, which it has once."""
+    return DeploymentId(uuid5(service, f"deployment at {revision}"))

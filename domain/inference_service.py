@@ -9,97 +9,68 @@
                                                 │                              │
                   Idle ◀──confirm undeployment── Undeploying ◀──request undeployment (from any of them)
 
+Where no version is fit for it, a deployment is postponed: Idle ──▶ Waiting ──request deployment──▶ Deploying. A service
+that is not live can be deleted; what is left of it in the cluster is undeployed all the same. What callers wish is
+decided in inference_service_wishes.py, what the cluster answers here.
+
 Every request for a deployment has an id. The cluster's answers carry it, so that a late answer to a request
 that another has replaced is told apart and ignored.
 """
 
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from modeltrail.domain.errors import ConflictError, RuleError, service_not_found
-from modeltrail.domain.ids import DeploymentId, ModelId, ProjectId, VersionId
+from modeltrail.domain.errors import ConflictError, service_not_found
+from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
     CreateService,
     DeploymentApplied,
+    DeploymentEvent,
     DeploymentFailed,
+    DeploymentPostponed,
     DeploymentRequested,
     DeploymentSucceeded,
+    DeploymentWithdrawn,
     FailDeployment,
     RecordApplied,
-    RequestDeployment,
-    RequestUndeployment,
+    ServeModelAdded,
+    ServeModelRemoved,
+    ServiceChange,
     ServiceCommand,
     ServiceCreated,
+    ServiceDeleted,
     ServiceEvent,
     ServiceLaterEvent,
-    Target,
+    ServiceRelabelled,
+    ServiceRenamed,
     Undeployed,
     UndeploymentRequested,
+    VersionChosen,
 )
+from modeltrail.domain.inference_service_state import (
+    Deleted,
+    Deployed,
+    Deploying,
+    Deployment,
+    Failed,
+    Idle,
+    Live,
+    Missing,
+    Service,
+    ServiceSituation,
+    Undeploying,
+    Waiting,
+    live_in,
+    target_in,
+)
+from modeltrail.domain.inference_service_wishes import decide_wish
+from modeltrail.domain.serving_options import ServingOptions
 
-# --- state ------------------------------------------------------------------------------------------------
-
-
-class Missing(Struct, frozen=True, tag="missing"):
-    """No such service, or none yet."""
-
-
-class Live(Struct, frozen=True):
-    """What the cluster serves right now."""
-
-    version: VersionId
-    external_id: str
-    url: str
-
-
-class Idle(Struct, frozen=True, tag="idle"):
-    """Nothing in the cluster, nothing asked of it."""
-
-
-class Deploying(Struct, frozen=True, tag="deploying"):
-    """Asked for, not answered. `replacing` serves on until the answer."""
-
-    deployment_id: DeploymentId
-    target: Target
-    external_id: str | None
-    replacing: Live | None
-
-
-class Deployed(Struct, frozen=True, tag="deployed"):
-    deployment_id: DeploymentId
-    target: Target
-    live: Live
-
-
-class Failed(Struct, frozen=True, tag="failed"):
-    """The last deployment failed. Its object may be in the cluster, and `still_live` may serve."""
-
-    deployment_id: DeploymentId
-    target: Target
-    external_id: str | None
-    still_live: Live | None
-
-
-class Undeploying(Struct, frozen=True, tag="undeploying"):
-    undeployment_id: DeploymentId
-
-
-Deployment = Idle | Deploying | Deployed | Failed | Undeploying
-
-
-class Service(Struct, frozen=True, tag="service"):
-    project_id: ProjectId
-    name: str
-    registered_model_id: ModelId
-    labels: dict[str, str]
-    deployment: Deployment
-
-
-ServiceSituation = Missing | Service
 INITIAL = Missing()
+LIVED = 10  # how many versions a rollback can choose from by itself
 
 
 def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:
@@ -111,21 +82,30 @@ def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEven
         return [_create(command, state)]
     if isinstance(state, Missing):
         raise service_not_found()
+    if isinstance(state, Deleted):
+        return _answer_to_deleted(command, state)
     match command:
-        case RequestDeployment():
-            return _request_deployment(command, state)
         case RecordApplied():
             return _record_applied(command, state)
         case ConfirmDeployment():
             return _confirm_deployment(command, state)
         case FailDeployment():
             return _fail_deployment(command, state)
-        case RequestUndeployment():
-            return _request_undeployment(command, state)
         case ConfirmUndeployment():
             return _confirm_undeployment(command, state)
         case _:
-            assert_never(command)
+            return decide_wish(command, state)
+
+
+def _answer_to_deleted(command: ServiceChange, state: Deleted) -> list[ServiceEvent]:
+    """What comes of the cluster's answers once the service is deleted. Wishes find nothing any more."""
+    match command:
+        case ConfirmUndeployment(undeployment_id=confirmed) if confirmed == state.undeployment_id:
+            return [Undeployed(undeployment_id=confirmed, registered_model_id=state.registered_model_id)]
+        case RecordApplied() | ConfirmDeployment() | FailDeployment() | ConfirmUndeployment():
+            return []
+        case _:
+            raise service_not_found()
 
 
 def _create(command: CreateService, state: ServiceSituation) -> ServiceCreated:
@@ -134,19 +114,6 @@ def _create(command: CreateService, state: ServiceSituation) -> ServiceCreated:
     fields = structs.asdict(command)
     del fields["service_id"]
     return ServiceCreated(**fields)
-
-
-def _request_deployment(command: RequestDeployment, service: Service) -> list[ServiceEvent]:
-    if isinstance(service.deployment, Undeploying):
-        raise RuleError("inference service is being undeployed; deploy it again once that is done")
-    requested = DeploymentRequested(
-        deployment_id=command.deployment_id,
-        name=service.name,
-        registered_model_id=service.registered_model_id,
-        labels=service.labels,
-        target=command.target,
-    )
-    return [requested]
 
 
 def _awaiting(service: Service, deployment_id: DeploymentId) -> Deploying | None:
@@ -193,25 +160,6 @@ def _fail_deployment(command: FailDeployment, service: Service) -> list[ServiceE
     return [failed]
 
 
-def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:
-    match service.deployment:
-        case Idle() | Undeploying():
-            return []
-        case Deploying(target=target, external_id=external_id) | Failed(target=target, external_id=external_id):
-            pass
-        case Deployed(target=target, live=live):
-            external_id = live.external_id
-        case _:
-            assert_never(service.deployment)
-    requested = UndeploymentRequested(
-        undeployment_id=command.undeployment_id,
-        name=service.name,
-        namespace=target.namespace,
-        external_id=external_id,
-    )
-    return [requested]
-
-
 def _confirm_undeployment(command: ConfirmUndeployment, service: Service) -> list[ServiceEvent]:
     match service.deployment:
         case Undeploying(undeployment_id=current) if current == command.undeployment_id:
@@ -229,16 +177,71 @@ def evolve(state: ServiceSituation, event: ServiceEvent) -> ServiceSituation:
             registered_model_id=event.registered_model_id,
             labels=event.labels,
             deployment=Idle(),
+            options=ServingOptions(runtime=event.runtime),
         )
-    if isinstance(state, Missing):
-        return state
-    return structs.replace(state, deployment=_evolve_deployment(state.deployment, event))
+    match state:
+        case Missing():
+            return state
+        case Deleted():
+            return structs.replace(state, undeployment_id=None) if isinstance(event, Undeployed) else state
+        case Service():
+            return _evolve_service(state, event)
+        case _:
+            assert_never(state)
 
 
-def _evolve_deployment(before: Deployment, event: ServiceLaterEvent) -> Deployment:
+def _evolve_service(service: Service, event: ServiceLaterEvent) -> ServiceSituation:
+    match event:
+        case ServiceRenamed(name=name):
+            return structs.replace(service, name=name)
+        case ServiceRelabelled(labels=labels):
+            return structs.replace(service, labels=labels)
+        case VersionChosen():
+            return service
+        case ServiceDeleted():
+            undeploying = service.deployment if isinstance(service.deployment, Undeploying) else None
+            left = undeploying.undeployment_id if undeploying else None
+            return Deleted(registered_model_id=service.registered_model_id, undeployment_id=left)
+        case ServeModelAdded(model_version_id=version):
+            return structs.replace(service, served=(*service.served, version))
+        case ServeModelRemoved(model_version_id=version):
+            return structs.replace(service, served=tuple(each for each in service.served if each != version))
+        case _:
+            changed = structs.replace(service, deployment=_evolve_deployment(service.deployment, event))
+            return _with_options(_with_served(changed, event), event)
+
+
+def _with_options(service: Service, event: DeploymentEvent) -> Service:
+    match event:
+        case DeploymentRequested(target=target):
+            return structs.replace(service, options=target.options)
+        case DeploymentPostponed(options=options):
+            return structs.replace(service, options=options)
+        case _:
+            return service
+
+
+def _with_served(service: Service, event: DeploymentEvent) -> Service:
+    """The service with the versions that have a serve model, and those that were live."""
+    match event:
+        case DeploymentRequested(target=target):
+            others = tuple(each for each in service.served if each != target.model_version_id)
+            return structs.replace(service, served=(*others, target.model_version_id))
+        case DeploymentSucceeded(model_version_id=version):
+            live = target_in(service.deployment)
+            earlier = tuple(each for each in service.lived if each.model_version_id != version)
+            lived = service.lived if live is None else (live, *earlier)[:LIVED]
+            return structs.replace(service, served=(version,), lived=lived)
+        case Undeployed():
+            return structs.replace(service, served=())
+        case _:
+            return service
+
+
+def _evolve_deployment(before: Deployment, event: DeploymentEvent) -> Deployment:
     match event:
         case DeploymentRequested(deployment_id=deployment, target=target):
-            live = _live(before)
+            live = live_in(before)
             known = live.external_id if live else None
             return Deploying(deployment_id=deployment, target=target, external_id=known, replacing=live)
         case DeploymentApplied(external_id=external_id):
@@ -259,19 +262,9 @@ def _evolve_deployment(before: Deployment, event: ServiceLaterEvent) -> Deployme
             )
         case UndeploymentRequested(undeployment_id=undeployment):
             return Undeploying(undeployment_id=undeployment)
-        case Undeployed():
+        case Undeployed() | DeploymentWithdrawn():
             return Idle()
+        case DeploymentPostponed(model_version_id=version, message=message):
+            return Waiting(model_version_id=version, message=message)
         case _:
             assert_never(event)
-
-
-def _live(deployment: Deployment) -> Live | None:
-    match deployment:
-        case Deployed(live=live):
-            return live
-        case Deploying(replacing=live) | Failed(still_live=live):
-            return live
-        case Idle() | Undeploying():
-            return None
-        case _:
-            assert_never(deployment)

@@ -4,9 +4,10 @@ from msgspec import Struct
 
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.serving_options import ServingOptions
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, omit_defaults=True):
     """All that the cluster must be told to serve one version, as it was when the deployment was requested."""
 
     namespace: str
@@ -15,6 +16,7 @@ class Target(Struct, frozen=True):
     model_framework: str
     model_framework_version: str
     storage_uri: str
+    options: ServingOptions = ServingOptions()
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -65,15 +67,61 @@ class RequestUndeployment(Command, frozen=True):
     undeployment_id: DeploymentId
 
 
+class PostponeDeployment(Command, frozen=True):
+    """Deploy as soon as a version is fit for it: this one, or whichever the model would choose then."""
+
+    model_version_id: VersionId | None
+    message: str
+    options: ServingOptions
+
+
+class RenameService(Command, frozen=True):
+    name: str
+
+
+class RelabelService(Command, frozen=True):
+    labels: dict[str, str]
+
+
+class ChooseVersion(Command, frozen=True):
+    """Deploy this version when the service is deployed next."""
+
+    model_version_id: VersionId
+
+
+class DeleteService(Command, frozen=True):
+    """Forget the service. What is left of it in the cluster is removed as undeployment `undeployment_id`."""
+
+    undeployment_id: DeploymentId
+
+
+class AddServeModel(Command, frozen=True):
+    model_version_id: VersionId
+    model_version_name: str
+
+
+class RemoveServeModel(Command, frozen=True):
+    model_version_id: VersionId
+
+
 class ConfirmUndeployment(Command, frozen=True):
     """Nothing of the service is left in the cluster."""
 
     undeployment_id: DeploymentId
 
 
-ServiceChange = (
-    RequestDeployment | RecordApplied | ConfirmDeployment | FailDeployment | RequestUndeployment | ConfirmUndeployment
+ServiceWish = (
+    RequestDeployment
+    | PostponeDeployment
+    | RequestUndeployment
+    | RenameService
+    | RelabelService
+    | ChooseVersion
+    | DeleteService
+    | AddServeModel
+    | RemoveServeModel
 )
+ServiceChange = ServiceWish | RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
 ServiceCommand = CreateService | ServiceChange
 
 
@@ -133,12 +181,65 @@ class Undeployed(Event, frozen=True, tag="inference_service.undeployed"):
     registered_model_id: ModelId
 
 
-ServiceLaterEvent = (
+class DeploymentPostponed(Event, frozen=True, tag="inference_service.deployment_postponed"):
+    """It waits until this version, or else any that the model would choose, is fit to be deployed."""
+
+    model_version_id: VersionId | None
+    message: str
+    options: ServingOptions
+
+
+class DeploymentWithdrawn(Event, frozen=True, tag="inference_service.deployment_withdrawn"):
+    """It waits no more: whoever wanted it deployed has thought better of it."""
+
+
+class ServiceRenamed(Event, frozen=True, tag="inference_service.renamed"):
+    name: str
+    previous_name: str
+
+
+class ServiceRelabelled(Event, frozen=True, tag="inference_service.relabelled"):
+    labels: dict[str, str]
+
+
+class VersionChosen(Event, frozen=True, tag="inference_service.version_chosen"):
+    model_version_id: VersionId
+
+
+class ServiceDeleted(Event, frozen=True, tag="inference_service.deleted"):
+    """What is left of it in the cluster is on its way out: an undeployment was requested before."""
+
+    name: str
+    registered_model_id: ModelId
+
+
+class ServeModelAdded(Event, frozen=True, tag="inference_service.serve_model_added"):
+    model_version_id: VersionId
+    model_version_name: str
+    inference_service_name: str
+
+
+class ServeModelRemoved(Event, frozen=True, tag="inference_service.serve_model_removed"):
+    model_version_id: VersionId
+
+
+DeploymentEvent = (
     DeploymentRequested
     | DeploymentApplied
     | DeploymentSucceeded
     | DeploymentFailed
     | UndeploymentRequested
     | Undeployed
+    | DeploymentPostponed
+    | DeploymentWithdrawn
+)
+ServiceLaterEvent = (
+    DeploymentEvent
+    | ServiceRenamed
+    | ServiceRelabelled
+    | VersionChosen
+    | ServiceDeleted
+    | ServeModelAdded
+    | ServeModelRemoved
 )
 ServiceEvent = ServiceCreated | ServiceLaterEvent

@@ -1,13 +1,14 @@
 """A serving environment: a place that models are deployed to, which is a Kubernetes namespace.
 
-Missing ──create──▶ Environment
+Missing ──create──▶ Environment ──delete──▶ Missing
 """
 
 import re
+from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from modeltrail.domain.errors import ConflictError, RuleError
+from modeltrail.domain.errors import ConflictError, RuleError, environment_not_found
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import EnvironmentId, ProjectId
 
@@ -23,6 +24,24 @@ class CreateEnvironment(Command, frozen=True):
     external_id: str = ""
 
 
+class RenameEnvironment(Command, frozen=True):
+    name: str
+
+
+class DescribeEnvironment(Command, frozen=True):
+    description: str
+
+
+class ChooseNamespace(Command, frozen=True):
+    """Empty: the name is the namespace."""
+
+    external_id: str
+
+
+class DeleteEnvironment(Command, frozen=True):
+    pass
+
+
 class EnvironmentCreated(Event, frozen=True, tag="serving_environment.created"):
     project_id: ProjectId
     name: str
@@ -30,12 +49,33 @@ class EnvironmentCreated(Event, frozen=True, tag="serving_environment.created"):
     external_id: str
 
 
-EnvironmentCommand = CreateEnvironment
-EnvironmentEvent = EnvironmentCreated
+class EnvironmentRenamed(Event, frozen=True, tag="serving_environment.renamed"):
+    name: str
+    previous_name: str
+
+
+class EnvironmentDescribed(Event, frozen=True, tag="serving_environment.described"):
+    description: str
+
+
+class NamespaceChosen(Event, frozen=True, tag="serving_environment.namespace_chosen"):
+    """Deployments from now on go there; what is in the cluster stays where it is."""
+
+    external_id: str
+
+
+class EnvironmentDeleted(Event, frozen=True, tag="serving_environment.deleted"):
+    name: str
+
+
+EnvironmentChange = RenameEnvironment | DescribeEnvironment | ChooseNamespace | DeleteEnvironment
+EnvironmentCommand = CreateEnvironment | EnvironmentChange
+EnvironmentLaterEvent = EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen | EnvironmentDeleted
+EnvironmentEvent = EnvironmentCreated | EnvironmentLaterEvent
 
 
 class Missing(Struct, frozen=True, tag="missing"):
-    """No such environment, or none yet."""
+    """No such environment: none yet, or none any more."""
 
 
 class Environment(Struct, frozen=True, tag="environment"):
@@ -64,28 +104,65 @@ def namespace_of(name: str, external_id: str, default: str) -> str:
 
 
 def decide(command: EnvironmentCommand, state: EnvironmentSituation) -> list[EnvironmentEvent]:
-    """What happens when `command` meets `state`.
+    """What happens when `command` meets `state`; nothing when it is so already.
 
-    Raises RuleError for an empty name.
+    Raises RuleError for an empty name, and NotFoundError for a change to an environment that does not exist.
     """
+    if isinstance(command, CreateEnvironment):
+        return [_create(command, state)]
+    if isinstance(state, Missing):
+        raise environment_not_found()
+    match command:
+        case RenameEnvironment(name=name):
+            _require_name(name)
+            renamed = EnvironmentRenamed(name=name, previous_name=state.name)
+            return [] if name == state.name else [renamed]
+        case DescribeEnvironment(description=text):
+            return [] if text == state.description else [EnvironmentDescribed(description=text)]
+        case ChooseNamespace(external_id=external_id):
+            return [] if external_id == state.external_id else [NamespaceChosen(external_id=external_id)]
+        case DeleteEnvironment():
+            return [EnvironmentDeleted(name=state.name)]
+        case _:
+            assert_never(command)
+
+
+def _create(command: CreateEnvironment, state: EnvironmentSituation) -> EnvironmentCreated:
     if not isinstance(state, Missing):
         raise ConflictError("serving environment exists already")
-    if not command.name.strip():
-        raise RuleError("invalid name: cannot be empty")
-    created = EnvironmentCreated(
+    _require_name(command.name)
+    return EnvironmentCreated(
         project_id=command.project_id,
         name=command.name,
         description=command.description,
         external_id=command.external_id,
     )
-    return [created]
 
 
-def evolve(_state: EnvironmentSituation, event: EnvironmentEvent) -> EnvironmentSituation:
+def _require_name(name: str) -> None:
+    if not name.strip():
+        raise RuleError("invalid name: cannot be empty")
+
+
+def evolve(state: EnvironmentSituation, event: EnvironmentEvent) -> EnvironmentSituation:
     """The state after `event`."""
-    return Environment(
-        project_id=event.project_id,
-        name=event.name,
-        description=event.description,
-        external_id=event.external_id,
-    )
+    if isinstance(event, EnvironmentCreated):
+        return Environment(
+            project_id=event.project_id,
+            name=event.name,
+            description=event.description,
+            external_id=event.external_id,
+        )
+    if isinstance(state, Missing):
+        return state
+    match event:
+        case EnvironmentRenamed(name=name):
+            return structs.replace(state, name=name)
+        case EnvironmentDescribed(description=description):
+            return structs.replace(state, description=description)
+        case NamespaceChosen(external_id=external_id):
+            return structs.replace(state, external_id=external_id)
+        case EnvironmentDeleted():
+            return INITIAL
+        case _:
+            assert_never(event)

@@ -13,6 +13,7 @@ from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.schema import SCHEMA_ROUTES, schema_of
+from modeltrail.http.serve_models import SERVE_MODEL_ROUTES
 from modeltrail.http.services import Services
 from modeltrail.http.serving_environments import ENVIRONMENT_ROUTES
 
@@ -24,6 +25,7 @@ _RESOURCES = (
     *ARTIFACT_ROUTES,
     *ENVIRONMENT_ROUTES,
     *SERVICE_ROUTES,
+    *SERVE_MODEL_ROUTES,
     *DEPLOYMENT_ROUTES,
 )
 

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 
 from modeltrail.domain.model_version_messages import VersionState, VersionStatus
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
+from modeltrail.domain.serving_options import PROTOCOLS, Resources, ServingOptions
+from modeltrail.projections.inference_services import ServiceState
 
 EMAIL_LENGTH = 255
 
@@ -23,6 +25,13 @@ CatalogName = Annotated[str, Meta(max_length=200, examples=["churn models"])]
 Key = Annotated[str, Meta(max_length=500, description="Write-only: no answer shows it.")]
 Bytes = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, examples=[1048576])]
 Labels = Annotated[dict[str, str], Meta(examples=[{"team": "growth"}])]
+ServiceName = Annotated[str, Meta(min_length=1, max_length=100, examples=["churn-live"])]
+Replicas = Annotated[int, Meta(ge=0, le=10_000, examples=[1])]
+Runtime = Annotated[
+    str,
+    Meta(max_length=253, description="The name of a ServingRuntime; `kserve` lets KServe choose.", examples=["kserve"]),
+]
+Protocol = Annotated[str, Meta(max_length=50, description="One of " + ", ".join(PROTOCOLS) + ".", examples=["v2"])]
 
 RequiredUri = Annotated[str, Meta(min_length=1, max_length=500, examples=["s3://models/churn/1"])]
 RequiredFramework = Annotated[str, Meta(min_length=1, max_length=100, examples=["sklearn"])]
@@ -120,9 +129,63 @@ class EnvironmentCreation(Body, frozen=True):
     external_id: ExternalId | None = None
 
 
-class DeploymentOrder(Body, frozen=True):
+class EnvironmentPatch(Body, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    external_id: ExternalId | None = None
+
+
+class GivenResources(Body, frozen=True):
+    """What each replica asks for, and what it may use at most, as Kubernetes writes it."""
+
+    requests: Annotated[dict[str, str], Meta(examples=[{"cpu": "500m", "memory": "1Gi"}])] | None = None
+    limits: Annotated[dict[str, str], Meta(examples=[{"cpu": "1", "memory": "2Gi"}])] | None = None
+
+
+class Serving(Body, frozen=True, kw_only=True):
+    """How a version is to be served."""
+
+    min_replicas: Replicas | None = None
+    max_replicas: Replicas | None = None
+    resources: GivenResources | None = None
+    runtime: Runtime | None = None
+    protocol_version: Protocol | None = None
+
+    def options(self) -> ServingOptions:
+        """What is given of them."""
+        given = self.resources
+        return ServingOptions(
+            min_replicas=self.min_replicas,
+            max_replicas=self.max_replicas,
+            resources=None if given is None else Resources(given.requests or {}, given.limits or {}),
+            runtime=self.runtime or None,
+            protocol_version=self.protocol_version or None,
+        )
+
+
+class DeploymentOrder(Serving, frozen=True, kw_only=True):
     registered_model_id: UUID
     serving_environment_id: UUID
     model_version_id: UUID | None = None
     name: Annotated[str, Meta(max_length=100)] | None = None
     labels: Labels | None = None
+
+
+class ServiceCreation(Serving, frozen=True, kw_only=True):
+    name: ServiceName
+    serving_environment_id: UUID
+    registered_model_id: UUID
+    model_version_id: UUID | None = None
+    labels: Labels | None = None
+
+
+class ServicePatch(Serving, frozen=True, kw_only=True):
+    name: ServiceName | None = None
+    desired_state: ServiceState | None = None
+    model_version_id: UUID | None = None
+    labels: Labels | None = None
+
+
+class ServeModelCreation(Body, frozen=True):
+    inference_service_id: UUID
+    model_version_id: UUID

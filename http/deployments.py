@@ -63,6 +63,7 @@ async def deploy(request: ApiRequest) -> Answer:
         default_namespace=request.services.default_namespace,
         version_id=None if body.model_version_id is None else VersionId(body.model_version_id),
         name=body.name or None,
+        options=body.options(),
         labels=body.labels or {},
     )
     return await submit(request, project_id, command, _initiated)

@@ -1,26 +1,29 @@
 """Routes of serving environments."""
 
-from modeltrail.commands.environments import Create
+from modeltrail.commands.environments import Create, Delete, Revise
 from modeltrail.domain.errors import environment_not_found
 from modeltrail.domain.ids import EnvironmentId
 from modeltrail.domain.serving_environment import CreateEnvironment
-from modeltrail.http.answers import Answer, created
-from modeltrail.http.bodies import EnvironmentCreation
+from modeltrail.http.answers import Answer, NoContent, created, no_content, shown
+from modeltrail.http.bodies import EnvironmentCreation, EnvironmentPatch
 from modeltrail.http.body_reader import BodyReader
-from modeltrail.http.documentation import Operation, Tag, one
+from modeltrail.http.documentation import Operation, Tag, nothing, one
 from modeltrail.http.lists import Page, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
-from modeltrail.http.routes import get, post
+from modeltrail.http.revisions import expected_revision
+from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import ENVIRONMENT_LIST
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
 
 TAG = Tag("Serving environments", "Where models are deployed to: namespaces of the cluster.")
 MISSING = {404: "The project has no such environment."}
+TAKEN = {409: "An environment of the project has this name."}
 
 _environment = Resource(SERVING_ENVIRONMENTS, environment_not_found)
 _creation = BodyReader(EnvironmentCreation)
+_patch = BodyReader(EnvironmentPatch)
 
 
 class EnvironmentList(Page[tuple[EnvironmentBody, ...]], frozen=True):
@@ -33,7 +36,7 @@ class EnvironmentList(Page[tuple[EnvironmentBody, ...]], frozen=True):
         tag=TAG,
         takes=EnvironmentCreation,
         success=one(EnvironmentBody, "The new environment.", 201),
-        refusals={409: "An environment of the project has this name."},
+        refusals=TAKEN,
     ),
 )
 async def create_environment(request: ApiRequest) -> Answer:
@@ -84,4 +87,58 @@ async def find_environment(request: ApiRequest) -> Answer:
     return await _environment.show(request, project_id, await ENVIRONMENT_LIST.newest(request.services.pool, having))
 
 
-ENVIRONMENT_ROUTES = (create_environment, list_environments, show_environment, find_environment)
+@patch(
+    "/serving_environments/{environment_id:str}",
+    Operation(
+        tag=TAG,
+        takes=EnvironmentPatch,
+        success=one(EnvironmentBody, "The environment after the change."),
+        refusals={**MISSING, **TAKEN},
+        checks_revision=True,
+    ),
+)
+async def revise_environment(request: ApiRequest) -> Answer:
+    """Change what is given of an environment. What is deployed stays in the namespace where it is."""
+    project_id = request.project_id()
+    environment_id = EnvironmentId(request.path_id("environment_id", "id"))
+    body = await request.read(_patch)
+    command = Revise(
+        project_id=project_id,
+        environment_id=environment_id,
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
+        name=body.name,
+        description=body.description,
+        external_id=body.external_id,
+    )
+    return await submit(request, project_id, command, shown)
+
+
+@delete(
+    "/serving_environments/{environment_id:str}",
+    Operation(
+        tag=TAG,
+        success=nothing("It is gone."),
+        refusals={**MISSING, 400: "So is an environment with an inference service in it, deployed or not."},
+        checks_revision=True,
+    ),
+)
+async def delete_environment(request: ApiRequest) -> NoContent:
+    """Delete an environment."""
+    project_id = request.project_id()
+    command = Delete(
+        project_id=project_id,
+        environment_id=EnvironmentId(request.path_id("environment_id", "id")),
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
+    )
+    await request.services.committer.submit(command, await request.context(project_id))
+    return no_content()
+
+
+ENVIRONMENT_ROUTES = (
+    create_environment,
+    list_environments,
+    show_environment,
+    find_environment,
+    revise_environment,
+    delete_environment,
+)

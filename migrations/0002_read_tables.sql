@@ -82,6 +82,7 @@ CREATE TABLE inference_services (
     serving_environment_id uuid NOT NULL,
     registered_model_id uuid NOT NULL,
     model_version_id uuid,
+    awaiting_model_id uuid,
     name text NOT NULL,
     external_id text,
     desired_state text NOT NULL,
@@ -91,8 +92,28 @@ CREATE TABLE inference_services (
 );
 CREATE UNIQUE INDEX inference_services_name_key ON inference_services ((serving_environment_id::text || ' ' || name));
 CREATE INDEX inference_services_created_idx ON inference_services (project_id, created_at, id);
+CREATE INDEX inference_services_environment_idx ON inference_services (serving_environment_id);
 CREATE INDEX inference_services_model_idx ON inference_services (registered_model_id);
 CREATE INDEX inference_services_version_idx ON inference_services (model_version_id);
+CREATE INDEX inference_services_external_idx ON inference_services (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX inference_services_awaiting_idx ON inference_services (awaiting_model_id)
+    WHERE awaiting_model_id IS NOT NULL;
+
+CREATE TABLE serve_models (
+    id uuid PRIMARY KEY,
+    project_id uuid NOT NULL,
+    revision bigint NOT NULL,
+    position bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    inference_service_id uuid NOT NULL,
+    model_version_id uuid NOT NULL,
+    last_known_state text NOT NULL,
+    body json NOT NULL
+);
+CREATE INDEX serve_models_created_idx ON serve_models (project_id, created_at, id);
+CREATE INDEX serve_models_service_idx ON serve_models (inference_service_id);
+CREATE INDEX serve_models_version_idx ON serve_models (model_version_id);
 
 -- What the deploy worker still has to do: one row per inference service with something asked and not answered.
 CREATE TABLE deployment_tasks (
@@ -132,7 +153,8 @@ BEGIN
         ('models', 'facet(state), facet(model_type)'),
         ('model_versions', 'facet(state), facet(status)'),
         ('serving_environments', ''),
-        ('inference_services', 'facet(desired_state), facet(current_state)')
+        ('inference_services', 'facet(desired_state), facet(current_state)'),
+        ('serve_models', 'facet(last_known_state)')
     LOOP
         EXECUTE format($template$
             CREATE FUNCTION count_%1$s() RETURNS trigger LANGUAGE plpgsql AS $body$

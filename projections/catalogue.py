@@ -7,6 +7,7 @@ from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.serve_models import SERVE_MODELS
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
 
 INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
@@ -14,5 +15,6 @@ INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     MODEL_VERSIONS,
     SERVING_ENVIRONMENTS,
     INFERENCE_SERVICES,
+    SERVE_MODELS,
     DEPLOYMENT_TASKS,
 )

@@ -7,10 +7,10 @@ from msgspec import Struct, structs
 from modeltrail.domain.ids import DeploymentId, ModelId
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
+    DeploymentEvent,
     DeploymentFailed,
     DeploymentRequested,
     DeploymentSucceeded,
-    ServiceLaterEvent,
     Undeployed,
     UndeploymentRequested,
 )
@@ -102,7 +102,7 @@ DEPLOYMENT_TASKS = Projection(
         Column("body", "json", lambda row: _write(row.task)),
     ),
     unique=(),
-    targets=dict.fromkeys(types_in(ServiceLaterEvent), own_row),
+    targets=dict.fromkeys(types_in(DeploymentEvent), own_row),
     apply=_apply,
     read=read_task,
     get_documents=SQL.get_task_documents,

@@ -18,5 +18,8 @@ SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM serving_envi
 -- name: get_service_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body, served_models FROM inference_services WHERE id = ANY($1::uuid[])
 
+-- name: get_serve_model_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM serve_models WHERE id = ANY($1::uuid[])
+
 -- name: get_task_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM deployment_tasks WHERE id = ANY($1::uuid[])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import assert_never
+from typing import TypeVar, assert_never
 from uuid import UUID
 
 import msgspec
@@ -10,19 +10,29 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
-from modeltrail.domain.ids import ServiceId, serve_model_id
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
+    DeploymentEvent,
     DeploymentFailed,
+    DeploymentPostponed,
     DeploymentRequested,
     DeploymentSucceeded,
+    DeploymentWithdrawn,
+    ServeModelAdded,
+    ServeModelRemoved,
     ServiceCreated,
+    ServiceDeleted,
     ServiceLaterEvent,
+    ServiceRelabelled,
+    ServiceRenamed,
     Undeployed,
     UndeploymentRequested,
+    VersionChosen,
 )
 from modeltrail.domain.model_version_messages import VersionRenamed
 from modeltrail.domain.registered_model_messages import ModelRenamed
+from modeltrail.domain.serving_environment import EnvironmentRenamed
+from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, Resources, ServingOptions
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (
@@ -37,20 +47,19 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
+from modeltrail.projections.serve_models import ServeModelBody, serve_models_after
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
+
+T = TypeVar("T")
+
+_Change = DeploymentEvent | ServiceRenamed | ServiceRelabelled | VersionChosen | ServeModelAdded | ServeModelRemoved
 
 
 class ServiceState(StrEnum):
     DEPLOYED = "DEPLOYED"
     UNDEPLOYED = "UNDEPLOYED"
-
-
-class ServeModelState(StrEnum):
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    FAILED = "FAILED"
 
 
 class ServiceBody(Struct, frozen=True, kw_only=True):
@@ -72,21 +81,12 @@ class ServiceBody(Struct, frozen=True, kw_only=True):
     runtime: str
     url: str | UnsetType = UNSET
     last_error: str | UnsetType = UNSET
+    min_replicas: int | UnsetType = UNSET
+    max_replicas: int | UnsetType = UNSET
+    resources: Resources | UnsetType = UNSET
+    protocol_version: str | UnsetType = UNSET
+    canary_traffic_percent: int | UnsetType = UNSET
     labels: dict[str, str]
-
-
-class ServeModelBody(Struct, frozen=True):
-    """One version on one service, in the order of the wire."""
-
-    id: UUID
-    created_at: Microseconds
-    updated_at: Microseconds
-    project_id: UUID
-    inference_service_id: UUID
-    inference_service_name: str
-    model_version_id: UUID
-    model_version_name: str
-    last_known_state: ServeModelState
 
 
 class ServiceWithModels(ServiceBody, frozen=True, kw_only=True):
@@ -96,10 +96,11 @@ class ServiceWithModels(ServiceBody, frozen=True, kw_only=True):
 
 
 class ServiceRow(Row, frozen=True):
-    """A service and its serve models, oldest first."""
+    """A service and its serve models, oldest first. It may wait for a version that is fit to be deployed."""
 
     body: ServiceBody
     served_models: tuple[ServeModelBody, ...] = ()
+    awaits_version: bool = False
 
 
 def _its_services(stream: UUID, _event: ModelRenamed) -> Iterable[Target]:
@@ -110,11 +111,16 @@ def _serving_it(stream: UUID, _event: VersionRenamed) -> Iterable[Target]:
     return (RowsWhere("model_version_id", stream),)
 
 
+def _those_in_it(stream: UUID, _event: EnvironmentRenamed) -> Iterable[Target]:
+    return (RowsWhere("serving_environment_id", stream),)
+
+
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
     ServiceCreated: new_row,
     ModelRenamed: _its_services,
     VersionRenamed: _serving_it,
+    EnvironmentRenamed: _those_in_it,
 }
 
 
@@ -126,13 +132,21 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
         return None
     if isinstance(event, ModelRenamed):
         return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.name))
+    if isinstance(event, EnvironmentRenamed):
+        return structs.replace(row, body=structs.replace(row.body, serving_environment_name=event.name))
     if isinstance(event, VersionRenamed):
-        return structs.replace(row, served_models=_renamed(row, recorded.stream, event.name))
-    if isinstance(event, ServiceLaterEvent):
+        return structs.replace(row, served_models=serve_models_after(row.served_models, recorded))
+    if isinstance(event, ServiceDeleted):
+        return None
+    if isinstance(event, _Change):
         at = recorded.recorded_at
-        body = structs.replace(_changed(row.body, event), updated_at=to_microseconds(at))
-        served = _served(row, event, recorded)
-        return structs.replace(row, body=body, served_models=served, updated_at=at)
+        return structs.replace(
+            row,
+            body=structs.replace(_changed(row.body, event), updated_at=to_microseconds(at)),
+            served_models=serve_models_after(row.served_models, recorded),
+            awaits_version=_awaits_version(row, event),
+            updated_at=at,
+        )
     return row
 
 
@@ -161,11 +175,38 @@ def _created(event: ServiceCreated, recorded: Recorded) -> ServiceRow:
     return ServiceRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 
 
-def _changed(body: ServiceBody, event: ServiceLaterEvent) -> ServiceBody:
+def _awaits_version(row: ServiceRow, event: _Change) -> bool:
     match event:
+        case DeploymentPostponed():
+            return True
+        case DeploymentRequested() | DeploymentWithdrawn():
+            return False
+        case _:
+            return row.awaits_version
+
+
+def _changed(body: ServiceBody, event: _Change) -> ServiceBody:  # noqa: C901 - one flat case per event
+    match event:
+        case DeploymentPostponed(model_version_id=version, message=message, options=options):
+            return structs.replace(
+                _with_options(body, options),
+                desired_state=ServiceState.DEPLOYED,
+                model_version_id=version or body.model_version_id,
+                last_error=message,
+            )
+        case DeploymentWithdrawn():
+            return structs.replace(body, desired_state=ServiceState.UNDEPLOYED, last_error=UNSET)
+        case ServiceRenamed(name=name):
+            return structs.replace(body, name=name)
+        case ServiceRelabelled(labels=labels):
+            return structs.replace(body, labels=labels)
+        case VersionChosen(model_version_id=version):
+            return structs.replace(body, model_version_id=version)
+        case ServeModelAdded() | ServeModelRemoved():
+            return body
         case DeploymentRequested(target=target):
             return structs.replace(
-                body,
+                _with_options(body, target.options),
                 desired_state=ServiceState.DEPLOYED,
                 model_version_id=target.model_version_id,
                 last_error=UNSET,
@@ -190,49 +231,18 @@ def _changed(body: ServiceBody, event: ServiceLaterEvent) -> ServiceBody:
             assert_never(event)
 
 
-def _served(row: ServiceRow, event: ServiceLaterEvent, recorded: Recorded) -> tuple[ServeModelBody, ...]:
-    match event:
-        case DeploymentRequested(target=target):
-            one = ServeModelBody(
-                id=serve_model_id(ServiceId(row.id), target.model_version_id),
-                created_at=to_microseconds(recorded.recorded_at),
-                updated_at=to_microseconds(recorded.recorded_at),
-                project_id=row.project_id,
-                inference_service_id=row.id,
-                inference_service_name=row.body.name,
-                model_version_id=target.model_version_id,
-                model_version_name=target.model_version_name,
-                last_known_state=ServeModelState.PENDING,
-            )
-            if all(served.id != one.id for served in row.served_models):
-                return (*row.served_models, one)
-            return _set(row, target.model_version_id, ServeModelState.PENDING, recorded)
-        case DeploymentSucceeded(model_version_id=version):
-            # A roll-out replaces what served before.
-            kept = tuple(served for served in row.served_models if served.model_version_id == version)
-            return _set(structs.replace(row, served_models=kept), version, ServeModelState.RUNNING, recorded)
-        case DeploymentFailed(model_version_id=version):
-            return _set(row, version, ServeModelState.FAILED, recorded)
-        case Undeployed():
-            return ()
-        case DeploymentApplied() | UndeploymentRequested():
-            return row.served_models
-        case _:
-            assert_never(event)
+def _with_options(body: ServiceBody, options: ServingOptions) -> ServiceBody:
+    def shown(option: T | None) -> T | UnsetType:
+        return UNSET if option is None else option
 
-
-def _renamed(row: ServiceRow, version: UUID, name: str) -> tuple[ServeModelBody, ...]:
-    return tuple(
-        structs.replace(served, model_version_name=name) if served.model_version_id == version else served
-        for served in row.served_models
-    )
-
-
-def _set(row: ServiceRow, version: UUID, state: ServeModelState, recorded: Recorded) -> tuple[ServeModelBody, ...]:
-    at = to_microseconds(recorded.recorded_at)
-    return tuple(
-        structs.replace(served, last_known_state=state, updated_at=at) if served.model_version_id == version else served
-        for served in row.served_models
+    return structs.replace(
+        body,
+        runtime=options.runtime or LET_KSERVE_CHOOSE,
+        min_replicas=shown(options.min_replicas),
+        max_replicas=shown(options.max_replicas),
+        resources=shown(options.resources),
+        protocol_version=shown(options.protocol_version),
+        canary_traffic_percent=shown(options.canary_traffic_percent),
     )
 
 
@@ -246,6 +256,7 @@ def _read(record: Record) -> ServiceRow:
         **common_fields(record),
         body=_read_body(record["body"]),
         served_models=_read_served(record["served_models"]),
+        awaits_version=record["awaiting_model_id"] is not None,
     )
 
 
@@ -264,6 +275,8 @@ INFERENCE_SERVICES = Projection(
         Column("serving_environment_id", "uuid", lambda row: row.body.serving_environment_id),
         Column("registered_model_id", "uuid", lambda row: row.body.registered_model_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),
+        # Null unless it waits for one of the model's versions: the services to look at when a version changes.
+        Column("awaiting_model_id", "uuid", lambda row: row.body.registered_model_id if row.awaits_version else None),
         Column("name", "text", lambda row: row.body.name),
         Column("external_id", "text", lambda row: row.body.external_id or None),
         Column("desired_state", "text", lambda row: row.body.desired_state),

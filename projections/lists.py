@@ -17,6 +17,7 @@ from modeltrail.projections.list_reader import Asked, ListReader, Page
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 from modeltrail.projections.models import MODELS, ModelBody
 from modeltrail.projections.projection import Projection, unique_key
+from modeltrail.projections.serve_models import SERVE_MODELS, ServeModelBody
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
 
 SQL = Statements("modeltrail.projections", "lists.sql")
@@ -168,3 +169,4 @@ MODEL_LIST = Listing(MODELS, ModelBody)
 VERSION_LIST = Listing(MODEL_VERSIONS, VersionBody)
 ENVIRONMENT_LIST = Listing(SERVING_ENVIRONMENTS, EnvironmentBody)
 SERVICE_LIST = Listing(INFERENCE_SERVICES, ServiceBody)
+SERVE_MODEL_LIST = Listing(SERVE_MODELS, ServeModelBody)

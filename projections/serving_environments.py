@@ -1,15 +1,23 @@
 """The read table of serving environments."""
 
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
-from modeltrail.domain.serving_environment import EnvironmentCreated
+from modeltrail.domain.serving_environment import (
+    EnvironmentCreated,
+    EnvironmentDeleted,
+    EnvironmentDescribed,
+    EnvironmentLaterEvent,
+    EnvironmentRenamed,
+    NamespaceChosen,
+)
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, Projection, Row, common_fields, new_row
+from modeltrail.projections.projection import Column, Projection, Row, common_fields, new_row, own_row, types_in
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
@@ -35,8 +43,18 @@ class EnvironmentRow(Row, frozen=True):
 
 def _apply(row: EnvironmentRow | None, recorded: Recorded) -> EnvironmentRow | None:
     event, at = recorded.event, recorded.recorded_at
-    if not isinstance(event, EnvironmentCreated):
+    if isinstance(event, EnvironmentCreated):
+        return _created(event, recorded)
+    if row is None or isinstance(event, EnvironmentDeleted):
+        return None
+    if not isinstance(event, EnvironmentLaterEvent):
         return row
+    body = structs.replace(_changed(row.body, event), updated_at=to_microseconds(at))
+    return structs.replace(row, body=body, updated_at=at)
+
+
+def _created(event: EnvironmentCreated, recorded: Recorded) -> EnvironmentRow:
+    at = recorded.recorded_at
     body = EnvironmentBody(
         id=recorded.stream,
         created_at=to_microseconds(at),
@@ -47,6 +65,20 @@ def _apply(row: EnvironmentRow | None, recorded: Recorded) -> EnvironmentRow | N
         external_id=event.external_id or UNSET,
     )
     return EnvironmentRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+def _changed(
+    body: EnvironmentBody, event: EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen
+) -> EnvironmentBody:
+    match event:
+        case EnvironmentRenamed(name=name):
+            return structs.replace(body, name=name)
+        case EnvironmentDescribed(description=description):
+            return structs.replace(body, description=description)
+        case NamespaceChosen(external_id=external_id):
+            return structs.replace(body, external_id=external_id or UNSET)
+        case _:
+            assert_never(event)
 
 
 _read_body = msgspec.json.Decoder(EnvironmentBody).decode
@@ -66,7 +98,7 @@ SERVING_ENVIRONMENTS = Projection(
     ),
     unique=("project_id", "name"),
     counted=(),
-    targets={EnvironmentCreated: new_row},
+    targets={EnvironmentCreated: new_row} | dict.fromkeys(types_in(EnvironmentLaterEvent), own_row),
     apply=_apply,
     read=_read,
     get_documents=SQL.get_environment_documents,

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from modeltrail.workers.formats import model_format
+from modeltrail.domain.model_format import model_format
+from modeltrail.domain.serving_options import ServingOptions
 
 PREFIX = "modelregistry.ai-platform"
 SERVICE_ID = f"{PREFIX}/inference-service-id"
@@ -55,6 +56,7 @@ class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     mode: DeploymentMode = DeploymentMode.STANDARD
     service_account: str | None = None
+    options: ServingOptions = ServingOptions()
 
 
 def manifest(desired: DesiredService) -> dict[str, Any]:
@@ -83,15 +85,33 @@ def manifest(desired: DesiredService) -> dict[str, Any]:
 
 
 def _predictor(desired: DesiredService) -> dict[str, Any]:
-    chosen = model_format(desired.model_framework, desired.model_framework_version)
-    model_format_ = {"name": chosen.name}
-    if chosen.version:
-        model_format_["version"] = chosen.version
-    model: dict[str, Any] = {"modelFormat": model_format_, "storageUri": desired.storage_uri}
-    if chosen.protocol:
-        model["protocolVersion"] = chosen.protocol
+    options = desired.options
     account = {"serviceAccountName": desired.service_account} if desired.service_account else {}
-    return {**account, "model": model}
+    scaling = {
+        "minReplicas": options.min_replicas,
+        "maxReplicas": options.max_replicas,
+        "canaryTrafficPercent": options.canary_traffic_percent,
+    }
+    set_ = {name: value for name, value in scaling.items() if value is not None}
+    return {**account, **set_, "model": _model(desired)}
+
+
+def _model(desired: DesiredService) -> dict[str, Any]:
+    chosen = model_format(desired.model_framework, desired.model_framework_version)
+    options, runtime = desired.options, desired.options.named_runtime
+    model: dict[str, Any] = {"modelFormat": {"name": chosen.name}, "storageUri": desired.storage_uri}
+    # What a runtime that is asked for by name lists and speaks is not known: only built-in ones are chosen by these.
+    if chosen.version and runtime is None:
+        model["modelFormat"]["version"] = chosen.version
+    protocol = options.protocol_version or (chosen.protocol if runtime is None else None)
+    if protocol:
+        model["protocolVersion"] = protocol
+    if runtime:
+        model["runtime"] = runtime
+    if options.resources is not None:
+        given = {"requests": options.resources.requests, "limits": options.resources.limits}
+        model["resources"] = {name: quantities for name, quantities in given.items() if quantities}
+    return model
 
 
 def _user_metadata(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

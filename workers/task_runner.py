@@ -191,4 +191,5 @@ def _desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredServi
         storage_uri=task.target.storage_uri,
         labels=task.labels,
         mode=mode,
+        options=task.target.options,
     )

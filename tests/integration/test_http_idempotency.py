@@ -30,17 +30,23 @@ WHOLE: dict[str, Json] = {
     },
     "/model_artifacts": {"registered_model_id": "{model}", "name": "v3", "secret_key": "SESAME", **ARTIFACT},
     "/serving_environments": {"name": "staging"},
+    "/inference_services": {
+        "name": "iris",
+        "registered_model_id": "{model}",
+        "serving_environment_id": "{environment}",
+    },
+    "/serve_models": {"inference_service_id": "{service}", "model_version_id": "{other_version}"},
     "/deploy": {"registered_model_id": "{model}", "serving_environment_id": "{environment}"},
 }
 every_post = pytest.mark.parametrize("path", WHOLE)
 
 
 class World:
-    """A model with a ready version, and an environment: what every POST needs."""
+    """A model with a ready version, an environment, and a service: what every POST needs."""
 
-    def __init__(self, project: Project, model: Json, environment: Json) -> None:
+    def __init__(self, project: Project, **existing: Json) -> None:
         self.project = project
-        self._ids = {"model": model["id"], "environment": environment["id"]}
+        self._ids = {name: each["id"] for name, each in existing.items()}
 
     def _filled(self, text: str) -> str:
         return text.format_map(self._ids) if text.startswith(("/", "{")) else text
@@ -54,7 +60,12 @@ class World:
 async def world(project: Project) -> World:
     model = await project.model("iris")
     await project.ready_version(model)
-    return World(project, model, await project.environment())
+    environment = await project.environment()
+    other = await project.model("other")
+    await project.ready_version(other)
+    service = await project.deployed(other, environment, name="other")
+    other_version = await project.version(other, "v0")
+    return World(project, model=model, environment=environment, service=service, other_version=other_version)
 
 
 def seen_by_the_caller(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -16,25 +16,38 @@ ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri
 
 class World:
     """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
-    fields; `words` are what else may be asked for, by the names of parameters."""
+    fields; `doomed` those that can be deleted, by operation; `words` are what else may be asked for, by the names of
+    parameters."""
 
     def __init__(self, url: str) -> None:
         self.project_id = str(uuid4())
         headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
         with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
             self.ids = self._fill()
-            self.doomed = self._archived(5)
+            model = self.ids["model_id"][0]
+            self.other_version: str = self._made(f"/models/{model}/versions", name="other", **ARTIFACT)["id"]
+            self.doomed = {
+                "delete_model": {"model_id": self._archived(5)},
+                "delete_environment": {"environment_id": self._empty_environments(5)},
+                "delete_service": {"service_id": self._waiting_services(5)},
+                "delete_serve_model": {"serve_model_id": self._extra_serve_models(3)},
+            }
         models, versions = self.ids["model_id"], self.ids["version_id"]
         self.orders = [
             {
                 "registered_model_id": models[0],
+                "model_version_id": versions[0],
                 "serving_environment_id": self.ids["environment_id"][0],
                 "labels": labels,
             }
             for labels in (None, {"team": "growth"})
         ]
+        self.pairs = [
+            {"inference_service_id": service, "model_version_id": self.other_version}
+            for service in self.ids["service_id"]
+        ]
         self.words = {
-            "name": ["model 0", "v1", "staging"],
+            "name": ["model 0", "v1", "staging", "named"],
             "externalId": [*models, *versions],
             "parentResourceId": models,
             "If-Match": ['"1"', '"2"', "*"],
@@ -52,7 +65,10 @@ class World:
         environments = [self._made("/serving_environments", name=name)["id"] for name in ("staging", "not a namespace")]
         order = {"registered_model_id": models[0], "serving_environment_id": environments[0]}
         services = [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(2)]
+        services.append(self._made("/inference_services", name="named", **order)["id"])
+        served = self._client.get("/serve_models").raise_for_status().json()["items"]
         return {
+            "serve_model_id": [each["id"] for each in served],
             "Project-ID": [self.project_id],
             "model_id": models,
             "registered_model_id": models,
@@ -73,6 +89,24 @@ class World:
             self._client.patch(f"/models/{model}", json={"state": "ARCHIVED"}).raise_for_status()
         return models
 
+    def _empty_environments(self, count: int) -> list[str]:
+        return [self._made("/serving_environments", name=f"empty {number}")["id"] for number in range(count)]
+
+    def _waiting_services(self, count: int) -> list[str]:
+        """Inference services that can be deleted: their model has no version."""
+        wish = {"registered_model_id": self.ids["model_id"][2], "serving_environment_id": self.ids["environment_id"][0]}
+        return [self._made("/inference_services", name=f"waiting-{number}", **wish)["id"] for number in range(count)]
+
+    def _extra_serve_models(self, count: int) -> list[str]:
+        model, service = self.ids["model_id"][0], self.ids["service_id"][0]
+        versions = [
+            self._made(f"/models/{model}/versions", name=f"extra {number}", **ARTIFACT)["id"] for number in range(count)
+        ]
+        return [
+            self._made("/serve_models", inference_service_id=service, model_version_id=version)["id"]
+            for version in versions
+        ]
+
     def _made(self, path: str, **body: object) -> Json:
         answer = self._client.post(path, json=body)
         answer.raise_for_status()
@@ -89,12 +123,14 @@ def informed_by(world: World, document: Json) -> Json:
     # Chance hardly ever finds a model, a version and an environment that go together, or all that a version must have.
     bodies: dict[str, list[Json]] = {
         "deploy": world.orders,
+        "create_service": [{"name": f"made-{number}", **world.orders[0]} for number in range(3)],
+        "create_serve_model": world.pairs,
         "register_version": [{"name": f"v{number}", **ARTIFACT} for number in range(2, 5)],
     }
     for operation in operations(informed):
         if known_bodies := bodies.get(operation["operationId"]):
             operation["requestBody"]["content"]["application/json"]["examples"] = _examples(known_bodies)
-        doomed = {"model_id": world.doomed} if operation["operationId"] == "delete_model" else {}
+        doomed = world.doomed.get(operation["operationId"], {})
         for parameter in operation["parameters"]:
             _inform_parameter(parameter, world.ids | world.words | doomed)
     for parameter in informed["components"]["parameters"].values():

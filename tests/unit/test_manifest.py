@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from modeltrail.workers.formats import ModelFormat, model_format
+from modeltrail.domain.model_format import ModelFormat, model_format
+from modeltrail.domain.serving_options import Resources, ServingOptions
 from modeltrail.workers.manifest import (
     DEPLOYMENT_ID,
     DEPLOYMENT_MODE,
@@ -164,3 +165,31 @@ def test_frameworks_are_spelled_as_kserve_does_and_versions_sent_only_if_it_can_
     framework: str, version: str, expected: ModelFormat
 ) -> None:
     assert model_format(framework, version) == expected
+
+
+def test_a_manifest_holds_the_options_that_are_set_and_no_others() -> None:
+    plain = manifest(desired("iris"))["spec"]["predictor"]
+    assert plain.keys() == {"model"}
+    assert not {"runtime", "resources"} & plain["model"].keys()
+    options = ServingOptions(
+        min_replicas=0,
+        max_replicas=3,
+        resources=Resources(requests={"cpu": "500m"}),
+        runtime="ours",
+        protocol_version="v2",
+        canary_traffic_percent=10,
+    )
+
+    predictor = manifest(replace(desired("iris"), options=options))["spec"]["predictor"]
+
+    assert (predictor["minReplicas"], predictor["maxReplicas"], predictor["canaryTrafficPercent"]) == (0, 3, 10)
+    model = predictor["model"]
+    assert (model["runtime"], model["protocolVersion"]) == ("ours", "v2")
+    assert model["resources"] == {"requests": {"cpu": "500m"}}
+    assert model["modelFormat"] == {"name": "sklearn"}
+
+
+def test_kserve_chooses_the_runtime_where_none_is_named() -> None:
+    unnamed = manifest(replace(desired("iris"), options=ServingOptions(runtime="kserve")))
+
+    assert unnamed == manifest(desired("iris"))

@@ -64,14 +64,27 @@ _SPELLINGS = {
 } | {name.lower(): name for name in _FORMATS}
 
 
+def is_known(framework: str) -> bool:
+    """Whether KServe has runtimes for this framework by itself."""
+    return _plain(framework) in _SPELLINGS
+
+
+def known_formats() -> tuple[str, ...]:
+    """The formats that KServe has runtimes for by itself."""
+    return tuple(sorted(_FORMATS))
+
+
+def _plain(framework: str) -> str:
+    return re.sub(r"[\s._-]+", "", framework.lower())
+
+
 def model_format(framework: str, version: str) -> ModelFormat:
     """KServe's view of a framework such as `scikit-learn` in a version such as `1.4.2`.
 
     An unknown framework keeps its name in lower case and loses its version: a runtime that an operator
     added is then found by name alone.
     """
-    plain = re.sub(r"[\s._-]+", "", framework.lower())
-    name = _SPELLINGS.get(plain)
+    name = _SPELLINGS.get(_plain(framework))
     if name is None:
         return ModelFormat(framework.strip().lower())
     known = _FORMATS[name]

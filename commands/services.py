@@ -1,0 +1,234 @@
+"""What callers want of inference services."""
+
+from typing import assert_never
+from uuid import UUID
+
+from msgspec import Struct
+
+from modeltrail.commands.decision import Answer, Decision, begin, carry_on
+from modeltrail.commands.deployments import Cluster, existing_service
+from modeltrail.commands.environments import existing_environment
+from modeltrail.commands.models import existing_model, require_revision
+from modeltrail.commands.question import RowAt, StateOf, row_named
+from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, namespace_in
+from modeltrail.commands.versions import existing_version
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import ConflictError, RuleError, service_not_found
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.inference_service_messages import (
+    ChooseVersion,
+    ConfirmUndeployment,
+    CreateService,
+    DeleteService,
+    PostponeDeployment,
+    RelabelService,
+    RenameService,
+    RequestDeployment,
+    RequestUndeployment,
+    ServiceChange,
+)
+from modeltrail.domain.inference_service_state import (
+    Deployed,
+    Deploying,
+    Failed,
+    Idle,
+    Service,
+    Undeploying,
+    Waiting,
+    target_in,
+)
+from modeltrail.domain.service_name import check_name
+from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions, check_options
+from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow, ServiceState
+from modeltrail.projections.model_versions import MODEL_VERSIONS
+from modeltrail.projections.models import ModelRow
+
+
+async def require_free(environment_id: UUID, name: str) -> None:
+    """Raise ConflictError when a service of the environment has this name."""
+    if await row_named(INFERENCE_SERVICES, environment_id, name) is not None:
+        raise ConflictError("inference service name already exists")
+
+
+async def version_of_choice(model: ModelRow) -> Candidate | None:
+    """The model's default version, else its latest; None when it has none."""
+    chosen = model.default_version_id or model.latest_version_id
+    row = None if chosen is None else await RowAt(MODEL_VERSIONS, chosen)
+    return None if row is None else candidate_in(row)
+
+
+class Create(Struct, frozen=True, kw_only=True):
+    """Create a service, which is to ask for its deployment: at once, or as soon as a version is fit for it."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+    name: str
+    environment_id: EnvironmentId
+    model_id: ModelId
+    default_namespace: str
+    version_id: VersionId | None = None
+    options: ServingOptions = ServingOptions()
+    labels: dict[str, str] = {}
+
+    async def decide(self) -> Decision:
+        environment = await existing_environment(self.project_id, self.environment_id)
+        model = await existing_model(self.project_id, self.model_id)
+        version = await self._version(model)
+        namespace = namespace_in(environment, self.default_namespace)
+        check_name(self.name, namespace)
+        options = self.options
+        check_options(options)
+        await require_free(self.environment_id, self.name)
+        create = CreateService(
+            service_id=self.service_id,
+            project_id=self.project_id,
+            name=self.name,
+            serving_environment_id=self.environment_id,
+            serving_environment_name=environment.body.name,
+            registered_model_id=self.model_id,
+            registered_model_name=model.body.name,
+            model_version_id=None if version is None else version.id,
+            runtime=options.runtime or LET_KSERVE_CHOOSE,
+            labels=self.labels,
+        )
+        wish: RequestDeployment | PostponeDeployment
+        if version is not None and version.is_ready:
+            wish = RequestDeployment(deployment_id=self.deployment_id, target=version.target(namespace, options))
+        else:
+            wish = PostponeDeployment(model_version_id=self.version_id, message=NOT_READY, options=options)
+        service = begin(INFERENCE_SERVICE, self.service_id, create, wish)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (service,))
+
+    async def _version(self, model: ModelRow) -> Candidate | None:
+        if self.version_id is None:
+            return await version_of_choice(model)
+        return candidate_in(await existing_version(self.project_id, self.version_id, self.model_id))
+
+
+class Revise(Struct, frozen=True, kw_only=True):
+    """Change what is named; None leaves it as it is. What is in the cluster follows."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+    default_namespace: str
+    cluster: Cluster
+    expected_revision: int | None = None
+    name: str | None = None
+    desired_state: ServiceState | None = None
+    version_id: VersionId | None = None
+    options: ServingOptions = ServingOptions()
+    labels: dict[str, str] | None = None
+
+    async def decide(self) -> Decision:
+        row = await existing_service(self.project_id, self.service_id)
+        require_revision(row, self.expected_revision)
+        service = await StateOf(INFERENCE_SERVICE, self.service_id)
+        if not isinstance(service, Service):
+            raise service_not_found()
+        if self.version_id is not None:
+            await existing_version(self.project_id, self.version_id, ModelId(row.body.registered_model_id))
+        check_options(self.options)
+        wishes: list[ServiceChange] = []
+        if self.name is not None and self.name != row.body.name:
+            await self._check_name(row, self.name)
+            wishes.append(RenameService(name=self.name))
+        if self.labels is not None:
+            wishes.append(RelabelService(labels=self.labels))
+        wishes += await self._deployment_wishes(row, service)
+        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+
+    async def _check_name(self, row: ServiceRow, name: str) -> None:
+        environment = await existing_environment(self.project_id, EnvironmentId(row.body.serving_environment_id))
+        check_name(name, namespace_in(environment, self.default_namespace))
+        await require_free(row.body.serving_environment_id, name)
+
+    async def _deployment_wishes(self, row: ServiceRow, service: Service) -> list[ServiceChange]:
+        desired = self.desired_state or row.body.desired_state
+        if desired is ServiceState.DEPLOYED:
+            return [await self._deployment(row, service)] if self._is_due(row, service) else []
+        wishes: list[ServiceChange] = []
+        if self.version_id not in (None, row.body.model_version_id):
+            wishes.append(ChooseVersion(model_version_id=self.version_id))
+        if self.desired_state is ServiceState.UNDEPLOYED:
+            wishes += undeployment_wishes(service, self.deployment_id, self.cluster)
+        return wishes
+
+    def _is_due(self, row: ServiceRow, service: Service) -> bool:
+        """Whether what is asked for differs from what the cluster was asked for last."""
+        if self.version_id not in (None, row.body.model_version_id):
+            return True
+        if self.labels not in (None, service.labels) or self.options.over(service.options) != service.options:
+            return True
+        match service.deployment:
+            case Idle() | Undeploying() | Failed():
+                return self.desired_state is ServiceState.DEPLOYED
+            case Waiting() | Deploying() | Deployed():
+                return False
+            case _:
+                assert_never(service.deployment)
+
+    async def _deployment(self, row: ServiceRow, service: Service) -> RequestDeployment | PostponeDeployment:
+        options = self.options.over(service.options)
+        asked_for = self.version_id
+        if asked_for is None and isinstance(service.deployment, Waiting):
+            asked_for = service.deployment.model_version_id
+        elif asked_for is None and row.body.model_version_id is not None:
+            asked_for = VersionId(row.body.model_version_id)
+        version = await self._candidate(row, asked_for)
+        if version is None or not version.is_ready:
+            return PostponeDeployment(model_version_id=asked_for, message=NOT_READY, options=options)
+        target = version.target(await self._namespace(row, service), options)
+        return RequestDeployment(deployment_id=self.deployment_id, target=target)
+
+    async def _candidate(self, row: ServiceRow, asked_for: VersionId | None) -> Candidate | None:
+        model_id = ModelId(row.body.registered_model_id)
+        if asked_for is not None:
+            return candidate_in(await existing_version(self.project_id, asked_for, model_id))
+        return await version_of_choice(await existing_model(self.project_id, model_id))
+
+    async def _namespace(self, row: ServiceRow, service: Service) -> str:
+        """Where its object is, as long as there may be one: an object cannot move."""
+        there = target_in(service.deployment)
+        if there is not None:
+            return there.namespace
+        environment = await existing_environment(self.project_id, EnvironmentId(row.body.serving_environment_id))
+        namespace = namespace_in(environment, self.default_namespace)
+        check_name(self.name or service.name, namespace)
+        return namespace
+
+
+def undeployment_wishes(service: Service, undeployment_id: DeploymentId, cluster: Cluster) -> list[ServiceChange]:
+    """What takes the service off the cluster. Where there is no cluster, it is off at once."""
+    wishes: list[ServiceChange] = [RequestUndeployment(undeployment_id=undeployment_id)]
+    if cluster is Cluster.NONE:
+        earlier = service.deployment
+        under_way = earlier.undeployment_id if isinstance(earlier, Undeploying) else undeployment_id
+        wishes.append(ConfirmUndeployment(undeployment_id=under_way))
+    return wishes
+
+
+class Delete(Struct, frozen=True, kw_only=True):
+    """Delete a service that is not deployed. Whatever is left of it in the cluster is removed, too."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    undeployment_id: DeploymentId
+    cluster: Cluster
+    expected_revision: int | None = None
+
+    async def decide(self) -> Decision:
+        row = await existing_service(self.project_id, self.service_id)
+        require_revision(row, self.expected_revision)
+        if row.body.current_state is ServiceState.DEPLOYED:
+            raise RuleError("cannot delete deployed inference service")
+        service = await StateOf(INFERENCE_SERVICE, self.service_id)
+        if not isinstance(service, Service):
+            raise service_not_found()
+        wishes: list[ServiceChange] = [DeleteService(undeployment_id=self.undeployment_id)]
+        if self.cluster is Cluster.NONE:
+            wishes += undeployment_wishes(service, self.undeployment_id, self.cluster)[1:]
+        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))

@@ -1,0 +1,78 @@
+"""Which version a deployment is of, whether that is fit to be deployed, and what the cluster would be told."""
+
+from msgspec import UNSET, Struct
+
+from modeltrail.domain.errors import RuleError
+from modeltrail.domain.ids import VersionId
+from modeltrail.domain.inference_service_messages import Target
+from modeltrail.domain.model_version import Version
+from modeltrail.domain.model_version_messages import VersionStatus
+from modeltrail.domain.servable import check_servable
+from modeltrail.domain.serving_environment import namespace_of
+from modeltrail.domain.serving_options import ServingOptions, check_options
+from modeltrail.projections.model_versions import VersionRow
+from modeltrail.projections.serving_environments import EnvironmentRow
+
+NOT_READY = "model version is not ready for deployment"
+
+
+class Candidate(Struct, frozen=True):
+    """A version that may be deployed, with what the cluster must know of it."""
+
+    id: VersionId
+    name: str
+    status: VersionStatus
+    model_framework: str
+    model_framework_version: str
+    uri: str
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether whoever validates it said that it may be deployed."""
+        return self.status is VersionStatus.READY
+
+    def target(self, namespace: str, options: ServingOptions) -> Target:
+        """What the cluster is told. Raises RuleError when that could not work."""
+        if not self.is_ready:
+            raise RuleError(NOT_READY)
+        check_options(options)
+        check_servable(self.model_framework, self.uri, options)
+        return Target(
+            namespace=namespace,
+            model_version_id=self.id,
+            model_version_name=self.name,
+            model_framework=self.model_framework,
+            model_framework_version=self.model_framework_version,
+            storage_uri=self.uri,
+            options=options,
+        )
+
+
+def candidate_in(row: VersionRow) -> Candidate:
+    """The version as its row tells."""
+    return Candidate(
+        id=VersionId(row.id),
+        name=row.body.name,
+        status=row.body.status,
+        model_framework=row.body.model_framework,
+        model_framework_version=row.body.model_framework_version,
+        uri=row.body.uri,
+    )
+
+
+def candidate_after(version_id: VersionId, version: Version) -> Candidate:
+    """The version as a command that is being decided leaves it."""
+    return Candidate(
+        id=version_id,
+        name=version.name,
+        status=version.status,
+        model_framework=version.artifact.model_framework,
+        model_framework_version=version.artifact.model_framework_version,
+        uri=version.artifact.uri,
+    )
+
+
+def namespace_in(environment: EnvironmentRow, default: str) -> str:
+    """The namespace that deployments to an environment go to. Raises RuleError when there can be none such."""
+    external_id = environment.body.external_id
+    return namespace_of(environment.body.name, "" if external_id is UNSET else external_id, default)

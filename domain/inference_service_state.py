@@ -1,0 +1,108 @@
+"""The states of an inference service; inference_service.py says how they follow each other."""
+
+from typing import assert_never
+
+from msgspec import Struct
+
+from modeltrail.domain.ids import DeploymentId, ModelId, ProjectId, VersionId
+from modeltrail.domain.inference_service_messages import Target
+from modeltrail.domain.serving_options import ServingOptions
+
+
+class Missing(Struct, frozen=True, tag="missing"):
+    """No such service, or none yet."""
+
+
+class Deleted(Struct, frozen=True, tag="deleted"):
+    """There is no such service any more. What is left of it in the cluster is on its way out, if `undeployment_id`."""
+
+    registered_model_id: ModelId
+    undeployment_id: DeploymentId | None
+
+
+class Live(Struct, frozen=True):
+    """What the cluster serves right now."""
+
+    version: VersionId
+    external_id: str
+    url: str
+
+
+class Idle(Struct, frozen=True, tag="idle"):
+    """Nothing in the cluster, nothing asked of it."""
+
+
+class Waiting(Struct, frozen=True, tag="waiting"):
+    """To be deployed as soon as a version is fit for it: this one, or any that the model would choose."""
+
+    model_version_id: VersionId | None
+    message: str
+
+
+class Deploying(Struct, frozen=True, tag="deploying"):
+    """Asked for, not answered. `replacing` serves on until the answer."""
+
+    deployment_id: DeploymentId
+    target: Target
+    external_id: str | None
+    replacing: Live | None
+
+
+class Deployed(Struct, frozen=True, tag="deployed"):
+    deployment_id: DeploymentId
+    target: Target
+    live: Live
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The last deployment failed. Its object may be in the cluster, and `still_live` may serve."""
+
+    deployment_id: DeploymentId
+    target: Target
+    external_id: str | None
+    still_live: Live | None
+
+
+class Undeploying(Struct, frozen=True, tag="undeploying"):
+    undeployment_id: DeploymentId
+
+
+Deployment = Idle | Waiting | Deploying | Deployed | Failed | Undeploying
+
+
+class Service(Struct, frozen=True, tag="service"):
+    project_id: ProjectId
+    name: str
+    registered_model_id: ModelId
+    labels: dict[str, str]
+    deployment: Deployment
+    options: ServingOptions = ServingOptions()
+    served: tuple[VersionId, ...] = ()  # the versions with a serve model
+    lived: tuple[Target, ...] = ()  # what was live last, newest first, each version once
+
+
+ServiceSituation = Missing | Service | Deleted
+
+
+def live_in(deployment: Deployment) -> Live | None:
+    """What the cluster serves."""
+    match deployment:
+        case Deployed(live=live):
+            return live
+        case Deploying(replacing=live) | Failed(still_live=live):
+            return live
+        case Idle() | Waiting() | Undeploying():
+            return None
+        case _:
+            assert_never(deployment)
+
+
+def target_in(deployment: Deployment) -> Target | None:
+    """What the cluster was asked to serve last, if anything of it may be there."""
+    match deployment:
+        case Deployed(target=target) | Deploying(target=target) | Failed(target=target):
+            return target
+        case Idle() | Waiting() | Undeploying():
+            return None
+        case _:
+            assert_never(deployment)

@@ -1,0 +1,154 @@
+"""What comes of what callers wish of an inference service."""
+
+from typing import assert_never
+
+from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
+from modeltrail.domain.inference_service_messages import (
+    AddServeModel,
+    ChooseVersion,
+    DeleteService,
+    DeploymentPostponed,
+    DeploymentRequested,
+    DeploymentWithdrawn,
+    PostponeDeployment,
+    RelabelService,
+    RemoveServeModel,
+    RenameService,
+    RequestDeployment,
+    RequestUndeployment,
+    ServeModelAdded,
+    ServeModelRemoved,
+    ServiceDeleted,
+    ServiceEvent,
+    ServiceRelabelled,
+    ServiceRenamed,
+    ServiceWish,
+    UndeploymentRequested,
+    VersionChosen,
+)
+from modeltrail.domain.inference_service_state import (
+    Deployed,
+    Deploying,
+    Failed,
+    Idle,
+    Service,
+    Undeploying,
+    Waiting,
+    target_in,
+)
+
+
+def decide_wish(command: ServiceWish, service: Service) -> list[ServiceEvent]:
+    """What happens when `command` meets `service`; nothing when it is so already."""
+    match command:
+        case RequestDeployment():
+            return _request_deployment(command, service)
+        case PostponeDeployment():
+            return _postpone_deployment(command, service)
+        case RequestUndeployment():
+            return _request_undeployment(command, service)
+        case RenameService():
+            return _rename(command, service)
+        case RelabelService(labels=labels):
+            return [] if labels == service.labels else [ServiceRelabelled(labels=labels)]
+        case ChooseVersion(model_version_id=version):
+            return [VersionChosen(model_version_id=version)]
+        case DeleteService():
+            return _delete(command, service)
+        case AddServeModel():
+            return _add_serve_model(command, service)
+        case RemoveServeModel():
+            return _remove_serve_model(command, service)
+        case _:
+            assert_never(command)
+
+
+def _request_deployment(command: RequestDeployment, service: Service) -> list[ServiceEvent]:
+    if isinstance(service.deployment, Undeploying):
+        raise RuleError("inference service is being undeployed; deploy it again once that is done")
+    requested = DeploymentRequested(
+        deployment_id=command.deployment_id,
+        name=service.name,
+        registered_model_id=service.registered_model_id,
+        labels=service.labels,
+        target=command.target,
+    )
+    return [requested]
+
+
+def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[ServiceEvent]:
+    """Only where nothing is in the cluster: elsewhere what is there serves on, and the wish is refused."""
+    wanted = Waiting(model_version_id=command.model_version_id, message=command.message)
+    match service.deployment:
+        case Idle():
+            pass
+        case Waiting() as waiting:
+            if waiting == wanted and command.options == service.options:
+                return []
+        case Deploying() | Deployed() | Failed() | Undeploying():
+            raise RuleError(command.message)
+        case _:
+            assert_never(service.deployment)
+    postponed = DeploymentPostponed(
+        model_version_id=command.model_version_id, message=command.message, options=command.options
+    )
+    return [postponed]
+
+
+def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:
+    match service.deployment:
+        case Idle() | Undeploying():
+            return []
+        case Waiting():
+            return [DeploymentWithdrawn()]
+        case Deploying(target=target, external_id=external_id) | Failed(target=target, external_id=external_id):
+            pass
+        case Deployed(target=target, live=live):
+            external_id = live.external_id
+        case _:
+            assert_never(service.deployment)
+    requested = UndeploymentRequested(
+        undeployment_id=command.undeployment_id,
+        name=service.name,
+        namespace=target.namespace,
+        external_id=external_id,
+    )
+    return [requested]
+
+
+def _rename(command: RenameService, service: Service) -> list[ServiceEvent]:
+    if command.name == service.name:
+        return []
+    if not isinstance(service.deployment, Idle | Waiting):
+        raise RuleError("inference service cannot be renamed while it is in the cluster; undeploy it first")
+    return [ServiceRenamed(name=command.name, previous_name=service.name)]
+
+
+def _delete(command: DeleteService, service: Service) -> list[ServiceEvent]:
+    if isinstance(service.deployment, Deployed):
+        raise RuleError("cannot delete deployed inference service")
+    deleted = ServiceDeleted(name=service.name, registered_model_id=service.registered_model_id)
+    if isinstance(service.deployment, Idle | Waiting | Undeploying):
+        return [deleted]
+    return [*_request_undeployment(RequestUndeployment(undeployment_id=command.undeployment_id), service), deleted]
+
+
+def _add_serve_model(command: AddServeModel, service: Service) -> list[ServiceEvent]:
+    if command.model_version_id in service.served:
+        raise ConflictError("serve model already exists for this inference service and model version")
+    added = ServeModelAdded(
+        model_version_id=command.model_version_id,
+        model_version_name=command.model_version_name,
+        inference_service_name=service.name,
+    )
+    return [added]
+
+
+def _remove_serve_model(command: RemoveServeModel, service: Service) -> list[ServiceEvent]:
+    version = command.model_version_id
+    if version not in service.served:
+        raise serve_model_not_found()
+    target = target_in(service.deployment)
+    if target is not None and target.model_version_id == version:
+        raise RuleError("cannot delete serve model: its version is deployed; undeploy the inference service first")
+    return [ServeModelRemoved(model_version_id=version)]

@@ -1,0 +1,72 @@
+"""How a version is to be served: what every user of KServe sets, as far as it is set.
+
+Nothing set means: as the serving environment says, else as KServe does by itself.
+"""
+
+import re
+
+from msgspec import Struct, structs
+
+from modeltrail.domain.errors import RuleError
+
+LET_KSERVE_CHOOSE = "kserve"
+PROTOCOLS = ("v1", "v2", "grpc-v1", "grpc-v2")
+
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(m|k|Ki|[MGTPE]i?|[eE][+-]?[0-9]+)?")
+# A resource is `cpu`, `memory`, or something with a domain such as `nvidia.com/gpu`.
+_RESOURCE = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_RUNTIME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+class Resources(Struct, frozen=True):
+    """Quantities as Kubernetes writes them (`500m`, `2Gi`), by the resource's name."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
+class ServingOptions(Struct, frozen=True, omit_defaults=True):
+    """What is set; None and empty are not. `canary_traffic_percent` goes to the new version, the rest to the old."""
+
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    resources: Resources | None = None
+    runtime: str | None = None
+    protocol_version: str | None = None
+    canary_traffic_percent: int | None = None
+
+    def over(self, defaults: "ServingOptions") -> "ServingOptions":
+        """These options, and `defaults` where nothing is set."""
+        named = {field: value for field, value in structs.asdict(self).items() if value is not None}
+        return structs.replace(defaults, **named)
+
+    @property
+    def named_runtime(self) -> str | None:
+        """The ServingRuntime that is asked for by name."""
+        return None if self.runtime in (None, "", LET_KSERVE_CHOOSE) else self.runtime
+
+
+def check_options(options: ServingOptions) -> None:
+    """Refuse what Kubernetes or KServe would refuse. Raises RuleError saying why."""
+    low, high = options.min_replicas, options.max_replicas
+    if low is not None and high and low > high:
+        raise RuleError(f"invalid max_replicas: {high} is less than min_replicas, {low}")
+    if options.named_runtime and not _RUNTIME.fullmatch(options.named_runtime):
+        raise RuleError(
+            f"invalid runtime: {options.named_runtime!r} is no name of a ServingRuntime (lower-case letters, digits,"
+            f" '-' and '.'); leave it out, or say {LET_KSERVE_CHOOSE!r}, to let KServe choose"
+        )
+    if options.protocol_version is not None and options.protocol_version not in PROTOCOLS:
+        raise RuleError(f"invalid protocol_version: expected one of {', '.join(PROTOCOLS)}")
+    if options.resources is not None:
+        _check_quantities(options.resources.requests)
+        _check_quantities(options.resources.limits)
+
+
+def _check_quantities(quantities: dict[str, str]) -> None:
+    for resource, quantity in quantities.items():
+        if not _RESOURCE.fullmatch(resource):
+            raise RuleError(f"invalid resources: {resource!r} is no name of a resource such as 'cpu' or 'memory'")
+        if not _QUANTITY.fullmatch(quantity):
+            raise RuleError(f"invalid resources: {quantity!r} is no quantity for {resource!r}, such as '500m' or '2Gi'")
