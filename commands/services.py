@@ -3,7 +3,7 @@
 from typing import assert_never
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.deployments import Cluster, existing_service
@@ -26,6 +26,7 @@ from modeltrail.domain.inference_service_messages import (
     RequestDeployment,
     RequestUndeployment,
     ServiceChange,
+    Target,
 )
 from modeltrail.domain.inference_service_state import (
     Deployed,
@@ -232,3 +233,40 @@ class Delete(Struct, frozen=True, kw_only=True):
             wishes += undeployment_wishes(service, self.undeployment_id, self.cluster)[1:]
         change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+
+
+class RollBack(Struct, frozen=True, kw_only=True):
+    """Deploy the version that was live before, or the given one, anew.
+
+    The one that was live before comes back with the options that it had then.
+    """
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+    version_id: VersionId | None = None
+
+    async def decide(self) -> Decision:
+        row = await existing_service(self.project_id, self.service_id)
+        service = await StateOf(INFERENCE_SERVICE, self.service_id)
+        if not isinstance(service, Service):
+            raise service_not_found()
+        back_to = self._earlier(service)
+        version_id = self.version_id or back_to.model_version_id
+        version = await existing_version(self.project_id, version_id, ModelId(row.body.registered_model_id))
+        target = candidate_in(version).target(back_to.namespace, back_to.options)
+        wish = RequestDeployment(deployment_id=self.deployment_id, target=target)
+        change = await carry_on(INFERENCE_SERVICE, self.service_id, wish)
+        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+
+    def _earlier(self, service: Service) -> Target:
+        """What is gone back to, where its object is. Raises RuleError when nothing can be."""
+        current = target_in(service.deployment)
+        if current is None:
+            raise RuleError("inference service is not in the cluster, so there is nothing to roll back; deploy it")
+        if self.version_id is not None:
+            return current
+        for earlier in service.lived:
+            if earlier.model_version_id != current.model_version_id:
+                return structs.replace(earlier, namespace=current.namespace)
+        raise RuleError("no other version of this inference service was live before; name one in model_version_id")

@@ -186,6 +186,10 @@ class ServicePatch(Serving, frozen=True, kw_only=True):
     labels: Labels | None = None
 
 
+class RollBackOrder(Body, frozen=True):
+    model_version_id: UUID | None = None
+
+
 class ServeModelCreation(Body, frozen=True):
     inference_service_id: UUID
     model_version_id: UUID

@@ -6,11 +6,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from modeltrail.commands.deployments import Deploy, Undeploy
+from modeltrail.commands.services import RollBack
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
-from modeltrail.http.answers import Answer, NoContent, json, no_content
-from modeltrail.http.bodies import DeploymentOrder
+from modeltrail.http.answers import Answer, NoContent, json, no_content, resource
+from modeltrail.http.bodies import DeploymentOrder, RollBackOrder
 from modeltrail.http.body_reader import BodyReader
-from modeltrail.http.documentation import Operation, Tag, nothing, plain
+from modeltrail.http.documentation import Operation, Tag, nothing, one, plain
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
 from modeltrail.http.routes import delete, post
@@ -21,6 +22,7 @@ from modeltrail.projections.inference_services import ServiceWithModels
 TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
 
 _order = BodyReader(DeploymentOrder)
+_rollback = BodyReader(RollBackOrder)
 
 Service = TypeVar("Service")
 
@@ -93,4 +95,30 @@ async def undeploy(request: ApiRequest) -> NoContent:
     return await submit(request, project_id, command, lambda _service: no_content())
 
 
-DEPLOYMENT_ROUTES = (deploy, undeploy)
+@post(
+    "/inference_services/{service_id:str}/rollback",
+    Operation(
+        tag=TAG,
+        takes=RollBackOrder,
+        success=one(ServiceWithModels, "The service, with a new deployment on its way.", 202),
+        refusals={
+            400: "So is a service that is not in the cluster, or had no other version live, and a version not READY.",
+            404: "The project has no such inference service, or its model no such version.",
+        },
+    ),
+)
+async def roll_back(request: ApiRequest) -> Answer:
+    """Go back to the version that was live before, or to the given one, as a new deployment."""
+    project_id = request.project_id()
+    service_id = ServiceId(request.path_id("service_id", "inference service id"))
+    body = await request.read(_rollback)
+    command = RollBack(
+        project_id=project_id,
+        service_id=service_id,
+        deployment_id=DeploymentId(new_id()),
+        version_id=None if body.model_version_id is None else VersionId(body.model_version_id),
+    )
+    return await submit(request, project_id, command, lambda service: resource(202, service))
+
+
+DEPLOYMENT_ROUTES = (deploy, undeploy, roll_back)

@@ -36,6 +36,7 @@ WHOLE: dict[str, Json] = {
         "serving_environment_id": "{environment}",
     },
     "/serve_models": {"inference_service_id": "{service}", "model_version_id": "{other_version}"},
+    "/inference_services/{service}/rollback": {"model_version_id": "{version}"},
     "/deploy": {"registered_model_id": "{model}", "serving_environment_id": "{environment}"},
 }
 every_post = pytest.mark.parametrize("path", WHOLE)
@@ -62,10 +63,17 @@ async def world(project: Project) -> World:
     await project.ready_version(model)
     environment = await project.environment()
     other = await project.model("other")
-    await project.ready_version(other)
+    version = await project.ready_version(other)
     service = await project.deployed(other, environment, name="other")
     other_version = await project.version(other, "v0")
-    return World(project, model=model, environment=environment, service=service, other_version=other_version)
+    return World(
+        project,
+        model=model,
+        environment=environment,
+        service=service,
+        version=version,
+        other_version=other_version,
+    )
 
 
 def seen_by_the_caller(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -446,6 +446,45 @@ async def test_a_service_of_another_project_is_neither_changed_nor_deleted(api: 
     assert refusal(await other.post("/inference_services", wish)) == (404, "serving environment not found")
 
 
+async def test_a_rollback_deploys_what_was_live_before(scene: Scene) -> None:
+    first = await scene.project.ready_version(scene.model, "v1")
+    service = await scene.create(min_replicas=2)
+    await scene.project.confirm(service)
+    second = await scene.project.ready_version(scene.model, "v2")
+    await scene.patched(service, model_version_id=second["id"], min_replicas=5)
+    await scene.project.confirm(service)
+
+    path = f"/inference_services/{service['id']}/rollback"
+    back = made(await scene.project.post(path, {}), 202)
+
+    assert (back["model_version_id"], back["min_replicas"]) == (first["id"], 2)
+    assert (await scene.task(service))["target"]["model_version_id"] == first["id"]
+    await scene.project.confirm(service)
+    forth = made(await scene.project.post(path, {"model_version_id": second["id"]}), 202)
+    assert forth["model_version_id"] == second["id"]
+
+
+async def test_there_must_be_something_to_roll_back_to(api: Api, scene: Scene) -> None:
+    waiting = await scene.create("waiting")
+    first = await scene.project.ready_version(scene.model, "v1")
+    await scene.patched(waiting, desired_state="UNDEPLOYED")
+    service = await scene.create()
+    pending = await scene.project.version(scene.model, "v2")
+    path = f"/inference_services/{service['id']}/rollback"
+
+    status, message = refusal(await scene.project.post(path, {}))
+    assert (status, message.partition(";")[2]) == (400, " name one in model_version_id")
+    assert refusal(await scene.project.post(path, {"model_version_id": pending["id"]})) == (400, NOT_READY)
+    unknown = await scene.project.post(path, {"model_version_id": NOBODY})
+    assert refusal(unknown) == (404, "model version not found")
+    assert refusal(await api.project().post(path, {})) == NOT_FOUND
+    assert refusal(await scene.project.post("/inference_services/x/rollback", {})) == (
+        400,
+        "invalid inference service id",
+    )
+    assert (await scene.shown(service))["model_version_id"] == first["id"]
+
+
 # --- serve models -----------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ class World:
             for service in self.ids["service_id"]
         ]
         self.words = {
-            "name": ["model 0", "v1", "staging", "named"],
+            "name": ["model 0", "v1", "staging"],
             "externalId": [*models, *versions],
             "parentResourceId": models,
             "If-Match": ['"1"', '"2"', "*"],
@@ -65,7 +65,7 @@ class World:
         environments = [self._made("/serving_environments", name=name)["id"] for name in ("staging", "not a namespace")]
         order = {"registered_model_id": models[0], "serving_environment_id": environments[0]}
         services = [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(2)]
-        services.append(self._made("/inference_services", name="named", **order)["id"])
+        services += [self._made("/inference_services", name=name, **order)["id"] for name in ("v1", "staging")]
         served = self._client.get("/serve_models").raise_for_status().json()["items"]
         return {
             "serve_model_id": [each["id"] for each in served],
@@ -125,6 +125,7 @@ def informed_by(world: World, document: Json) -> Json:
         "deploy": world.orders,
         "create_service": [{"name": f"made-{number}", **world.orders[0]} for number in range(3)],
         "create_serve_model": world.pairs,
+        "roll_back": [{"model_version_id": world.orders[0]["model_version_id"]}],
         "register_version": [{"name": f"v{number}", **ARTIFACT} for number in range(2, 5)],
     }
     for operation in operations(informed):
