@@ -14,6 +14,7 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service import Service, Undeploying
+from modeltrail.domain.inference_service_facts import Observation
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -155,7 +156,7 @@ class Undeploy(Struct, frozen=True, kw_only=True):
                 return self.undeployment_id
 
 
-ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
+ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation
 
 
 class Report(Struct, frozen=True):

@@ -8,6 +8,7 @@ from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+from modeltrail.projections.standing_deployments import STANDING_DEPLOYMENTS
 
 INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     MODELS,
@@ -15,4 +16,5 @@ INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     SERVING_ENVIRONMENTS,
     INFERENCE_SERVICES,
     DEPLOYMENT_TASKS,
+    STANDING_DEPLOYMENTS,
 )

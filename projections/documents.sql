@@ -20,3 +20,6 @@ SELECT id, project_id, revision, NULL::uuid AS parent_id, body, served_models FR
 
 -- name: get_task_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM deployment_tasks WHERE id = ANY($1::uuid[])
+
+-- name: get_standing_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM standing_deployments WHERE id = ANY($1::uuid[])

@@ -11,6 +11,17 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, serve_model_id
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    ObjectDrifted,
+    ServiceFact,
+    ServiceInterrupted,
+    ServiceMoved,
+    ServiceRecovered,
+    UndeploymentStalled,
+    disappearance_message,
+    drift_message,
+)
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentFailed,
@@ -111,7 +122,7 @@ def _serving_it(stream: UUID, _event: VersionRenamed) -> Iterable[Target]:
 
 
 _TARGETS: dict[type[Event], Targets] = {
-    **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
+    **dict.fromkeys(types_in(ServiceLaterEvent | ServiceFact), own_row),
     ServiceCreated: new_row,
     ModelRenamed: _its_services,
     VersionRenamed: _serving_it,
@@ -132,6 +143,11 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
         at = recorded.recorded_at
         body = structs.replace(_changed(row.body, event), updated_at=to_microseconds(at))
         served = _served(row, event, recorded)
+        return structs.replace(row, body=body, served_models=served, updated_at=at)
+    if isinstance(event, ServiceFact):
+        at = recorded.recorded_at
+        body = structs.replace(_observed(row.body, event), updated_at=to_microseconds(at))
+        served = _served_after_fact(row, event, recorded)
         return structs.replace(row, body=body, served_models=served, updated_at=at)
     return row
 
@@ -185,7 +201,39 @@ def _changed(body: ServiceBody, event: ServiceLaterEvent) -> ServiceBody:
         case UndeploymentRequested():
             return structs.replace(body, desired_state=ServiceState.UNDEPLOYED)
         case Undeployed():
-            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET)
+            return structs.replace(
+                body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET, last_error=UNSET
+            )
+        case _:
+            assert_never(event)
+
+
+def _observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
+    match event:
+        case ServiceInterrupted(message=message):
+            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=message)
+        case ServiceRecovered(external_id=external_id, url=url):
+            return structs.replace(
+                body,
+                current_state=ServiceState.DEPLOYED,
+                external_id=external_id,
+                url=url or UNSET,
+                last_error=UNSET,
+            )
+        case ServiceMoved(external_id=external_id, url=url):
+            return structs.replace(body, external_id=external_id, url=url or UNSET)
+        case ObjectDisappeared():
+            return structs.replace(
+                body,
+                current_state=ServiceState.UNDEPLOYED,
+                external_id=UNSET,
+                url=UNSET,
+                last_error=disappearance_message(event),
+            )
+        case ObjectDrifted():
+            return structs.replace(body, last_error=drift_message(event))
+        case UndeploymentStalled(message=message):
+            return structs.replace(body, last_error=message)
         case _:
             assert_never(event)
 
@@ -216,6 +264,20 @@ def _served(row: ServiceRow, event: ServiceLaterEvent, recorded: Recorded) -> tu
         case Undeployed():
             return ()
         case DeploymentApplied() | UndeploymentRequested():
+            return row.served_models
+        case _:
+            assert_never(event)
+
+
+def _served_after_fact(row: ServiceRow, event: ServiceFact, recorded: Recorded) -> tuple[ServeModelBody, ...]:
+    match event:
+        case ServiceRecovered(model_version_id=version):
+            # As after a success: what served before was replaced.
+            kept = tuple(served for served in row.served_models if served.model_version_id == version)
+            return _set(structs.replace(row, served_models=kept), version, ServeModelState.RUNNING, recorded)
+        case ServiceInterrupted(model_version_id=version) | ObjectDisappeared(model_version_id=version):
+            return _set(row, version, ServeModelState.FAILED, recorded)
+        case ServiceMoved() | ObjectDrifted() | UndeploymentStalled():
             return row.served_models
         case _:
             assert_never(event)
