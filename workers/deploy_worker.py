@@ -6,6 +6,7 @@ begins again by looking, and does again, harmlessly, what it did not get to repo
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import assert_never
@@ -193,8 +194,10 @@ class _Session:
         while True:
             try:
                 async with asyncio.timeout(self._options.resync_seconds):
+                    began = time.monotonic()
                     services, version = await self._cluster.list()
                     await self._consider_all(services)
+                    _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
                     self._set_going_without({service.service_id for service in services})
                     retries = pauses(longest=10.0)
                     async with aclosing(self._cluster.watch(version)) as changes:
