@@ -11,7 +11,8 @@ import pytest
 from modeltrail.domain.ids import ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
 from modeltrail.postgres.connect import writer
-from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
+from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
+from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, kserve, options, raw_api
@@ -282,3 +283,73 @@ async def test_an_object_of_another_registry_is_left_alone(
         await world.undeploy(deployed)
         await until(world, deployed, "Undeployed")
     assert (await api.get("theirs", namespace)).status == 200
+
+
+BROKEN_WATCHES = [TearWatch(), ExpireHistory("event"), ExpireHistory("http"), Reset(), Fail(500, "InternalError")]
+
+
+@pytest.mark.parametrize("break_", BROKEN_WATCHES, ids=["torn", "410 event", "410 answer", "reset", "500"])
+async def test_a_change_is_seen_although_the_watch_broke(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, break_: Action
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.faults.add(Fault(action=break_, verb="watch", times=2))
+        cluster.drop_watches()
+        await set_status(api, namespace, ready(False, "NoPods"))
+        await until(world, deployed, "ServiceInterrupted")
+
+
+async def test_what_happened_while_the_cluster_was_out_of_reach_is_told_once_it_is_back(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await set_status(api, namespace, ready(False, "NoPods"))
+        await until(world, deployed, "ServiceInterrupted")
+        down = Fail(503, "ServiceUnavailable")
+        cluster.faults.add(*(Fault(action=down, verb=verb, times=4) for verb in ("list", "watch")))
+        cluster.drop_watches()
+        await set_status(api, namespace, ready(True))
+        names = await until(world, deployed, "ServiceRecovered")
+    assert names.count("ServiceInterrupted") == 1
+
+
+async def test_a_cluster_that_asks_for_patience_is_given_it(world: Registry, cluster: SimulatedCluster) -> None:
+    cluster.faults.add(Fault(action=Fail(429, "TooManyRequests", retry_after=1), verb="apply"))
+    async with worker(world, cluster):
+        await live(world)
+    first, second = cluster.requests.all("apply", "iris")
+    assert second.at - first.at >= 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_a_refusal_by_a_webhook_fails_the_deployment_once_with_its_reason(
+    world: Registry, cluster: SimulatedCluster, code: int
+) -> None:
+    cluster.faults.add(Fault(action=Fail(code, "Refused", "the policy says no"), verb="apply"))
+    async with worker(world, cluster):
+        deployed, _ = await live(world, last="DeploymentFailed")
+    assert "the policy says no" in (await world.service(deployed))["last_error"]
+    assert len(cluster.requests.all("apply", "iris")) == 1
+
+
+async def test_a_namespace_that_vanishes_takes_its_services_along_and_they_say_so(database: Database) -> None:
+    async with (
+        SimulatedCluster(options(strict_namespaces=True)) as cluster,
+        registry(database) as world,
+        raw_api(cluster) as api,
+        worker(world, cluster),
+    ):
+        model, _ = await world.ready_version()
+        environment = await world.environment("team-a")
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a"}}
+        assert (await api.send("POST", "/api/v1/namespaces", space)).status == 201
+        deployed = await world.deploy_to(model, environment, "iris")
+        await until(world, deployed, "DeploymentSucceeded")
+        await api.send("DELETE", "/api/v1/namespaces/team-a")
+        names = await until(world, deployed, "DeploymentFailed")
+        shown = await world.service(deployed)
+    assert "ObjectDisappeared" in names
+    assert shown["current_state"] == "UNDEPLOYED"
+    assert "team-a" in shown["last_error"]
