@@ -193,16 +193,19 @@ class _Session:
         retries = pauses(longest=10.0)
         while True:
             try:
-                async with asyncio.timeout(self._options.resync_seconds):
-                    began = time.monotonic()
-                    services, version = await self._cluster.list()
-                    await self._consider_all(services)
-                    _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
-                    self._set_going_without({service.service_id for service in services})
-                    retries = pauses(longest=10.0)
-                    async with aclosing(self._cluster.watch(version)) as changes:
-                        async for change in changes:
-                            self._follow(change)
+                began = time.monotonic()
+                services, version = await self._cluster.list()
+                await self._consider_all(services)
+                self._set_going_without({service.service_id for service in services})
+                _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
+                retries = pauses(longest=10.0)
+                # Only the watch has an end: a long resync that was cut short would begin again for ever.
+                async with (
+                    asyncio.timeout(self._options.resync_seconds),
+                    aclosing(self._cluster.watch(version)) as changes,
+                ):
+                    async for change in changes:
+                        self._follow(change)
             except TimeoutError:
                 _log.debug("resync")
             except WatchExpired:
@@ -251,9 +254,8 @@ class _Session:
 
     async def _consider_all(self, services: list[ObservedService]) -> None:
         for observed in services:
-            runner = self._runners.get(observed.service_id) if observed.service_id is not None else None
-            if runner is not None:
-                await self._consider(runner, observed)
+            if observed.service_id in self._runners:
+                self._follow(Applied(observed))  # beside each other: their reports share a commit
         await self._upkeep.resync(services)
 
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
