@@ -55,6 +55,10 @@ format: $(READY) ## Format and fix what can be fixed
 lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 	$(BIN)/uv lock
 
+soak: $(READY) ## Kill and freeze workers among many deployments, for long
+	FIRE_DEPLOYMENTS=$${FIRE_DEPLOYMENTS:-200} FIRE_KILLS=$${FIRE_KILLS:-20} \
+		$(BIN)/pytest -q tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py
+
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
 

@@ -14,6 +14,7 @@ from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.inference_service_facts import Observation
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -140,7 +141,7 @@ class Undeploy(Struct, frozen=True, kw_only=True):
                 return self.undeployment_id
 
 
-ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
+ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation
 
 
 class Report(Struct, frozen=True):

@@ -22,7 +22,7 @@ from typing import assert_never
 from msgspec import structs
 
 from modeltrail.domain.errors import ConflictError, service_not_found
-from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -228,14 +228,19 @@ def _with_served(service: Service, event: DeploymentEvent) -> Service:
             others = tuple(each for each in service.served if each != target.model_version_id)
             return structs.replace(service, served=(*others, target.model_version_id))
         case DeploymentSucceeded(model_version_id=version):
-            live = target_in(service.deployment)
-            earlier = tuple(each for each in service.lived if each.model_version_id != version)
-            lived = service.lived if live is None else (live, *earlier)[:LIVED]
-            return structs.replace(service, served=(version,), lived=lived)
+            return went_live(service, version)
         case Undeployed():
             return structs.replace(service, served=())
         case _:
             return service
+
+
+def went_live(service: Service, version: VersionId) -> Service:
+    """The service once this version is the one that it serves."""
+    live = target_in(service.deployment)
+    earlier = tuple(each for each in service.lived if each.model_version_id != version)
+    lived = service.lived if live is None else (live, *earlier)[:LIVED]
+    return structs.replace(service, served=(version,), lived=lived)
 
 
 def _evolve_deployment(before: Deployment, event: DeploymentEvent) -> Deployment:

@@ -49,9 +49,13 @@ class Deploying(Struct, frozen=True, tag="deploying"):
 
 
 class Deployed(Struct, frozen=True, tag="deployed"):
+    """Live; `interruption` is the reason why it is not ready just now, `drift` what others changed of it."""
+
     deployment_id: DeploymentId
     target: Target
     live: Live
+    interruption: str | None = None
+    drift: tuple[str, ...] = ()
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -64,7 +68,10 @@ class Failed(Struct, frozen=True, tag="failed"):
 
 
 class Undeploying(Struct, frozen=True, tag="undeploying"):
+    """To be taken away; `stalled` says what it waits for, when it has waited long."""
+
     undeployment_id: DeploymentId
+    stalled: str | None = None
 
 
 Deployment = Idle | Waiting | Deploying | Deployed | Failed | Undeploying

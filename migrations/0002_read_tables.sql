@@ -129,6 +129,19 @@ CREATE TABLE deployment_tasks (
 );
 CREATE INDEX deployment_tasks_requested_idx ON deployment_tasks (requested_position);
 
+-- What the cluster should hold: one row per inference service whose newest wish is a deployment, answered or not.
+CREATE TABLE standing_deployments (
+    id uuid PRIMARY KEY,
+    project_id uuid NOT NULL,
+    revision bigint NOT NULL,
+    position bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    requested_position bigint NOT NULL,
+    request_id text NOT NULL,
+    body json NOT NULL
+);
+
 -- How many rows of a read table share these facets: what `total` of a list is the sum of. The triggers below keep it
 -- in the transaction that changes the rows, whoever changes them; there is one writer at a time, so it is exact.
 CREATE TABLE row_counts (

@@ -9,6 +9,7 @@ from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.serve_models import SERVE_MODELS
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+from modeltrail.projections.standing_deployments import STANDING_DEPLOYMENTS
 
 INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     MODELS,
@@ -17,4 +18,5 @@ INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     INFERENCE_SERVICES,
     SERVE_MODELS,
     DEPLOYMENT_TASKS,
+    STANDING_DEPLOYMENTS,
 )

@@ -23,3 +23,6 @@ SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM serve_models
 
 -- name: get_task_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM deployment_tasks WHERE id = ANY($1::uuid[])
+
+-- name: get_standing_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM standing_deployments WHERE id = ANY($1::uuid[])

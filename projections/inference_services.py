@@ -10,6 +10,17 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    ObjectDrifted,
+    ServiceFact,
+    ServiceInterrupted,
+    ServiceMoved,
+    ServiceRecovered,
+    UndeploymentStalled,
+    disappearance_message,
+    drift_message,
+)
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentEvent,
@@ -116,7 +127,7 @@ def _those_in_it(stream: UUID, _event: EnvironmentRenamed) -> Iterable[Target]:
 
 
 _TARGETS: dict[type[Event], Targets] = {
-    **dict.fromkeys(types_in(ServiceLaterEvent), own_row),
+    **dict.fromkeys(types_in(ServiceLaterEvent | ServiceFact), own_row),
     ServiceCreated: new_row,
     ModelRenamed: _its_services,
     VersionRenamed: _serving_it,
@@ -147,6 +158,11 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
             awaits_version=_awaits_version(row, event),
             updated_at=at,
         )
+    if isinstance(event, ServiceFact):
+        at = recorded.recorded_at
+        body = structs.replace(_observed(row.body, event), updated_at=to_microseconds(at))
+        served = serve_models_after(row.served_models, recorded)
+        return structs.replace(row, body=body, served_models=served, updated_at=at)
     return row
 
 
@@ -226,7 +242,39 @@ def _changed(body: ServiceBody, event: _Change) -> ServiceBody:  # noqa: C901 - 
         case UndeploymentRequested():
             return structs.replace(body, desired_state=ServiceState.UNDEPLOYED)
         case Undeployed():
-            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET)
+            return structs.replace(
+                body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET, last_error=UNSET
+            )
+        case _:
+            assert_never(event)
+
+
+def _observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
+    match event:
+        case ServiceInterrupted(message=message):
+            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=message)
+        case ServiceRecovered(external_id=external_id, url=url):
+            return structs.replace(
+                body,
+                current_state=ServiceState.DEPLOYED,
+                external_id=external_id,
+                url=url or UNSET,
+                last_error=UNSET,
+            )
+        case ServiceMoved(external_id=external_id, url=url):
+            return structs.replace(body, external_id=external_id, url=url or UNSET)
+        case ObjectDisappeared():
+            return structs.replace(
+                body,
+                current_state=ServiceState.UNDEPLOYED,
+                external_id=UNSET,
+                url=UNSET,
+                last_error=disappearance_message(event),
+            )
+        case ObjectDrifted():
+            return structs.replace(body, last_error=drift_message(event))
+        case UndeploymentStalled(message=message):
+            return structs.replace(body, last_error=message)
         case _:
             assert_never(event)
 

@@ -9,6 +9,7 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
+from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
 from modeltrail.domain.model_version_messages import VersionEvent, VersionRegistered
 from modeltrail.domain.registered_model_messages import (
@@ -89,7 +90,9 @@ class ModelRow(Row, frozen=True):
     live_services: tuple[UUID, ...] = ()
 
 
-_DeploymentEvent = DeploymentSucceeded | DeploymentFailed | Undeployed
+_DeploymentEvent = (
+    DeploymentSucceeded | DeploymentFailed | Undeployed | ServiceInterrupted | ServiceRecovered | ObjectDisappeared
+)
 
 
 def _its_model(_stream: UUID, event: VersionEvent | _DeploymentEvent) -> Iterable[Target]:
@@ -178,10 +181,12 @@ def _changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 -
 def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> ModelRow:
     others = tuple(service for service in row.live_services if service != recorded.stream)
     match event:
-        case DeploymentSucceeded():
+        case DeploymentSucceeded() | ServiceRecovered():
             live, status = (*others, recorded.stream), DeploymentStatus.DEPLOYED
         case DeploymentFailed():
             live, status = row.live_services, DeploymentStatus.FAILED
+        case ServiceInterrupted() | ObjectDisappeared():
+            live, status = others, DeploymentStatus.FAILED
         case Undeployed():
             live, status = others, DeploymentStatus.DEPLOYED if others else DeploymentStatus.UNDEPLOYED
         case _:

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from modeltrail.domain.decider import AnyEvent
 from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, VersionId, serve_model_id
+from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
 from modeltrail.domain.inference_service_messages import (
     DeploymentFailed,
     DeploymentRequested,
@@ -33,6 +34,7 @@ from modeltrail.projections.projection import (
     Target,
     Targets,
     common_fields,
+    types_in,
 )
 from modeltrail.projections.times import Microseconds, to_microseconds
 
@@ -100,13 +102,17 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
             return None
         case ServeModelRemoved(model_version_id=version):
             return None if version == body.model_version_id else body
-        case DeploymentSucceeded(model_version_id=version):
+        case DeploymentSucceeded(model_version_id=version) | ServiceRecovered(model_version_id=version):
             if version != body.model_version_id:
                 return None  # a roll-out replaces what served before
             state = ServeModelState.RUNNING
         case DeploymentRequested(target=target) if target.model_version_id == body.model_version_id:
             state = ServeModelState.PENDING
-        case DeploymentFailed(model_version_id=version) if version == body.model_version_id:
+        case (
+            DeploymentFailed(model_version_id=version)
+            | ServiceInterrupted(model_version_id=version)
+            | ObjectDisappeared(model_version_id=version)
+        ) if version == body.model_version_id:
             state = ServeModelState.FAILED
         case _:
             return body
@@ -122,11 +128,14 @@ def serve_models_after(served: tuple[ServeModelBody, ...], recorded: Recorded) -
     return tuple(each for each in changed if each is not None)
 
 
+_OfOneVersion = DeploymentFailed | ServiceInterrupted | ObjectDisappeared | ServeModelAdded | ServeModelRemoved
+
+
 def _the_one_asked_for(stream: UUID, event: DeploymentRequested) -> Iterable[Target]:
     return _the_one(stream, event.target.model_version_id)
 
 
-def _the_one_named(stream: UUID, event: DeploymentFailed | ServeModelAdded | ServeModelRemoved) -> Iterable[Target]:
+def _the_one_named(stream: UUID, event: _OfOneVersion) -> Iterable[Target]:
     return _the_one(stream, event.model_version_id)
 
 
@@ -144,8 +153,10 @@ def _all_of_the_version(stream: UUID, _event: VersionRenamed) -> Iterable[Target
 
 _TARGETS: dict[type[Event], Targets] = {
     DeploymentRequested: _the_one_asked_for,
-    **dict.fromkeys((DeploymentFailed, ServeModelAdded, ServeModelRemoved), _the_one_named),
-    **dict.fromkeys((DeploymentSucceeded, Undeployed, ServiceDeleted, ServiceRenamed), _all_of_the_service),
+    **dict.fromkeys(types_in(_OfOneVersion), _the_one_named),
+    **dict.fromkeys(
+        (DeploymentSucceeded, ServiceRecovered, Undeployed, ServiceDeleted, ServiceRenamed), _all_of_the_service
+    ),
     VersionRenamed: _all_of_the_version,
 }
 

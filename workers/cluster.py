@@ -62,6 +62,11 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     exit_code: int = 0
 
+    def in_words(self) -> str:
+        """All of it, for a person."""
+        code = f", exit code {self.exit_code}" if self.exit_code else ""
+        return f"{self.message} ({self.reason}{code})"
+
 
 class Condition(msgspec.Struct, frozen=True):
     """One condition of a status; `status` is `True`, `False` or `Unknown`."""
@@ -100,6 +105,18 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
     applied_at: datetime | None
     service_id: UUID | None
     deployment_id: UUID | None
+    spec: Mapping[str, Any]  # Any: KServe's, and open-ended
+
+    @property
+    def interruption(self) -> tuple[str, str] | None:
+        """Why it does not serve, as a reason and a message; None while it does, or nothing is said."""
+        said = next((each for each in self.conditions if each.type == "Ready"), None)
+        if said is None or said.status == "True":
+            return None
+        if self.failed is not None:
+            return self.failed.reason, self.failed.in_words()
+        reason = said.reason or "NotReady"
+        return reason, f"KServe says that the service is not ready: {said.message or reason}"
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -142,6 +159,10 @@ class Cluster(Protocol):
 
         Raises `FieldConflict` when somebody else changed a field of ours and `force` is off.
         """
+        ...
+
+    async def dry_run(self, manifest: Mapping[str, Any]) -> ObservedService:
+        """What `apply` would leave, or its error; nothing is changed."""
         ...
 
     async def get(self, namespace: str, name: str) -> ObservedService | None: ...

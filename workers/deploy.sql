@@ -26,3 +26,17 @@ FROM deployment_tasks
 WHERE requested_position > $1
 ORDER BY requested_position
 LIMIT $2
+
+
+-- name: get_standing
+SELECT id, project_id, revision, position, created_at, updated_at, requested_position, request_id, body
+FROM standing_deployments WHERE id = $1
+
+-- name: list_standing
+SELECT id, project_id, revision, position, created_at, updated_at, requested_position, request_id, body
+FROM standing_deployments
+
+-- name: is_orphan
+SELECT EXISTS (SELECT FROM stored_events WHERE originator_id = $1)
+   AND NOT EXISTS (SELECT FROM deployment_tasks WHERE id = $1)
+   AND NOT EXISTS (SELECT FROM standing_deployments WHERE id = $1)

@@ -6,6 +6,7 @@ begins again by looking, and does again, harmlessly, what it did not get to repo
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import assert_never
@@ -30,10 +31,11 @@ from modeltrail.workers.cluster import (
     WatchExpired,
 )
 from modeltrail.workers.lease import Lease, LeaseLostError
-from modeltrail.workers.manifest import DeploymentMode
+from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
 from modeltrail.workers.task_runner import TaskRunner
+from modeltrail.workers.upkeep import Upkeep
 from modeltrail.workers.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +44,6 @@ SQL = Statements("modeltrail.workers", "deploy.sql")
 SUBSCRIPTION = "deploy-worker"
 CALLS_AT_A_TIME = 32
 TASKS_PER_QUERY = 500
-RESYNC_SECONDS = 300.0
 
 
 class DeployWorker:
@@ -55,14 +56,14 @@ class DeployWorker:
         cluster: Cluster,
         *,
         owner: str,
-        mode: DeploymentMode = DeploymentMode.STANDARD,
+        options: WorkerOptions | None = None,
     ) -> None:
         """`connect` opens a connection of the worker's own; `owner` names this process to operators."""
         self._connect = connect
         self._cluster = cluster
         self._reporter = Reporter(committer)
         self._owner = owner
-        self._mode = mode
+        self._options = options or WorkerOptions()
         self._stopping = False
 
     async def run(self) -> None:
@@ -81,8 +82,8 @@ class DeployWorker:
         retries = pauses(longest=5.0)
         while not self._stopping:
             try:
-                async with self._connection() as for_lease, self._connection() as for_tasks:
-                    await self._work(for_lease, for_tasks)
+                async with self._connection() as for_lease, self._connection() as for_tasks, self._connection() as rest:
+                    await self._work(for_lease, for_tasks, rest)
             except* LeaseLostError as lost:
                 _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
             except* Exception as group:
@@ -99,12 +100,12 @@ class DeployWorker:
         finally:
             await close(connection)
 
-    async def _work(self, for_lease: Connection, for_tasks: Connection) -> None:
+    async def _work(self, for_lease: Connection, for_tasks: Connection, for_upkeep: Connection) -> None:
         lease = Lease(for_lease, SUBSCRIPTION, self._owner)
         await lease.acquire()
         try:
             async with asyncio.TaskGroup() as group:
-                session = _Session(group, for_tasks, self._cluster, self._reporter, self._mode, lease)
+                session = _Session(group, for_tasks, for_upkeep, self._cluster, self._reporter, self._options, lease)
                 group.create_task(lease.keep(), name="lease")
                 group.create_task(session.run(), name="tasks")
         finally:
@@ -118,20 +119,24 @@ class _Session:
         self,
         group: asyncio.TaskGroup,
         connection: Connection,
+        for_upkeep: Connection,
         cluster: Cluster,
         reporter: Reporter,
-        mode: DeploymentMode,
+        options: WorkerOptions,
         lease: Lease,
     ) -> None:
         self._group = group
         self._connection = connection
         self._cluster = cluster
         self._reporter = reporter
-        self._mode = mode
+        self._options = options
         self._lease = lease
         self._slots = asyncio.Semaphore(CALLS_AT_A_TIME)
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
+        self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots)
+        self._inbox: dict[UUID, Applied | Deleted] = {}
+        self._heeding: set[UUID] = set()
         self._seen = 0
 
     async def run(self) -> None:
@@ -156,7 +161,7 @@ class _Session:
     def _begin(self, task: TaskRow) -> None:
         runner = self._runners.get(task.id)
         if runner is None:
-            runner = TaskRunner(task, self._cluster, self._reporter, self._mode, self._slots)
+            runner = TaskRunner(task, self._cluster, self._reporter, self._options, self._slots)
             self._runners[task.id] = runner
         else:
             runner.replace(task)
@@ -188,14 +193,19 @@ class _Session:
         retries = pauses(longest=10.0)
         while True:
             try:
-                async with asyncio.timeout(RESYNC_SECONDS):
-                    services, version = await self._cluster.list()
-                    await asyncio.gather(*map(self._consider, services))
-                    self._set_going_without({service.service_id for service in services})
-                    retries = pauses(longest=10.0)
-                    async with aclosing(self._cluster.watch(version)) as changes:
-                        async for change in changes:
-                            await self._follow(change)
+                began = time.monotonic()
+                services, version = await self._cluster.list()
+                await self._consider_all(services)
+                self._set_going_without({service.service_id for service in services})
+                _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
+                retries = pauses(longest=10.0)
+                # Only the watch has an end: a long resync that was cut short would begin again for ever.
+                async with (
+                    asyncio.timeout(self._options.resync_seconds),
+                    aclosing(self._cluster.watch(version)) as changes,
+                ):
+                    async for change in changes:
+                        self._follow(change)
             except TimeoutError:
                 _log.debug("resync")
             except WatchExpired:
@@ -207,33 +217,56 @@ class _Session:
                 _log.error("the cluster refuses to be watched; trying again", error=str(error))
                 await sleep(max(next(retries), 5.0))
 
-    async def _follow(self, change: Change) -> None:
+    def _follow(self, change: Change) -> None:
+        """Note the newest of each service; one service's slow answer holds up no other's."""
         match change:
-            case Applied(service=service):
-                await self._consider(service)
-            case Deleted(service=service):
-                runner = self._runner_of(service)
-                if runner is not None and not runner.is_done:
-                    self._set_going(runner)
+            case Applied(service=service) | Deleted(service=service):
+                if service.service_id is not None:
+                    self._inbox[service.service_id] = change
+                    self._set_heeding(service.service_id)
             case Bookmark():
                 pass
             case _:
                 assert_never(change)
 
-    async def _consider(self, observed: ObservedService) -> None:
-        runner = self._runner_of(observed)
-        if runner is not None:
-            await runner.consider(observed)
-            self._forget_if_done(runner.task.id)
+    def _set_heeding(self, service: UUID) -> None:
+        if service not in self._heeding:
+            self._heeding.add(service)
+            self._group.create_task(self._heed(service), name=f"heed {service}")
+
+    async def _heed(self, service: UUID) -> None:
+        try:
+            while change := self._inbox.pop(service, None):
+                runner = self._runners.get(service)
+                match change:
+                    case Applied(service=observed) if runner is not None and not runner.is_done:
+                        await self._consider(runner, observed)
+                    case Applied(service=observed):
+                        await self._upkeep.look(service, observed)
+                    case Deleted() if runner is not None and not runner.is_done:
+                        self._set_going(runner)
+                    case Deleted():
+                        await self._upkeep.miss(service)
+                    case _:
+                        assert_never(change)
+        finally:
+            self._heeding.discard(service)
+
+    async def _consider_all(self, services: list[ObservedService]) -> None:
+        for observed in services:
+            if observed.service_id in self._runners:
+                self._follow(Applied(observed))  # beside each other: their reports share a commit
+        await self._upkeep.resync(services)
+
+    async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
+        await runner.consider(observed)
+        self._forget_if_done(runner.task.id)
 
     def _set_going_without(self, present: set[UUID | None]) -> None:
         """What waits for the cluster's answer on an object that is not there would wait for ever."""
         for service, runner in self._runners.items():
             if service not in present and not runner.is_done:
                 self._set_going(runner)
-
-    def _runner_of(self, observed: ObservedService) -> TaskRunner | None:
-        return self._runners.get(observed.service_id) if observed.service_id is not None else None
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:

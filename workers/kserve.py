@@ -91,6 +91,12 @@ class KServeCluster:
         with kubectl, a GitOps tool that would put its value back for ever) should be seen before it is
         overruled. The caller records the `FieldConflict` and may then repeat with force.
         """
+        return await self._apply(manifest, force=force)
+
+    async def dry_run(self, manifest: Mapping[str, Any]) -> ObservedService:
+        return await self._apply(manifest, force=False, dry="All")
+
+    async def _apply(self, manifest: Mapping[str, Any], *, force: bool, dry: str | None = None) -> ObservedService:
         metadata = manifest["metadata"]
         body = await self._body(
             lambda api: api.patch_namespaced_custom_object(
@@ -101,6 +107,7 @@ class KServeCluster:
                 dict(manifest),
                 field_manager=MANAGER,
                 force=force,
+                **({"dry_run": dry} if dry else {}),
                 _content_type="application/apply-patch+yaml",
                 **self._raw(),
             )

@@ -6,6 +6,7 @@ that of the Deployment underneath and says nothing of this object.
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -62,6 +63,7 @@ class _Status(_Wire):
 class _Object(_Wire):
     metadata: _Metadata
     status: _Status | None = None
+    spec: dict[str, Any] | None = None  # Any: KServe's, and open-ended
 
 
 class _ListMetadata(_Wire):
@@ -140,6 +142,7 @@ def _observed(found: _Object) -> ObservedService:
         applied_at=applied_at,
         service_id=_uuid(labels.get(SERVICE_ID)),
         deployment_id=_uuid(annotations.get(DEPLOYMENT_ID)),
+        spec=found.spec or {},
     )
 
 

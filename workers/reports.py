@@ -8,6 +8,7 @@ from modeltrail.domain.ids import ProjectId, ServiceId
 from modeltrail.eventlog.record import Context, System
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.deployment_tasks import TaskRow
+from modeltrail.projections.standing_deployments import StandingRow
 from modeltrail.workers.pauses import pauses, sleep
 
 _log = structlog.get_logger(__name__)
@@ -20,7 +21,7 @@ class Reporter:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
 
-    async def report(self, task: TaskRow, news: ClusterReport) -> None:
+    async def report(self, task: TaskRow | StandingRow, news: ClusterReport) -> None:
         """Record `news` about the request that made `task`."""
         for pause in pauses():
             context = Context(

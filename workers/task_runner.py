@@ -1,12 +1,14 @@
 """One service's request, from the log to the cluster: apply or delete, as often as it takes."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import assert_never
 from uuid import UUID
 
 import structlog
 
 from modeltrail.commands.deployments import ClusterReport
+from modeltrail.domain.inference_service_facts import RecordStall
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -24,6 +26,7 @@ from modeltrail.workers.cluster import (
     ObservedService,
 )
 from modeltrail.workers.manifest import DeploymentMode, DesiredService, manifest
+from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
 
@@ -34,16 +37,17 @@ class TaskRunner:
     """Works on the newest request for one service; a newer one replaces it between two calls, never within one."""
 
     def __init__(
-        self, task: TaskRow, cluster: Cluster, reporter: Reporter, mode: DeploymentMode, slots: asyncio.Semaphore
+        self, task: TaskRow, cluster: Cluster, reporter: Reporter, options: WorkerOptions, slots: asyncio.Semaphore
     ) -> None:
         """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
         self.task = task
         self._cluster = cluster
         self._reporter = reporter
-        self._mode = mode
+        self._options = options
         self._slots = slots
         self._nudged = asyncio.Event()
         self._answered: TaskRow | None = None
+        self._told: RecordStall | None = None
 
     @property
     def is_done(self) -> bool:
@@ -84,7 +88,8 @@ class TaskRunner:
                 _log.error("a deployment task failed; trying again", service=str(task.id), **facts)
                 await sleep(pause, self._nudged)
             else:
-                await sleep(pause, self._nudged)
+                # Deletions: often enough to say in time that one hangs.
+                await sleep(min(pause, self._options.stall_seconds), self._nudged)
 
     async def _try(self, row: TaskRow) -> bool:
         """One attempt; whether nothing is left to do here: the answer is given, or is the cluster's to give."""
@@ -126,7 +131,7 @@ class TaskRunner:
             return found
         if found is not None and found.deleting:
             raise ClusterUnavailable(f"{task.name!r} is still being deleted")
-        wanted = manifest(_desired(row.id, task, self._mode))
+        wanted = manifest(desired(row.id, task, self._options.mode))
         try:
             return await self._cluster.apply(wanted)
         except FieldConflict as conflict:
@@ -148,7 +153,7 @@ class TaskRunner:
             )
             await self._answer(row, confirmed)
         elif observed.failed is not None:
-            await self._fail(row, task, observed.failed.reason, observed.failed.message)
+            await self._fail(row, task, observed.failed.reason, observed.failed.in_words())
 
     async def _fail(self, row: TaskRow, task: ToApply, reason: str, message: str) -> None:
         failed = FailDeployment(deployment_id=task.deployment_id, reason=reason, message=message)
@@ -163,22 +168,45 @@ class TaskRunner:
             raise
 
     async def _delete(self, row: TaskRow, task: ToDelete) -> bool:
-        async with self._slots:
-            gone = await self._is_gone(row.id, task)
+        try:
+            async with self._slots:
+                gone = await self._is_gone(row, task)
+        except ClusterRefused as refusal:
+            # It stays asked for, and is tried again: somebody may grant the right tomorrow.
+            await self._stall(row, task, refusal.reason, f"the cluster refuses to delete it: {refusal}")
+            return False
         if gone:
             await self._answer(row, ConfirmUndeployment(undeployment_id=task.undeployment_id))
         return gone
 
-    async def _is_gone(self, service: UUID, task: ToDelete) -> bool:
+    async def _stall(
+        self, row: TaskRow, task: ToDelete, reason: str, message: str, finalizers: tuple[str, ...] = ()
+    ) -> None:
+        stalled = RecordStall(
+            undeployment_id=task.undeployment_id, reason=reason, message=message, finalizers=finalizers
+        )
+        if stalled != self._told:
+            await self._reporter.report(row, stalled)
+            self._told = stalled
+
+    def _overdue(self, row: TaskRow) -> bool:
+        return (datetime.now(UTC) - row.created_at).total_seconds() >= self._options.stall_seconds
+
+    async def _is_gone(self, row: TaskRow, task: ToDelete) -> bool:
         found = await self._cluster.get(task.namespace, task.name)
-        if found is None or found.service_id != service:
+        if found is None or found.service_id != row.id:
             return True
         if found.deleting:
+            if self._overdue(row):
+                names = ", ".join(found.finalizers) or "none"
+                message = f"the InferenceService is marked for deletion but still there; its finalizers: {names}"
+                await self._stall(row, task, "FinalizersPending", message, found.finalizers)
             return False  # its finalizers are at work
         return await self._cluster.delete(task.namespace, task.name, found.uid) is not Deletion.STARTED
 
 
-def _desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
+def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
+    """What `task` asks of the cluster."""
     return DesiredService(
         name=task.name,
         namespace=task.target.namespace,

@@ -34,6 +34,7 @@ from modeltrail.settings import Settings
 from modeltrail.workers.access import Access
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.manifest import DeploymentMode
+from modeltrail.workers.options import OnDrift, WorkerOptions
 
 _log = structlog.get_logger(__name__)
 
@@ -90,9 +91,14 @@ async def run_worker(settings: Settings) -> None:
         cluster = await stack.enter_async_context(await KServeCluster.connect(access))
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))
         owner = f"{socket.gethostname()}:{os.getpid()}"
-        mode = DeploymentMode(kserve.deployment_mode.value)
+        options = WorkerOptions(
+            mode=DeploymentMode(kserve.deployment_mode.value),
+            on_drift=OnDrift(kserve.on_drift.value),
+            stall_seconds=kserve.undeploy_stall_after.total_seconds(),
+            resync_seconds=kserve.resync_every.total_seconds(),
+        )
         settle()
-        await DeployWorker(writer(address), committer, cluster, owner=owner, mode=mode).run()
+        await DeployWorker(writer(address), committer, cluster, owner=owner, options=options).run()
 
 
 async def run_migrations(settings: Settings) -> list[str]:

@@ -20,6 +20,7 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "LoggerSettings",
+    "OnDrift",
     "SecretKey",
     "ServerSettings",
     "Settings",
@@ -48,6 +49,13 @@ class DeploymentMode(StrEnum):
 
     STANDARD = "Standard"
     KNATIVE = "Knative"
+
+
+class OnDrift(StrEnum):
+    """What the worker does about an object that was changed or deleted outside of the registry."""
+
+    REPAIR = "repair"
+    REPORT = "report"
 
 
 # The spellings of Go's log libraries are accepted beside Python's.
@@ -128,6 +136,10 @@ class KServeSettings:
     """None leaves it to the usual rules: KUBECONFIG, then ~/.kube/config."""
     default_namespace: str
     deployment_mode: DeploymentMode
+    on_drift: OnDrift
+    undeploy_stall_after: timedelta
+    """After how long an undeployment that is not done is reported."""
+    resync_every: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,4 +209,7 @@ def _kserve(environment: Environment) -> KServeSettings:
             "1 to 63 lower-case letters, digits and dashes, with no dash at either end",
         ),
         deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
+        on_drift=OnDrift(environment.choice("KSERVE_ON_DRIFT", "repair", {each.value: each.value for each in OnDrift})),
+        undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1)),
+        resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5)),
     )

@@ -1,13 +1,9 @@
 """A worker process killed with SIGKILL at the worst moments: nothing is lost, nothing is done twice."""
 
 import asyncio
-import os
 import random
 import signal
-import sys
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +11,11 @@ import asyncpg
 import pytest
 
 from modeltrail.eventlog.log import LOCK
-from modeltrail.simulated_cluster import SimulatedCluster, write_kubeconfig
+from modeltrail.simulated_cluster import SimulatedCluster
 from support.cluster import eventually, options, raw_api
 from support.database import Database
 from support.registry import Registry, registry
+from support.worker_process import WorkerProcess
 
 
 @pytest.fixture
@@ -31,42 +28,6 @@ async def cluster() -> AsyncIterator[SimulatedCluster]:
 async def world(database: Database) -> AsyncIterator[Registry]:
     async with registry(database) as running:
         yield running
-
-
-class WorkerProcess:
-    """`modeltrail worker` as operators run it."""
-
-    def __init__(self, database: Database, cluster: SimulatedCluster, folder: Path) -> None:
-        kubeconfig = folder / "kubeconfig"
-        write_kubeconfig(kubeconfig, cluster.url)
-        self._environment = os.environ | {
-            "DATABASE_HOST": database.host,
-            "DATABASE_PORT": str(database.port),
-            "DATABASE_USER": database.user,
-            "DATABASE_PASSWORD": database.password,
-            "DATABASE_DBNAME": database.name,
-            "KSERVE_ENABLED": "true",
-            "KUBERNETES_KUBECONFIG": str(kubeconfig),
-            "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
-        }
-        self._log = folder / "worker.log"
-
-    async def has_begun(self, times: int) -> bool:
-        """Whether a worker has taken the lease that often."""
-        return self._log.read_text().count('"event":"lease taken"') >= times
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        with self._log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "modeltrail", "worker", env=self._environment, stdout=log, stderr=log
-            )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGKILL)
-            await process.wait()
 
 
 @pytest.fixture

@@ -618,6 +618,7 @@ def test_a_row_survives_its_own_columns(projection: Projection[Any]) -> None:
         (SERVICE, requested(SECOND)),
         (SERVICE, failed(SECOND)),
         (SERVICE, undeployment_requested()),
+        (OTHER_SERVICE, requested()),
     )
     rows = list(tables.rows(projection).values())
     stored: list[Any] = [{each.name: each.value(row) for each in projection.all_columns} for row in rows]  # Any: Record

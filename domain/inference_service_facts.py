@@ -1,0 +1,133 @@
+"""What the cluster was seen to do with a deployment after its answer: the commands that say so, and their events."""
+
+from msgspec import Struct
+
+from modeltrail.domain.event import Command, Event
+from modeltrail.domain.ids import DeploymentId, ModelId, VersionId
+
+
+class Repair(Struct, frozen=True):
+    """Apply what was deployed once more, as a deployment with this id."""
+
+    deployment_id: DeploymentId
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+class RecordInterruption(Command, frozen=True):
+    """What was live is not ready any more."""
+
+    deployment_id: DeploymentId
+    reason: str
+    message: str
+
+
+class RecordReadiness(Command, frozen=True):
+    """It is ready, at this address: again, or at last, or still."""
+
+    deployment_id: DeploymentId
+    external_id: str
+    url: str
+
+
+class RecordDisappearance(Command, frozen=True):
+    """The object with this id is gone, and nobody asked us for that."""
+
+    deployment_id: DeploymentId
+    external_id: str
+    repair: Repair | None = None
+
+
+class RecordDrift(Command, frozen=True):
+    """Somebody else gave `fields` of ours other values; `managers` are the field managers that did."""
+
+    deployment_id: DeploymentId
+    managers: tuple[str, ...]
+    fields: tuple[str, ...]
+    repair: Repair | None = None
+
+
+class RecordStall(Command, frozen=True):
+    """An undeployment does not come to its end; `finalizers` are those that the object still waits for."""
+
+    undeployment_id: DeploymentId
+    reason: str
+    message: str
+    finalizers: tuple[str, ...] = ()
+
+
+Observation = RecordInterruption | RecordReadiness | RecordDisappearance | RecordDrift | RecordStall
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+class ServiceInterrupted(Event, frozen=True, tag="inference_service.interrupted"):
+    """It was live, and is not ready any more."""
+
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    reason: str
+    message: str
+
+
+class ServiceRecovered(Event, frozen=True, tag="inference_service.recovered"):
+    """It is ready after all: after an interruption, or after its deployment had failed."""
+
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    external_id: str
+    url: str
+
+
+class ServiceMoved(Event, frozen=True, tag="inference_service.moved"):
+    """It is served at another address, or by an object that somebody made anew."""
+
+    deployment_id: DeploymentId
+    external_id: str
+    url: str
+
+
+class ObjectDisappeared(Event, frozen=True, tag="inference_service.object_disappeared"):
+    """The object was deleted behind our back."""
+
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    external_id: str
+
+
+class ObjectDrifted(Event, frozen=True, tag="inference_service.object_drifted"):
+    """Fields of ours were changed behind our back."""
+
+    deployment_id: DeploymentId
+    managers: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+class UndeploymentStalled(Event, frozen=True, tag="inference_service.undeployment_stalled"):
+    """The object should be gone by now, and is not."""
+
+    undeployment_id: DeploymentId
+    reason: str
+    message: str
+    finalizers: tuple[str, ...]
+
+
+ServiceFact = (
+    ServiceInterrupted | ServiceRecovered | ServiceMoved | ObjectDisappeared | ObjectDrifted | UndeploymentStalled
+)
+
+
+def disappearance_message(event: ObjectDisappeared) -> str:
+    """What a person is told of an object that is gone."""
+    return f"the InferenceService in the cluster (UID {event.external_id}) was deleted outside of the registry"
+
+
+def drift_message(event: ObjectDrifted) -> str:
+    """What a person is told of an object that was changed."""
+    by = f" by {', '.join(event.managers)}" if event.managers else ""
+    return f"the InferenceService in the cluster was changed outside of the registry{by}: {', '.join(event.fields)}"

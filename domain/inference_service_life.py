@@ -1,0 +1,195 @@
+"""An inference service's whole life: what was asked of it, and what the cluster then did unasked.
+
+    Deployed ◀──recovered──▶ interrupted        Failed ──recovered──▶ Deployed
+       │
+       └──object disappeared──▶ Failed          (with a repair, a deployment of the same target is requested at once)
+
+An observation of a deployment that another has replaced, or that says nothing new, changes nothing.
+"""
+
+from typing import assert_never
+
+from msgspec import structs
+
+from modeltrail.domain import inference_service
+from modeltrail.domain.errors import service_not_found
+from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    ObjectDrifted,
+    Observation,
+    RecordDisappearance,
+    RecordDrift,
+    RecordInterruption,
+    RecordReadiness,
+    RecordStall,
+    Repair,
+    ServiceFact,
+    ServiceInterrupted,
+    ServiceMoved,
+    ServiceRecovered,
+    UndeploymentStalled,
+)
+from modeltrail.domain.inference_service_messages import RequestDeployment, ServiceCommand, ServiceEvent
+from modeltrail.domain.inference_service_state import (
+    Deleted,
+    Deployed,
+    Deployment,
+    Failed,
+    Live,
+    Missing,
+    Service,
+    ServiceSituation,
+    Undeploying,
+)
+
+LifeCommand = ServiceCommand | Observation
+LifeEvent = ServiceEvent | ServiceFact
+
+
+def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
+    """What happens when `command` meets `state`; nothing when it is so already or the news comes too late.
+
+    Raises NotFoundError for a change to a service that does not exist.
+    """
+    if not isinstance(command, Observation):
+        return [*inference_service.decide(command, state)]
+    if isinstance(state, Missing):
+        raise service_not_found()
+    if isinstance(state, Deleted):
+        return []
+    match command:
+        case RecordInterruption():
+            return _interrupted(command, state)
+        case RecordReadiness():
+            return _ready(command, state)
+        case RecordDisappearance():
+            return _disappeared(command, state)
+        case RecordDrift():
+            return _drifted(command, state)
+        case RecordStall():
+            return _stalled(command, state)
+        case _:
+            assert_never(command)
+
+
+def _deployed(service: Service, deployment: DeploymentId) -> Deployed | None:
+    match service.deployment:
+        case Deployed(deployment_id=current) as deployed if current == deployment:
+            return deployed
+        case _:
+            return None
+
+
+def _interrupted(command: RecordInterruption, service: Service) -> list[LifeEvent]:
+    deployed = _deployed(service, command.deployment_id)
+    if deployed is None or deployed.interruption == command.reason:
+        return []
+    interrupted = ServiceInterrupted(
+        deployment_id=command.deployment_id,
+        registered_model_id=service.registered_model_id,
+        model_version_id=deployed.target.model_version_id,
+        reason=command.reason,
+        message=command.message,
+    )
+    return [interrupted]
+
+
+def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
+    match service.deployment:
+        case Deployed(deployment_id=current, interruption=None, live=live) if current == command.deployment_id:
+            if (live.external_id, live.url) == (command.external_id, command.url):
+                return []
+            return [ServiceMoved(**structs.asdict(command))]
+        case Deployed(deployment_id=current, target=target) | Failed(deployment_id=current, target=target):
+            if current != command.deployment_id:
+                return []
+            recovered = ServiceRecovered(
+                deployment_id=current,
+                registered_model_id=service.registered_model_id,
+                model_version_id=target.model_version_id,
+                external_id=command.external_id,
+                url=command.url,
+            )
+            return [recovered]
+        case _:
+            return []
+
+
+def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEvent]:
+    match service.deployment:
+        case Deployed(deployment_id=current, live=live):
+            pass
+        case Failed(deployment_id=current, still_live=Live() as live):
+            pass
+        case _:
+            return []
+    if (current, live.external_id) != (command.deployment_id, command.external_id):
+        return []
+    gone = ObjectDisappeared(
+        deployment_id=current,
+        registered_model_id=service.registered_model_id,
+        model_version_id=live.version,
+        external_id=live.external_id,
+    )
+    return [gone, *_repaired(command.repair, evolve(service, gone))]
+
+
+def _drifted(command: RecordDrift, service: Service) -> list[LifeEvent]:
+    deployed = _deployed(service, command.deployment_id)
+    if deployed is None:
+        return []
+    drifted = ObjectDrifted(deployment_id=command.deployment_id, managers=command.managers, fields=command.fields)
+    told: list[LifeEvent] = [] if deployed.drift == command.fields else [drifted]
+    return [*told, *_repaired(command.repair, service)]
+
+
+def _repaired(repair: Repair | None, state: ServiceSituation) -> list[LifeEvent]:
+    match state:
+        case Service(deployment=Deployed(target=target) | Failed(target=target)) if repair is not None:
+            request = RequestDeployment(deployment_id=repair.deployment_id, target=target)
+            return [*inference_service.decide(request, state)]
+        case _:
+            return []
+
+
+def _stalled(command: RecordStall, service: Service) -> list[LifeEvent]:
+    match service.deployment:
+        case Undeploying(undeployment_id=current, stalled=before) if current == command.undeployment_id:
+            if before == command.message:
+                return []
+            return [UndeploymentStalled(**structs.asdict(command))]
+        case _:
+            return []
+
+
+def evolve(state: ServiceSituation, event: LifeEvent) -> ServiceSituation:
+    """The state after `event`."""
+    if not isinstance(event, ServiceFact):
+        return inference_service.evolve(state, event)
+    if not isinstance(state, Service):
+        return state
+    if isinstance(event, ServiceRecovered):
+        state = inference_service.went_live(state, event.model_version_id)
+    return structs.replace(state, deployment=_evolved(state.deployment, event))
+
+
+def _evolved(before: Deployment, event: ServiceFact) -> Deployment:
+    match event, before:
+        case ServiceInterrupted(reason=reason), Deployed():
+            return structs.replace(before, interruption=reason)
+        case ServiceRecovered(), Deployed(target=target) | Failed(target=target):
+            live = Live(version=event.model_version_id, external_id=event.external_id, url=event.url)
+            return Deployed(deployment_id=event.deployment_id, target=target, live=live)
+        case ServiceMoved(external_id=external_id, url=url), Deployed(live=live):
+            return structs.replace(before, live=structs.replace(live, external_id=external_id, url=url))
+        case ObjectDisappeared(), Deployed(deployment_id=deployment, target=target) | Failed(
+            deployment_id=deployment, target=target
+        ):
+            return Failed(deployment_id=deployment, target=target, external_id=None, still_live=None)
+        case ObjectDrifted(fields=fields), Deployed():
+            return structs.replace(before, drift=fields)
+        case UndeploymentStalled(message=message), Undeploying():
+            return structs.replace(before, stalled=message)
+        case _:
+            return before

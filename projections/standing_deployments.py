@@ -1,0 +1,129 @@
+"""What the cluster should hold: of each service that is to be deployed, what was asked and how it stands."""
+
+from enum import StrEnum
+
+import msgspec
+from asyncpg import Record
+from msgspec import Struct, structs
+
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    ObjectDrifted,
+    ServiceFact,
+    ServiceInterrupted,
+    ServiceMoved,
+    ServiceRecovered,
+)
+from modeltrail.domain.inference_service_messages import (
+    DeploymentEvent,
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    UndeploymentRequested,
+)
+from modeltrail.eventlog.record import Recorded
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.deployment_tasks import ToApply
+from modeltrail.projections.projection import Column, Projection, Row, common_fields, own_row, types_in
+
+SQL = Statements("modeltrail.projections", "documents.sql")
+
+
+class Standing(StrEnum):
+    REQUESTED = "requested"
+    LIVE = "live"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class StandingDeployment(Struct, frozen=True):
+    """What should be in the cluster. `external_id` and `url` are what was seen of it last, `reason` why it is not
+    ready, `drift` the fields that others changed."""
+
+    wanted: ToApply
+    standing: Standing = Standing.REQUESTED
+    external_id: str = ""
+    url: str = ""
+    reason: str = ""
+    drift: tuple[str, ...] = ()
+
+
+class StandingRow(Row, frozen=True):
+    """One service's newest wish, and the event that made it: its position, and who it answers to."""
+
+    requested_position: int
+    request_id: str
+    deployment: StandingDeployment
+
+
+def _apply(row: StandingRow | None, recorded: Recorded) -> StandingRow | None:
+    event = recorded.event
+    if isinstance(event, DeploymentRequested):
+        return _requested(row, event, recorded)
+    if row is None or isinstance(event, UndeploymentRequested):
+        return None
+    return structs.replace(row, deployment=_changed(row.deployment, recorded), updated_at=recorded.recorded_at)
+
+
+def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployment:
+    match recorded.event:
+        case DeploymentSucceeded(external_id=uid, url=url) | ServiceRecovered(external_id=uid, url=url):
+            return StandingDeployment(before.wanted, Standing.LIVE, uid, url)
+        case DeploymentFailed(reason=reason):
+            return structs.replace(before, standing=Standing.FAILED, reason=reason)
+        case ServiceInterrupted(reason=reason):
+            return structs.replace(before, standing=Standing.INTERRUPTED, reason=reason)
+        case ServiceMoved(external_id=uid, url=url):
+            return structs.replace(before, external_id=uid, url=url)
+        case ObjectDisappeared():
+            return StandingDeployment(before.wanted, Standing.GONE)
+        case ObjectDrifted(fields=fields):
+            return structs.replace(before, drift=fields)
+        case _:
+            return before
+
+
+def _requested(row: StandingRow | None, event: DeploymentRequested, recorded: Recorded) -> StandingRow:
+    # A roll-out that fails leaves the object of before, so its id is kept until another is known.
+    known = row.deployment.external_id if row else ""
+    return StandingRow(
+        id=recorded.stream,
+        project_id=recorded.context.project_id,
+        created_at=recorded.recorded_at,
+        updated_at=recorded.recorded_at,
+        requested_position=recorded.position,
+        request_id=recorded.context.request_id,
+        deployment=StandingDeployment(ToApply(**structs.asdict(event)), external_id=known),
+    )
+
+
+_read = msgspec.json.Decoder(StandingDeployment).decode
+_write = msgspec.json.Encoder().encode
+
+
+def read_standing(record: Record) -> StandingRow:
+    """A row of the table."""
+    return StandingRow(
+        **common_fields(record),
+        requested_position=record["requested_position"],
+        request_id=record["request_id"],
+        deployment=_read(record["body"]),
+    )
+
+
+STANDING_DEPLOYMENTS = Projection(
+    name="standing_deployments",
+    version=1,
+    columns=(
+        Column("requested_position", "bigint", lambda row: row.requested_position),
+        Column("request_id", "text", lambda row: row.request_id),
+        Column("body", "json", lambda row: _write(row.deployment)),
+    ),
+    unique=(),
+    targets=dict.fromkeys(types_in(DeploymentEvent | ServiceFact), own_row),
+    apply=_apply,
+    read=read_standing,
+    get_documents=SQL.get_standing_documents,
+    document_of=lambda row: _write(row.deployment),
+)

@@ -1,0 +1,355 @@
+"""What becomes of deployments after their answer, seen by the worker in the simulated cluster."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from modeltrail.domain.ids import ServiceId
+from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
+from modeltrail.postgres.connect import writer
+from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
+from modeltrail.simulated_cluster.faults import Action
+from modeltrail.workers.deploy_worker import DeployWorker
+from modeltrail.workers.options import OnDrift, WorkerOptions
+from support.cluster import SERVICES, RawApi, eventually, kserve, options, raw_api
+from support.database import Database
+from support.registry import Registry, address, registry
+
+REPORT = WorkerOptions(on_drift=OnDrift.REPORT)
+MERGE = "application/merge-patch+json"
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[SimulatedCluster]:
+    async with SimulatedCluster(options()) as running:
+        yield running
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncIterator[Registry]:
+    async with registry(database) as running:
+        yield running
+
+
+@pytest.fixture
+async def api(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
+    async with raw_api(cluster) as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def worker(
+    world: Registry, cluster: SimulatedCluster, chosen: WorkerOptions | None = None
+) -> AsyncIterator[None]:
+    async with kserve(cluster) as connected:
+        connect = writer(address(world.database))
+        running = DeployWorker(connect, world.committer, connected, owner="test", options=chosen)
+        task = asyncio.create_task(running.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def until(world: Registry, stream: UUID, *ending: str) -> list[str]:
+    async def ended() -> list[str] | None:
+        names = await world.event_names(stream)
+        return names if tuple(names[-len(ending) :]) == ending else None
+
+    return await eventually(ended, 10.0)
+
+
+async def live(
+    world: Registry, uri: str = "s3://models/iris", last: str = "DeploymentSucceeded"
+) -> tuple[ServiceId, str]:
+    """A deployed service, and its namespace."""
+    deployed = await world.deploy(name="iris", uri=uri)
+    await until(world, deployed, last)
+    return deployed, (await world.service(deployed))["serving_environment_name"]
+
+
+async def set_status(api: RawApi, namespace: str, change: Callable[[dict[str, Any]], None]) -> None:  # Any: JSON
+    path = f"{SERVICES.format(namespace)}/iris"
+    whole = (await api.send("GET", path)).body
+    change(whole["status"])
+    assert (await api.send("PUT", f"{path}/status", whole)).status == 200
+
+
+def ready(is_ready: bool, reason: str = "") -> Callable[[dict[str, Any]], None]:
+    def change(status: dict[str, Any]) -> None:  # Any: JSON
+        status["conditions"] = [{"type": "Ready", "status": str(is_ready), "reason": reason, "message": reason}]
+        status["modelStatus"] = {"transitionStatus": "UpToDate"}
+        status["url"] = "http://iris.example"
+
+    return change
+
+
+def blocked(status: dict[str, Any]) -> None:  # Any: JSON
+    status["conditions"] = [{"type": "Ready", "status": "False", "reason": "ModelLoadFailed"}]
+    failure = {"reason": "OOMKilled", "message": "the container ran out of memory", "exitCode": 137}
+    status["modelStatus"] = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": failure}
+
+
+async def patch(api: RawApi, namespace: str, body: object) -> None:
+    answer = await api.send("PATCH", f"{SERVICES.format(namespace)}/iris", body, content_type=MERGE)
+    assert answer.status == 200
+
+
+async def test_a_live_service_that_is_not_ready_any_more_is_told_and_so_is_its_return(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
+        await until(world, deployed, "ServiceInterrupted")
+        shown = await world.service(deployed)
+        assert shown["current_state"] == "UNDEPLOYED"
+        assert shown["desired_state"] == "DEPLOYED"
+        assert "MinimumReplicasUnavailable" in shown["last_error"]
+        assert shown["served_models"][0]["last_known_state"] == "FAILED"
+
+        await set_status(api, namespace, ready(True))
+        await until(world, deployed, "ServiceInterrupted", "ServiceRecovered")
+    shown = await world.service(deployed)
+    assert (shown["current_state"], shown["url"]) == ("DEPLOYED", "http://iris.example")
+    assert "last_error" not in shown
+    assert shown["served_models"][0]["last_known_state"] == "RUNNING"
+
+
+async def test_a_live_model_that_cannot_be_loaded_again_says_why_in_words(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await set_status(api, namespace, blocked)
+        await until(world, deployed, "ServiceInterrupted")
+    interrupted = (await world.events(deployed))[-1].event
+    assert isinstance(interrupted, ServiceInterrupted)
+    assert interrupted.reason == "OOMKilled"
+    assert (await world.service(deployed))["last_error"] == (
+        "the container ran out of memory (OOMKilled, exit code 137)"
+    )
+
+
+async def test_a_failed_deployment_that_becomes_ready_after_all_is_deployed(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world, "s3://models/simulate-fail", "DeploymentFailed")
+        assert "exit code 1" in (await world.service(deployed))["last_error"]
+        await set_status(api, namespace, ready(True))
+        await until(world, deployed, "DeploymentFailed", "ServiceRecovered")
+    shown = await world.service(deployed)
+    assert shown["current_state"] == "DEPLOYED"
+    assert "last_error" not in shown
+
+
+async def test_an_address_that_moves_is_shown(world: Registry, cluster: SimulatedCluster, api: RawApi) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await set_status(api, namespace, ready(True))
+        await until(world, deployed, "DeploymentSucceeded", "ServiceMoved")
+    assert (await world.service(deployed))["url"] == "http://iris.example"
+
+
+async def test_an_object_deleted_behind_our_back_is_made_anew(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        before = (await world.service(deployed))["external_id"]
+        await api.delete("iris", namespace)
+        await until(
+            world, deployed, "ObjectDisappeared", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"
+        )
+    after = await world.service(deployed)
+    assert after["current_state"] == "DEPLOYED"
+    assert after["external_id"] != before
+
+
+async def test_an_object_deleted_behind_our_back_is_only_reported_when_that_is_set(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster, REPORT):
+        deployed, namespace = await live(world)
+        await api.delete("iris", namespace)
+        await until(world, deployed, "ObjectDisappeared")
+    shown = await world.service(deployed)
+    assert shown["current_state"] == "UNDEPLOYED"
+    assert "deleted outside of the registry" in shown["last_error"]
+    assert "url" not in shown
+
+
+async def test_an_object_deleted_while_no_worker_ran_is_found_by_the_next(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+    await api.delete("iris", namespace)
+
+    async def gone() -> bool:
+        return (await api.get("iris", namespace)).status == 404
+
+    await eventually(gone)
+    async with worker(world, cluster, REPORT):
+        await until(world, deployed, "ObjectDisappeared")
+
+
+async def test_an_object_changed_behind_our_back_is_put_right(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, {"spec": {"predictor": {"model": {"storageUri": "s3://models/other"}}}})
+        await until(world, deployed, "ObjectDrifted", "DeploymentRequested", "DeploymentSucceeded")
+    drifted = next(each.event for each in await world.events(deployed) if isinstance(each.event, ObjectDrifted))
+    assert drifted.fields == (".spec.predictor.model.storageUri",)
+    assert (await api.get("iris", namespace)).body["spec"]["predictor"]["model"]["storageUri"] == "s3://models/iris"
+
+
+async def test_an_object_changed_behind_our_back_is_only_reported_once_when_that_is_set(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster, REPORT):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, {"spec": {"predictor": {"model": {"storageUri": "s3://models/simulate-never"}}}})
+        await until(world, deployed, "ObjectDrifted")
+        await patch(api, namespace, {"metadata": {"annotations": {"example.org/note": "hello"}}})
+        await set_status(api, namespace, ready(False, "Gone"))
+        names = await until(world, deployed, "ServiceInterrupted")
+    assert names.count("ObjectDrifted") == 1
+    assert (await api.get("iris", namespace)).body["spec"]["predictor"]["model"]["storageUri"].endswith("never")
+
+
+async def test_a_finalizer_that_hangs_is_named_and_the_undeployment_goes_on(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster, WorkerOptions(stall_seconds=0.2)):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, {"metadata": {"finalizers": ["example.org/hold", "inferenceservice.finalizers"]}})
+        await world.undeploy(deployed)
+
+        async def names_the_culprit() -> bool:
+            last = (await world.events(deployed))[-1].event
+            return isinstance(last, UndeploymentStalled) and last.finalizers == ("example.org/hold",)
+
+        await eventually(names_the_culprit)
+        assert "example.org/hold" in (await world.service(deployed))["last_error"]
+        await patch(api, namespace, {"metadata": {"finalizers": None}})
+        await until(world, deployed, "UndeploymentStalled", "Undeployed")
+    assert "last_error" not in await world.service(deployed)
+
+
+async def test_a_refusal_to_delete_is_told_and_tried_again(world: Registry, cluster: SimulatedCluster) -> None:
+    async with worker(world, cluster):
+        deployed, _ = await live(world)
+        cluster.faults.add(Fault(action=Fail(403, "Forbidden", "no right to delete"), verb="delete", times=3))
+        await world.undeploy(deployed)
+        names = await until(world, deployed, "UndeploymentStalled", "Undeployed")
+    assert names.count("UndeploymentStalled") == 1
+
+
+async def test_an_apply_that_arrives_after_the_undeployment_leaves_no_orphan(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        late = (await api.get("iris", namespace)).body
+        await world.undeploy(deployed)
+        await until(world, deployed, "Undeployed")
+        metadata = {key: late["metadata"][key] for key in ("name", "labels", "annotations")}
+        assert (await api.create({**late, "metadata": metadata}, namespace)).status == 201
+
+        async def gone() -> bool:
+            return (await api.get("iris", namespace)).status == 404
+
+        await eventually(gone)
+
+
+async def test_an_object_of_another_registry_is_left_alone(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    label = "modelregistry.ai-platform/inference-service-id"
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        late = (await api.get("iris", namespace)).body
+        theirs = {"name": "theirs", "labels": {label: "00000000-0000-0000-0000-00000000cafe"}}
+        await api.create({**late, "metadata": theirs}, namespace)
+        await world.undeploy(deployed)
+        await until(world, deployed, "Undeployed")
+    assert (await api.get("theirs", namespace)).status == 200
+
+
+BROKEN_WATCHES = [TearWatch(), ExpireHistory("event"), ExpireHistory("http"), Reset(), Fail(500, "InternalError")]
+
+
+@pytest.mark.parametrize("break_", BROKEN_WATCHES, ids=["torn", "410 event", "410 answer", "reset", "500"])
+async def test_a_change_is_seen_although_the_watch_broke(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, break_: Action
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.faults.add(Fault(action=break_, verb="watch", times=2))
+        cluster.drop_watches()
+        await set_status(api, namespace, ready(False, "NoPods"))
+        await until(world, deployed, "ServiceInterrupted")
+
+
+async def test_what_happened_while_the_cluster_was_out_of_reach_is_told_once_it_is_back(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await set_status(api, namespace, ready(False, "NoPods"))
+        await until(world, deployed, "ServiceInterrupted")
+        down = Fail(503, "ServiceUnavailable")
+        cluster.faults.add(*(Fault(action=down, verb=verb, times=4) for verb in ("list", "watch")))
+        cluster.drop_watches()
+        await set_status(api, namespace, ready(True))
+        names = await until(world, deployed, "ServiceRecovered")
+    assert names.count("ServiceInterrupted") == 1
+
+
+async def test_a_cluster_that_asks_for_patience_is_given_it(world: Registry, cluster: SimulatedCluster) -> None:
+    cluster.faults.add(Fault(action=Fail(429, "TooManyRequests", retry_after=1), verb="apply"))
+    async with worker(world, cluster):
+        await live(world)
+    first, second = cluster.requests.all("apply", "iris")
+    assert second.at - first.at >= 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_a_refusal_by_a_webhook_fails_the_deployment_once_with_its_reason(
+    world: Registry, cluster: SimulatedCluster, code: int
+) -> None:
+    cluster.faults.add(Fault(action=Fail(code, "Refused", "the policy says no"), verb="apply"))
+    async with worker(world, cluster):
+        deployed, _ = await live(world, last="DeploymentFailed")
+    assert "the policy says no" in (await world.service(deployed))["last_error"]
+    assert len(cluster.requests.all("apply", "iris")) == 1
+
+
+async def test_a_namespace_that_vanishes_takes_its_services_along_and_they_say_so(database: Database) -> None:
+    async with (
+        SimulatedCluster(options(strict_namespaces=True)) as cluster,
+        registry(database) as world,
+        raw_api(cluster) as api,
+        worker(world, cluster),
+    ):
+        model, _ = await world.ready_version()
+        environment = await world.environment("team-a")
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a"}}
+        assert (await api.send("POST", "/api/v1/namespaces", space)).status == 201
+        deployed = await world.deploy_to(model, environment, "iris")
+        await until(world, deployed, "DeploymentSucceeded")
+        await api.send("DELETE", "/api/v1/namespaces/team-a")
+        names = await until(world, deployed, "DeploymentFailed")
+        shown = await world.service(deployed)
+    assert "ObjectDisappeared" in names
+    assert shown["current_state"] == "UNDEPLOYED"
+    assert "team-a" in shown["last_error"]

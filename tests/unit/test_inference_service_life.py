@@ -1,0 +1,148 @@
+"""What the cluster does to a deployment unasked: every observation, early, late and repeated."""
+
+import pytest
+
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import NotFoundError
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    ObjectDrifted,
+    Observation,
+    RecordDisappearance,
+    RecordDrift,
+    RecordInterruption,
+    RecordReadiness,
+    RecordStall,
+    Repair,
+    ServiceInterrupted,
+    ServiceMoved,
+    ServiceRecovered,
+    UndeploymentStalled,
+)
+from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.inference_service_messages import ConfirmDeployment, RequestUndeployment
+from support.given import stories_of
+from support.samples import (
+    CREATED,
+    FIRST,
+    MODEL,
+    SECOND,
+    THIRD,
+    VERSION,
+    applied,
+    failed,
+    requested,
+    succeeded,
+    undeployed,
+    undeployment_requested,
+)
+
+given = stories_of(INFERENCE_SERVICE)
+
+DEPLOYED: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), succeeded())
+FAILED: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), failed())
+UNDEPLOYING = (*DEPLOYED, undeployment_requested())
+
+INTERRUPT = RecordInterruption(deployment_id=FIRST, reason="NoPods", message="no pod is ready")
+INTERRUPTED = ServiceInterrupted(
+    deployment_id=FIRST, registered_model_id=MODEL, model_version_id=VERSION, reason="NoPods", message="no pod is ready"
+)
+READY = RecordReadiness(deployment_id=FIRST, external_id="uid-1", url="http://iris")
+RECOVERED = ServiceRecovered(
+    deployment_id=FIRST, registered_model_id=MODEL, model_version_id=VERSION, external_id="uid-1", url="http://iris"
+)
+DISAPPEAR = RecordDisappearance(deployment_id=FIRST, external_id="uid-1")
+DISAPPEARED = ObjectDisappeared(
+    deployment_id=FIRST, registered_model_id=MODEL, model_version_id=VERSION, external_id="uid-1"
+)
+DRIFT = RecordDrift(deployment_id=FIRST, managers=("kubectl",), fields=(".spec",))
+DRIFTED = ObjectDrifted(deployment_id=FIRST, managers=("kubectl",), fields=(".spec",))
+STALL = RecordStall(undeployment_id=THIRD, reason="FinalizersPending", message="hangs", finalizers=("hold",))
+STALLED = UndeploymentStalled(undeployment_id=THIRD, reason="FinalizersPending", message="hangs", finalizers=("hold",))
+EVERY: list[Observation] = [INTERRUPT, READY, DISAPPEAR, DRIFT, STALL]
+
+
+def test_a_live_service_is_interrupted_once() -> None:
+    given(*DEPLOYED).when(INTERRUPT, INTERRUPT).then(INTERRUPTED)
+
+
+def test_another_reason_for_the_interruption_is_news() -> None:
+    other = RecordInterruption(deployment_id=FIRST, reason="OOMKilled", message="out of memory")
+    told = ServiceInterrupted(
+        deployment_id=FIRST,
+        registered_model_id=MODEL,
+        model_version_id=VERSION,
+        reason="OOMKilled",
+        message="out of memory",
+    )
+    given(*DEPLOYED, INTERRUPTED).when(other).then(told)
+
+
+def test_an_interrupted_service_recovers_once() -> None:
+    given(*DEPLOYED, INTERRUPTED).when(READY, READY).then(RECOVERED)
+
+
+def test_a_failed_deployment_recovers() -> None:
+    given(*FAILED).when(READY, READY).then(RECOVERED)
+
+
+def test_that_a_live_service_is_ready_is_no_news() -> None:
+    given(*DEPLOYED).when(READY).then()
+
+
+def test_another_address_is_news() -> None:
+    moved = RecordReadiness(deployment_id=FIRST, external_id="uid-2", url="http://other")
+    given(*DEPLOYED).when(moved, moved).then(ServiceMoved(deployment_id=FIRST, external_id="uid-2", url="http://other"))
+
+
+def test_an_object_disappears_once() -> None:
+    given(*DEPLOYED).when(DISAPPEAR, DISAPPEAR).then(DISAPPEARED)
+
+
+def test_another_object_s_disappearance_is_no_news() -> None:
+    other = RecordDisappearance(deployment_id=FIRST, external_id="uid-0")
+    given(*DEPLOYED).when(other).then()
+
+
+def test_a_disappeared_object_is_requested_again_when_it_shall_be_repaired() -> None:
+    repair = RecordDisappearance(deployment_id=FIRST, external_id="uid-1", repair=Repair(SECOND))
+    given(*DEPLOYED).when(repair, repair).then(DISAPPEARED, requested(SECOND))
+
+
+def test_a_drift_is_told_once() -> None:
+    given(*DEPLOYED).when(DRIFT, DRIFT).then(DRIFTED)
+
+
+def test_a_drift_that_was_told_can_be_repaired_later() -> None:
+    repair = RecordDrift(deployment_id=FIRST, managers=("kubectl",), fields=(".spec",), repair=Repair(SECOND))
+    given(*DEPLOYED, DRIFTED).when(repair, repair).then(requested(SECOND))
+
+
+def test_a_stall_is_told_once_and_ends_with_the_undeployment() -> None:
+    given(*UNDEPLOYING).when(STALL, STALL).then(STALLED)
+    given(*UNDEPLOYING, STALLED, undeployed()).when(STALL).then()
+
+
+@pytest.mark.parametrize("news", EVERY, ids=lambda news: type(news).__name__)
+@pytest.mark.parametrize(
+    "history",
+    [(CREATED,), (CREATED, requested()), (*DEPLOYED, requested(SECOND)), (*UNDEPLOYING, undeployed())],
+    ids=["idle", "deploying", "rolling out", "gone"],
+)
+def test_news_of_what_does_not_stand_any_more_is_ignored(history: tuple[LifeEvent, ...], news: Observation) -> None:
+    given(*history).when(news).then()
+
+
+@pytest.mark.parametrize("news", EVERY, ids=lambda news: type(news).__name__)
+def test_a_service_that_does_not_exist_has_no_news(news: Observation) -> None:
+    given().when(news).then_refused(NotFoundError, "inference service not found")
+
+
+def test_an_interrupted_service_can_be_undeployed() -> None:
+    undeploy = RequestUndeployment(undeployment_id=THIRD)
+    given(*DEPLOYED, INTERRUPTED).when(undeploy).then(undeployment_requested())
+
+
+def test_a_late_confirmation_does_not_end_an_interruption() -> None:
+    confirm = ConfirmDeployment(deployment_id=FIRST, external_id="uid-1", url="http://iris")
+    given(*DEPLOYED, INTERRUPTED).when(confirm).then()

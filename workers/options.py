@@ -1,0 +1,24 @@
+"""What an operator decides about the deploy worker."""
+
+from enum import StrEnum
+
+import msgspec
+
+from modeltrail.workers.manifest import DeploymentMode
+
+
+class OnDrift(StrEnum):
+    """What to do about an object that was changed or deleted behind our back."""
+
+    REPAIR = "repair"
+    REPORT = "report"
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`stall_seconds`: after how long an undeployment that is not done is reported; `resync_seconds`: how often all
+    objects are listed, whatever the watch says."""
+
+    mode: DeploymentMode = DeploymentMode.STANDARD
+    on_drift: OnDrift = OnDrift.REPAIR
+    stall_seconds: float = 60.0
+    resync_seconds: float = 300.0

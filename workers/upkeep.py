@@ -1,0 +1,210 @@
+"""After the answer: what the cluster does with a deployment that is live, or failed, is found out and recorded.
+
+Each look compares an object with what should stand there. News that would be wrong if it were old is confirmed by
+asking the cluster once more, since a watch may lag behind what another look has seen.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from uuid import UUID
+
+import structlog
+from asyncpg import Connection
+
+from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.inference_service_facts import (
+    Observation,
+    RecordDisappearance,
+    RecordDrift,
+    RecordInterruption,
+    RecordReadiness,
+    Repair,
+)
+from modeltrail.failures import causes_of, stack_of
+from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.ids import new_id
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.standing_deployments import Standing, StandingRow, read_standing
+from modeltrail.workers.cluster import Cluster, ClusterError, FieldConflict, ObservedService
+from modeltrail.workers.drift import differences, is_ours_alone
+from modeltrail.workers.manifest import DEPLOYMENT_ID, manifest
+from modeltrail.workers.options import OnDrift, WorkerOptions
+from modeltrail.workers.pauses import sleep
+from modeltrail.workers.reports import Reporter
+from modeltrail.workers.task_runner import desired
+
+_log = structlog.get_logger(__name__)
+SQL = Statements("modeltrail.workers", "deploy.sql")
+
+REPAIR_PAUSE_SECONDS = 60.0  # between two repairs of one service: another tool may undo ours for ever
+COMPARED_AT_A_TIME = 200
+_SETTLED = (Standing.LIVE, Standing.INTERRUPTED)
+
+
+class Upkeep:
+    """Looks at services whose newest request has its answer."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        cluster: Cluster,
+        reporter: Reporter,
+        options: WorkerOptions,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        """`connection` is for this alone; `slots` bounds the cluster calls at a time."""
+        self._connection = connection
+        self._reading = asyncio.Lock()
+        self._cluster = cluster
+        self._reporter = reporter
+        self._options = options
+        self._slots = slots
+        self._repaired_at: dict[UUID, float] = {}
+
+    async def look(self, service: UUID, observed: ObservedService) -> None:
+        """The object was seen like this."""
+        await self._guarded(service, self._look(service, observed))
+
+    async def miss(self, service: UUID) -> None:
+        """The object was seen to be gone."""
+        await self._guarded(service, self._miss(service))
+
+    async def resync(self, services: Sequence[ObservedService]) -> None:
+        """These are all objects that there are."""
+        async with self._reading:
+            rows = await self._connection.fetch(SQL.list_standing)
+        standing = {row["id"]: read_standing(row) for row in rows}
+        looks: list[tuple[UUID, Awaitable[None]]] = []
+        for number, observed in enumerate(services):
+            if observed.service_id is None:
+                continue
+            row = standing.pop(observed.service_id, None)
+            if row is None or self._news(row, observed) is not None or self._has_drifted(row, observed):
+                looks.append((observed.service_id, self._look(observed.service_id, observed)))
+            if number % COMPARED_AT_A_TIME == 0:
+                await asyncio.sleep(0)  # let the watch and the tasks in
+        looks += [(row.id, self._miss(row.id)) for row in standing.values() if row.deployment.external_id]
+        await asyncio.gather(*(self._guarded(service, look) for service, look in looks))
+
+    async def _guarded(self, service: UUID, look: Awaitable[None]) -> None:
+        try:
+            await look
+        except ClusterError as error:
+            _log.warning("a look at the cluster failed; the next one tells", service=str(service), error=str(error))
+        except Exception as error:
+            if is_lost(error):
+                raise
+            _log.error(
+                "an observation was not understood", service=str(service), cause=causes_of(error), stack=stack_of(error)
+            )
+
+    async def _standing(self, service: UUID) -> StandingRow | None:
+        async with self._reading:
+            row = await self._connection.fetchrow(SQL.get_standing, service)
+        return read_standing(row) if row else None
+
+    async def _look(self, service: UUID, observed: ObservedService) -> None:
+        row = await self._standing(service)
+        if row is None:
+            await self._remove_orphan(service, observed)
+            return
+        news = self._news(row, observed)
+        if news is None and not self._has_drifted(row, observed):
+            return
+        if not isinstance(news, RecordReadiness):
+            async with self._slots:
+                found = await self._cluster.get(observed.namespace, observed.name)
+            row = await self._standing(service)
+            if row is None or found is None or found.service_id != service:
+                return  # what became of it is told by the next change
+            news = self._news(row, found) or await self._drift(row, found)
+        if news is not None:
+            await self._reporter.report(row, news)
+
+    def _news(self, row: StandingRow, observed: ObservedService) -> Observation | None:
+        deployment = row.deployment
+        wanted = deployment.wanted.deployment_id
+        if deployment.standing is Standing.REQUESTED or observed.deployment_id != wanted or observed.stale:
+            return None
+        if observed.ready:
+            seen = (observed.uid, observed.url or "")
+            if deployment.standing is Standing.LIVE and seen == (deployment.external_id, deployment.url):
+                return None
+            return RecordReadiness(deployment_id=wanted, external_id=observed.uid, url=observed.url or "")
+        if deployment.standing in _SETTLED and not observed.deleting and observed.interruption:
+            reason, message = observed.interruption
+            if reason != deployment.reason:
+                return RecordInterruption(deployment_id=wanted, reason=reason, message=message)
+        return None
+
+    def _has_drifted(self, row: StandingRow, observed: ObservedService) -> bool:
+        """Whether it looks as if somebody changed the object; only the cluster can tell who owns a field."""
+        if row.deployment.standing not in _SETTLED or observed.deleting:
+            return False
+        if row.deployment.drift and self._options.on_drift is OnDrift.REPORT:
+            return False
+        return bool(differences(self._manifest(row), observed))
+
+    async def _drift(self, row: StandingRow, found: ObservedService) -> Observation | None:
+        if not self._has_drifted(row, found):
+            return None
+        wanted = row.deployment.wanted.deployment_id
+        if found.deployment_id != wanted:
+            # An apply of ours from before, which arrived late: nobody else's doing, and nothing to leave as it is.
+            own = (f".metadata.annotations.{DEPLOYMENT_ID}",)
+            return RecordDrift(deployment_id=wanted, managers=(), fields=own, repair=Repair(_new_deployment()))
+        managers: tuple[str, ...] = ()
+        fields = differences(self._manifest(row), found)
+        try:
+            async with self._slots:
+                await self._cluster.dry_run(self._manifest(row))
+        except FieldConflict as conflict:
+            managers, fields = conflict.managers, conflict.fields
+        else:
+            if not is_ours_alone(fields):
+                return None  # a webhook, or another version of ourselves, writes this field differently
+        return RecordDrift(deployment_id=wanted, managers=managers, fields=fields, repair=await self._repair(row.id))
+
+    async def _miss(self, service: UUID) -> None:
+        row = await self._standing(service)
+        if row is None or row.deployment.standing in (Standing.REQUESTED, Standing.GONE):
+            return
+        wanted, uid = row.deployment.wanted, row.deployment.external_id
+        if not uid:
+            return
+        async with self._slots:
+            found = await self._cluster.get(wanted.target.namespace, wanted.name)
+        if found is not None and found.service_id == service:
+            return
+        repair = await self._repair(service)
+        gone = RecordDisappearance(deployment_id=wanted.deployment_id, external_id=uid, repair=repair)
+        await self._reporter.report(row, gone)
+
+    async def _repair(self, service: UUID) -> Repair | None:
+        if self._options.on_drift is OnDrift.REPORT:
+            return None
+        last = self._repaired_at.get(service)
+        if last is not None:
+            await sleep(last + REPAIR_PAUSE_SECONDS - time.monotonic())
+        self._repaired_at[service] = time.monotonic()
+        return Repair(_new_deployment())
+
+    async def _remove_orphan(self, service: UUID, observed: ObservedService) -> None:
+        """Delete an object that a killed worker's apply made after its successor found nothing to delete.
+
+        Only of a service that is in our log: another registry may use the same cluster.
+        """
+        async with self._reading:
+            is_orphan = await self._connection.fetchval(SQL.is_orphan, service)
+        if is_orphan and not observed.deleting:
+            _log.warning("removing an object that nobody wants any more", service=str(service), uid=observed.uid)
+            async with self._slots:
+                await self._cluster.delete(observed.namespace, observed.name, observed.uid)
+
+    def _manifest(self, row: StandingRow) -> dict[str, object]:
+        return manifest(desired(row.id, row.deployment.wanted, self._options.mode))
+
+
+def _new_deployment() -> DeploymentId:
+    return DeploymentId(new_id())
