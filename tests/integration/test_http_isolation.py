@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modeltrail.http.app import BASE_PATH
-from support.api import ARTIFACT, Api, Json, Project
+from support.api import ARTIFACT, Api, Json, Project, made
 
 EMPTY: tuple[int, list[object]] = (200, [])
 
@@ -23,6 +23,11 @@ class Attempt:
     body: Any = None  # Any: JSON with {...} in its texts
 
 
+SERVICE = {
+    "name": "mine",
+    "registered_model_id": "{own_model}",
+    "serving_environment_id": "{own_environment}",
+}
 ORDER = {"registered_model_id": "{own_model}", "serving_environment_id": "{own_environment}"}
 
 ATTEMPTS = (
@@ -66,6 +71,10 @@ ATTEMPTS = (
     Attempt("GET", "/serving_environments", "/serving_environments?limit=1&offset=2", EMPTY),  # two are the stranger's
     Attempt("GET", "/serving_environments/{environment_id}", "/serving_environments/{environment}"),
     Attempt("GET", "/serving_environment", "/serving_environment?name={other_environment_name}"),
+    Attempt(
+        "PATCH", "/serving_environments/{environment_id}", "/serving_environments/{environment}", 404, {"name": "mine"}
+    ),
+    Attempt("DELETE", "/serving_environments/{environment_id}", "/serving_environments/{empty_environment}"),
     Attempt("POST", "/deploy", "/deploy", 404, ORDER | {"registered_model_id": "{model}"}),
     Attempt("POST", "/deploy", "/deploy", 404, ORDER | {"serving_environment_id": "{environment}"}),
     Attempt("POST", "/deploy", "/deploy", 404, ORDER | {"model_version_id": "{version}"}),
@@ -74,6 +83,27 @@ ATTEMPTS = (
     Attempt("GET", "/inference_services", "/inference_services?serving_environment_id={environment}", EMPTY),
     Attempt("GET", "/inference_services", "/inference_services?model_version_id={version}", EMPTY),
     Attempt("GET", "/inference_services/{service_id}", "/inference_services/{service}"),
+    Attempt("POST", "/inference_services", "/inference_services", 404, SERVICE | {"registered_model_id": "{model}"}),
+    Attempt(
+        "POST", "/inference_services", "/inference_services", 404, SERVICE | {"serving_environment_id": "{environment}"}
+    ),
+    Attempt("POST", "/inference_services", "/inference_services", 404, SERVICE | {"model_version_id": "{version}"}),
+    Attempt("GET", "/inference_service", "/inference_service?name={service_name}"),
+    Attempt("GET", "/inference_service", "/inference_service?externalId=uid-1"),
+    Attempt("PATCH", "/inference_services/{service_id}", "/inference_services/{service}", 404, {"labels": {"a": "b"}}),
+    Attempt("DELETE", "/inference_services/{service_id}", "/inference_services/{idle_service}"),
+    Attempt("POST", "/inference_services/{service_id}/rollback", "/inference_services/{service}/rollback", 404, {}),
+    Attempt(
+        "POST",
+        "/serve_models",
+        "/serve_models",
+        404,
+        {"inference_service_id": "{service}", "model_version_id": "{own_version}"},
+    ),
+    Attempt("GET", "/serve_models", "/serve_models", EMPTY),
+    Attempt("GET", "/serve_models", "/serve_models?inference_service_id={service}", EMPTY),
+    Attempt("GET", "/serve_models/{serve_model_id}", "/serve_models/{served}"),
+    Attempt("DELETE", "/serve_models/{serve_model_id}", "/serve_models/{served}"),
     Attempt("DELETE", "/inference_services/{service_id}/undeploy", "/inference_services/{service}/undeploy"),
 )
 
@@ -91,6 +121,13 @@ async def owner(api: Api) -> tuple[Project, dict[str, str]]:
     other = await owner.environment("secret-other-place")
     service = await owner.deployed(model, environment)
     await owner.confirm(service)
+    idle = made(
+        await owner.post(
+            "/inference_services",
+            {"name": "idle", "registered_model_id": child["id"], "serving_environment_id": environment["id"]},
+        )
+    )
+    empty = await owner.environment("secret-empty-place")
     return (
         owner,
         {
@@ -103,7 +140,11 @@ async def owner(api: Api) -> tuple[Project, dict[str, str]]:
             "environment": environment["id"],
             "environment_name": "secret-place",
             "other_environment_name": other["name"],
+            "empty_environment": empty["id"],
             "service": service["id"],
+            "service_name": service["name"],
+            "idle_service": idle["id"],
+            "served": (await owner.get("/serve_models")).json()["items"][0]["id"],
         },
     )
 
@@ -115,8 +156,9 @@ async def test_a_stranger_finds_and_changes_nothing_by_any_route(
     secrets = tuple(known)
     stranger = api.project()
     own_model = await stranger.model("my model")
-    await stranger.version(own_model, "my version")
-    known |= {"own_model": own_model["id"], "own_environment": (await stranger.environment("my-place"))["id"]}
+    own_version = await stranger.version(own_model, "my version")
+    known |= {"own_model": own_model["id"], "own_version": own_version["id"]}
+    known |= {"own_environment": (await stranger.environment("my-place"))["id"]}
     before = await everything_of(of_owner)
 
     wrong = []
@@ -151,5 +193,5 @@ def filled(body: Any, known: dict[str, str]) -> Any:
 
 
 async def everything_of(project: Project) -> list[Json]:
-    lists = ("models", "model_versions", "serving_environments", "inference_services")
+    lists = ("models", "model_versions", "serving_environments", "inference_services", "serve_models")
     return [(await project.get(f"/{name}?limit=100")).json() for name in lists] + [{"events": await project.events()}]
