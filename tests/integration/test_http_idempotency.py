@@ -106,7 +106,7 @@ def test_the_tests_know_every_post(api: Api) -> None:
     routes = [route for route in create_app(api.services).routes if isinstance(route, HTTPRoute)]
     posts = {route.path_format for route in routes if "POST" in route.methods}
 
-    known = {path.replace("{model}", "{model_id}") for path in WHOLE}
+    known = {path.replace("{model}", "{model_id}").replace("{service}", "{service_id}") for path in WHOLE}
     assert {path.removeprefix("/api/v1/model-registry") for path in posts} == known
 
 

@@ -1,7 +1,7 @@
 """The API's document as a well-informed and suspicious caller reads it: with ids that exist, and nothing unsaid."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +16,8 @@ ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri
 
 class World:
     """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
-    fields; `doomed` those that can be deleted, by operation; `words` are what else may be asked for, by the names of
-    parameters."""
+    fields; `own` what only one operation asks for, by operation; `words` are what else may be asked for, by
+    the names of parameters."""
 
     def __init__(self, url: str) -> None:
         self.project_id = str(uuid4())
@@ -26,11 +26,13 @@ class World:
             self.ids = self._fill()
             model = self.ids["model_id"][0]
             self.other_version: str = self._made(f"/models/{model}/versions", name="other", **ARTIFACT)["id"]
-            self.doomed = {
+            self.own = {
                 "delete_model": {"model_id": self._archived(5)},
                 "delete_environment": {"environment_id": self._empty_environments(5)},
                 "delete_service": {"service_id": self._waiting_services(5)},
                 "delete_serve_model": {"serve_model_id": self._extra_serve_models(3)},
+                "find_service": {"name": ["v1"], "serving_environment_id": self.ids["environment_id"][:1]},
+                "roll_back": {"service_id": self._requested_services(3)},
             }
         models, versions = self.ids["model_id"], self.ids["version_id"]
         self.orders = [
@@ -97,6 +99,15 @@ class World:
         wish = {"registered_model_id": self.ids["model_id"][2], "serving_environment_id": self.ids["environment_id"][0]}
         return [self._made("/inference_services", name=f"waiting-{number}", **wish)["id"] for number in range(count)]
 
+    def _requested_services(self, count: int) -> list[str]:
+        """Inference services on their way to the cluster."""
+        order = {
+            "registered_model_id": self.ids["model_id"][0],
+            "model_version_id": self.ids["version_id"][0],
+            "serving_environment_id": self.ids["environment_id"][0],
+        }
+        return [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(count)]
+
     def _extra_serve_models(self, count: int) -> list[str]:
         model, service = self.ids["model_id"][0], self.ids["service_id"][0]
         versions = [
@@ -131,18 +142,20 @@ def informed_by(world: World, document: Json) -> Json:
     for operation in operations(informed):
         if known_bodies := bodies.get(operation["operationId"]):
             operation["requestBody"]["content"]["application/json"]["examples"] = _examples(known_bodies)
-        doomed = world.doomed.get(operation["operationId"], {})
+        own = world.own.get(operation["operationId"], {})
         for parameter in operation["parameters"]:
-            _inform_parameter(parameter, world.ids | world.words | doomed)
+            _inform_parameter(parameter, world.ids | world.words | own, always=own)
     for parameter in informed["components"]["parameters"].values():
         _inform_parameter(parameter, world.ids | world.words)
     return informed
 
 
-def _inform_parameter(parameter: Json, known: Mapping[str, list[str]]) -> None:
-    if values := known.get(parameter.get("name", "")):
+def _inform_parameter(parameter: Json, known: Mapping[str, list[str]], always: Collection[str] = ()) -> None:
+    """`always` are those optional ones that are given in examples, too."""
+    name = parameter.get("name", "")
+    if values := known.get(name):
         _inform(parameter, "schema", parameter["schema"], values)
-        if parameter.get("required"):
+        if parameter.get("required") or name in always:
             parameter["examples"] = _examples(values)
 
 
