@@ -18,6 +18,7 @@ EMPTY = "cannot be empty"
 NO_OBJECT = "expected a JSON object"
 INVALID_STATE = "invalid state"
 NIL = UUID(int=0)
+_MOST_DIGITS = 1000
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 _SUBSCRIPT = re.compile(r"\[[^]]*\]")
@@ -80,7 +81,8 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         raise invalid("body", "must not be empty: " + NO_OBJECT)
     try:
-        given = json.loads(raw.decode("utf-8", "surrogateescape"), parse_constant=_refuse_constant)
+        text = raw.decode("utf-8", "surrogateescape")
+        given = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except RecursionError:
         raise invalid("body", "nested too deep") from None
     except ValueError:
@@ -88,6 +90,11 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise invalid("body", NO_OBJECT)
     return given
+
+
+def _integer(digits: str) -> int:
+    """The number, or, as int() refuses thousands of digits, one of its sign that fits no field either."""
+    return int(digits[:_MOST_DIGITS])
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -149,19 +149,20 @@ def _pattern(part: str) -> str:
 
 def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> str | None:
     """What to sort by: the column of that name, else the field of the JSON; None when it is a list or an object."""
-    if field.encode_name in columns:
+    is_column = field.encode_name in columns
+    if is_column and field.required:
         return field.encode_name
     kind = inspect.type_info(field.type)
     if isinstance(kind, inspect.Metadata):  # what it means to a reader, not to us
         kind = kind.type
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    from_json = f"body->>'{field.encode_name}'"
+    text = field.encode_name if is_column else f"body->>'{field.encode_name}'"
     if all(isinstance(each, (*_TEXTS, inspect.NoneType)) for each in kinds):
         # A text that is left out when empty sorts as empty, not as unknown.
-        return f"({from_json})" if field.required else f"coalesce({from_json}, '')"
+        return f"({text})" if field.required else f"coalesce({text}, '')"
     for scalar, cast in _CASTS:
         if isinstance(kind, scalar):
-            return f"({from_json})::{cast}"
+            return f"({text})::{cast}"
     return None
 
 
