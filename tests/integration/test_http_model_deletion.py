@@ -3,7 +3,9 @@
 import asyncio
 from uuid import UUID
 
-from support.api import Api, Json, Project, made, refusal
+from modeltrail.commands.deployments import Cluster
+from support.api import Api, Json, Project, made, refusal, running_api
+from support.database import Database
 
 ACTIVE = (400, "model has active deployments")
 
@@ -88,3 +90,38 @@ async def test_a_stale_deletion_and_one_from_another_project_are_refused(api: Ap
     assert (await project.delete(path, **{"If-Match": '"1"'})).status_code == 412
     assert (await api.project().delete(path)).status_code == 404
     assert (await project.delete(path, **{"If-Match": '"2"'})).status_code == 200
+
+
+async def test_an_inference_service_of_a_deleted_model_stays_as_a_record_of_it(database: Database) -> None:
+    async with running_api(database, Cluster.NONE) as api:
+        project = api.project()
+        model = await project.model()
+        version = await project.ready_version(model)
+        environment = await project.environment()
+        service = await project.deployed(model, environment)
+        await project.confirm(service)
+        path = f"/inference_services/{service['id']}"
+        assert (await project.delete(f"{path}/undeploy")).status_code == 204
+        before = made(await project.get(path), 200)
+        await archived(project, model)
+        made(await project.delete(f"/models/{model['id']}"), 200)
+
+        shown = made(await project.get(path), 200)
+
+        names = ("name", "registered_model_id", "registered_model_name", "model_version_id", "serving_environment_name")
+        assert {name: shown[name] for name in names} == {name: before[name] for name in names}
+        assert shown["served_models"] == before["served_models"]
+        for query in ("", f"?registered_model_id={model['id']}", f"?model_version_id={version['id']}"):
+            assert [item["id"] for item in made(await project.get(f"/inference_services{query}"), 200)["items"]] == [
+                service["id"]
+            ]
+        events = await project.events()
+        assert (await project.delete(f"{path}/undeploy")).status_code == 204
+        assert await project.events() == events
+        order = {"registered_model_id": model["id"], "serving_environment_id": environment["id"]}
+        assert refusal(await project.post("/deploy", order)) == (404, "registered model not found")
+        again = await project.model()
+        await project.ready_version(again)
+        order["registered_model_id"] = again["id"]
+        assert made(await project.post("/deploy", order), 202)["inference_service"]["id"] != service["id"]
+        assert made(await project.get(path), 200) == shown

@@ -167,6 +167,36 @@ async def test_two_that_race_to_set_the_default_end_with_one(both: Both) -> None
         assert defaults == [(await same_everywhere(both, f"/models/{model['id']}"))["default_version"]["id"]]
 
 
+async def test_two_that_race_to_register_the_default_end_with_one(both: Both) -> None:
+    for number in range(ROUNDS):
+        model = await both.one.model(f"model {number}")
+        answers = await asyncio.gather(
+            both.one.version(model, "v1", is_default=True), both.other.version(model, "v2", is_default=True)
+        )
+        shown = (await same_everywhere(both, f"/models/{model['id']}/versions"))["items"]
+        defaults = [version["id"] for version in shown if version["is_default"]]
+        assert defaults == [(await same_everywhere(both, f"/models/{model['id']}"))["default_version"]["id"]]
+        assert {version["id"] for version in shown} == {version["id"] for version in answers}
+
+
+async def test_the_default_moves_in_one_transaction(both: Both) -> None:
+    model = await both.one.model()
+    first = await both.one.version(model, "v1", is_default=True)
+    second = await both.one.version(model, "v2")
+    before = await both.one.events()
+
+    await both.one.patch(f"/model_versions/{second['id']}", {"is_default": True})
+
+    writers = await both.one.services.pool.fetch(
+        "SELECT xmin::text AS writer FROM model_versions WHERE id = ANY($1::uuid[])"
+        " UNION ALL SELECT xmin::text FROM models WHERE id = $2"
+        " UNION ALL (SELECT xmin::text FROM stored_events ORDER BY notification_id OFFSET $3)",
+        [first["id"], second["id"]], model["id"], before,
+    )  # fmt: skip
+    assert len(writers) == 4
+    assert len({row["writer"] for row in writers}) == 1
+
+
 async def test_the_default_moves_by_one_event_of_its_model(both: Both) -> None:
     model = await both.one.model()
     first, second = [await both.one.version(model, f"v{number}") for number in range(2)]
