@@ -58,7 +58,7 @@ async def something_of_everything(project: Project) -> dict[str, str]:
     """Makes one of each resource; their ids, under the names that paths and bodies give them."""
     model = await project.model("here", labels={"a": "1", "b": "2"}, tags={"tasks": ["t"]}, description="d")
     version = await project.ready_version(model, "here", labels={"a": "1", "b": "2"}, container_image="i")
-    environment = await project.environment("here")
+    environment = await project.environment("here", description="d", external_id="there")
     service = await project.deployed(model, environment, name="here")
     return {
         "model_id": model["id"],
