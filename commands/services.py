@@ -161,7 +161,8 @@ class Revise(Struct, frozen=True, kw_only=True):
         """Whether what is asked for differs from what the cluster was asked for last."""
         if self.version_id not in (None, row.body.model_version_id):
             return True
-        if self.labels not in (None, service.labels) or self.options.over(service.options) != service.options:
+        options = self.options.over(service.options)
+        if self.labels not in (None, service.labels) or not options.mean_the_same_as(service.options):
             return True
         match service.deployment:
             case Idle() | Undeploying() | Failed():

@@ -83,7 +83,7 @@ def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[
         case Idle():
             pass
         case Waiting() as waiting:
-            if waiting == wanted and command.options == service.options:
+            if waiting == wanted and command.options.mean_the_same_as(service.options):
                 return []
         case Deploying() | Deployed() | Failed() | Undeploying():
             raise RuleError(command.message)

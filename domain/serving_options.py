@@ -41,6 +41,12 @@ class ServingOptions(Struct, frozen=True, omit_defaults=True):
         named = {field: value for field, value in structs.asdict(self).items() if value is not None}
         return structs.replace(defaults, **named)
 
+    def mean_the_same_as(self, others: "ServingOptions") -> bool:
+        """Whether it makes no difference which of the two are taken: there are two ways to name no runtime."""
+        return structs.replace(self, runtime=self.named_runtime) == structs.replace(
+            others, runtime=others.named_runtime
+        )
+
     @property
     def named_runtime(self) -> str | None:
         """The ServingRuntime that is asked for by name."""

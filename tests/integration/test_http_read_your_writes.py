@@ -9,7 +9,7 @@ from support.api import ARTIFACT, Json, Project, client_of, running_services
 from support.database import Database
 from support.routes import OPERATIONS, Route
 
-IDS = ("model", "version", "artifact", "environment", "service")
+IDS = ("model", "version", "artifact", "environment", "service", "serve_model")
 
 # Every way to read, with `{...}` for ids.
 READS = {
@@ -39,6 +39,9 @@ READS = {
         "/inference_services?desired_state=DEPLOYED",
     ],
     "/inference_services/{service_id}": ["/inference_services/{service}"],
+    "/inference_service": ["/inference_service?name=later"],
+    "/serve_models": ["/serve_models", "/serve_models?inference_service_id={service}"],
+    "/serve_models/{serve_model_id}": ["/serve_models/{serve_model}"],
 }
 
 
@@ -64,6 +67,13 @@ READY = (
 )
 SERVICES = tuple(READS["/inference_services"])
 PLACE = {"name": "place"}
+PLACES = ("/serving_environments", "/serving_environments/{environment}")
+LATER = {
+    "name": "later",
+    "registered_model_id": "{model}",
+    "serving_environment_id": "{environment}",
+    "model_version_id": "{artifact}",
+}
 ORDER = {"registered_model_id": "{model}", "serving_environment_id": "{environment}", "model_version_id": "{version}"}
 
 WRITES = (
@@ -128,6 +138,65 @@ WRITES = (
         "",
         (*SERVICES, "/inference_services/{service}"),
     ),
+    Write(
+        "POST",
+        "/inference_services",
+        "/inference_services",
+        LATER,
+        "service",
+        (*SERVICES[:3], "/inference_services/{service}", "/inference_service?name=later"),
+    ),
+    Write(
+        "PATCH",
+        "/inference_services/{service_id}",
+        "/inference_services/{service}",
+        {"labels": {"a": "b"}},
+        "",
+        (*SERVICES[:3], "/inference_services/{service}", "/inference_service?name=later"),
+    ),
+    Write(
+        "POST",
+        "/serve_models",
+        "/serve_models",
+        {"inference_service_id": "{service}", "model_version_id": "{artifact}"},
+        "serve_model",
+        (*READS["/serve_models"], "/serve_models/{serve_model}", "/inference_services/{service}"),
+    ),
+    Write(
+        "DELETE",
+        "/serve_models/{serve_model_id}",
+        "/serve_models/{serve_model}",
+        None,
+        "",
+        (*READS["/serve_models"], "/serve_models/{serve_model}", "/inference_services/{service}"),
+    ),
+    Write(
+        "DELETE",
+        "/inference_services/{service_id}",
+        "/inference_services/{service}",
+        None,
+        "",
+        (*SERVICES[:3], "/inference_services/{service}", "/inference_service?name=later"),
+    ),
+    Write("POST", "/deploy", "/deploy", ORDER, "service", (*SERVICES, "/inference_services/{service}")),
+    Write(
+        "POST",
+        "/inference_services/{service_id}/rollback",
+        "/inference_services/{service}/rollback",
+        {"model_version_id": "{version}"},
+        "",
+        (*SERVICES, "/inference_services/{service}"),
+    ),
+    Write(
+        "PATCH",
+        "/serving_environments/{environment_id}",
+        "/serving_environments/{environment}",
+        {"description": "moved"},
+        "",
+        ("/serving_environments", "/serving_environments/{environment}", "/serving_environment?name=place"),
+    ),
+    Write("POST", "/serving_environments", "/serving_environments", {"name": "spare"}, "environment", PLACES),
+    Write("DELETE", "/serving_environments/{environment_id}", "/serving_environments/{environment}", None, "", PLACES),
     Write("POST", "/models", "/models", {"name": "doomed"}, "model", ("/models", "/models/{model}")),
     Write(
         "PATCH",

@@ -6,7 +6,7 @@ import msgspec
 
 from modeltrail.http.app import BASE_PATH, create_app
 from modeltrail.http.services import Services
-from support.api import Json, Project
+from support.api import Json, Project, made
 
 Route = tuple[str, str]  # method, and path below the base path
 
@@ -55,12 +55,27 @@ def _resolved(schema: Json) -> Json:
 
 
 async def something_of_everything(project: Project) -> dict[str, str]:
-    """Makes one of each resource; their ids, under the names that paths and bodies give them."""
+    """Makes one of each resource; their ids, under the names that paths and bodies give them.
+
+    The inference service waits for its version; `deployed_service_id` is another one, on its way to the cluster.
+    """
     model = await project.model("here", labels={"a": "1", "b": "2"}, tags={"tasks": ["t"]}, description="d")
     version = await project.ready_version(model, "here", labels={"a": "1", "b": "2"}, container_image="i")
     environment = await project.environment("here", description="d", external_id="there")
-    service = await project.deployed(model, environment, name="here")
+    deployed = await project.deployed(model, environment, name="deployed", model_version_id=version["id"])
+    pending = await project.version(model, "pending")
+    wish = {
+        "name": "here",
+        "registered_model_id": model["id"],
+        "serving_environment_id": environment["id"],
+        "model_version_id": pending["id"],
+        "labels": {"a": "1", "b": "2"},
+    }
+    service = made(await project.post("/inference_services", wish))
+    pair = {"inference_service_id": service["id"], "model_version_id": pending["id"]}
     return {
+        "deployed_service_id": deployed["id"],
+        "serve_model_id": made(await project.post("/serve_models", pair))["id"],
         "model_id": model["id"],
         "registered_model_id": model["id"],
         "version_id": version["id"],
@@ -73,6 +88,14 @@ async def something_of_everything(project: Project) -> dict[str, str]:
     }
 
 
+def path_of(route: Route, ids: dict[str, str]) -> str:
+    """The route's path, for what it can be about: only what is in the cluster can be rolled back."""
+    path = route[1]
+    if path.endswith("/rollback"):
+        path = path.replace("{service_id}", "{deployed_service_id}")
+    return path.format(**ids)
+
+
 def good_body(route: Route, ids: dict[str, str], name: str) -> dict[str, Any]:  # Any: JSON
     """What the route takes: all that it requires; for a PATCH, a change."""
     body = OPERATIONS[route].get("requestBody")
@@ -81,5 +104,5 @@ def good_body(route: Route, ids: dict[str, str], name: str) -> dict[str, Any]:  
     required = _resolved(body["content"]["application/json"]["schema"]).get("required", [])
     fields = fields_of(route)
     texts = {"name": name, "uri": f"s3://{name}"}
-    wanted = {*required, *({"name", "uri"} & fields.keys())}
-    return {field: ids[field] if field in ids else texts.get(field, "text") for field in sorted(wanted)}
+    wanted = {*required, *({"name", "uri", "model_version_id"} & fields.keys())}
+    return {field: ids[field] if field in ids else texts.get(field, "text") for field in sorted(wanted or fields)}
