@@ -10,9 +10,10 @@ from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import ModelId, ProjectId
 from modeltrail.domain.model_version_messages import DeleteVersion
 from modeltrail.domain.registered_model_messages import DeleteModel, RemoveParent
-from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceState
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
+from modeltrail.projections.service_body import ServiceState
 
 
 class Delete(Struct, frozen=True, kw_only=True):

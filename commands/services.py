@@ -40,9 +40,10 @@ from modeltrail.domain.inference_service_state import (
 )
 from modeltrail.domain.service_name import check_name
 from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions, check_options
-from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow, ServiceState
+from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import ModelRow
+from modeltrail.projections.service_body import ServiceState
 
 
 async def require_free(environment_id: UUID, name: str) -> None:

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from modeltrail.domain.model_version_messages import VersionState, VersionStatus
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
 from modeltrail.domain.serving_options import PROTOCOLS, Resources, ServingOptions
-from modeltrail.projections.inference_services import ServiceState
+from modeltrail.projections.service_body import ServiceState
 
 EMAIL_LENGTH = 255
 

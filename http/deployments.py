@@ -17,7 +17,7 @@ from modeltrail.http.resources import submit
 from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
-from modeltrail.projections.inference_services import ServiceWithModels
+from modeltrail.projections.service_body import ServiceWithModels
 
 TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
 

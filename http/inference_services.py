@@ -13,8 +13,9 @@ from modeltrail.http.resources import Resource, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.postgres.ids import new_id
-from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceBody, ServiceState, ServiceWithModels
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.lists import SERVICE_LIST
+from modeltrail.projections.service_body import ServiceBody, ServiceState, ServiceWithModels
 
 TAG = Tag("Inference services", "What was deployed, and what the cluster says of it.")
 MISSING = {404: "The project has no such inference service."}

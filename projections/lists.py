@@ -12,12 +12,13 @@ from asyncpg import Pool
 from msgspec import Struct, inspect
 
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceBody
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.list_reader import Asked, ListReader, Page
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 from modeltrail.projections.models import MODELS, ModelBody
 from modeltrail.projections.projection import Projection, unique_key
 from modeltrail.projections.serve_models import SERVE_MODELS, ServeModelBody
+from modeltrail.projections.service_body import ServiceBody
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
 
 SQL = Statements("modeltrail.projections", "lists.sql")
