@@ -31,6 +31,7 @@ from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")
 SHOWING_PEOPLE: tuple[Projection[Any], ...] = (MODELS, MODEL_VERSIONS)  # Any: each has rows of its own
+ClearedRows = dict[Projection[Any], dict[UUID, Any]]  # Any: each projection's rows, by id
 EVERYWHERE = ProjectId(UUID(int=0))  # people belong to no project
 
 
@@ -44,14 +45,12 @@ class Traces(Struct, frozen=True):
 
 async def find_traces(connection: Connection, person: UUID, address: str) -> Traces:
     """What an erasure would touch. Reads the payloads of all events that may name people."""
-    return await _find_traces(connection, person, address, await _naming(connection, person))
+    named = await _naming(connection, person)
+    return await _traces(connection, person, named, await _cleared_rows(connection, address, named))
 
 
-async def _find_traces(connection: Connection, person: UUID, address: str, named: dict[int, UUID]) -> Traces:
-    rows = {
-        projection.name: list(await _showing(connection, projection, address, set(named.values())))
-        for projection in SHOWING_PEOPLE
-    }
+async def _traces(connection: Connection, person: UUID, named: dict[int, UUID], cleared: ClearedRows) -> Traces:
+    rows = {projection.name: list(rows) for projection, rows in cleared.items()}
     return Traces(await connection.fetchval(SQL.count_acts, str(person)), len(named), rows)
 
 
@@ -66,9 +65,9 @@ async def erase(connection: Connection, person: UUID, address: str, request_id: 
     try:
         async with connection.transaction():
             named |= await _naming(connection, person, before.position)
-            traces = await _find_traces(connection, person, address, named)
-            for projection in SHOWING_PEOPLE:
-                await _clear(connection, projection, address, set(named.values()))
+            cleared = await _cleared_rows(connection, address, named)
+            traces = await _traces(connection, person, named, cleared)
+            await _save(connection, cleared)
             await connection.execute(SQL.delete_person, person)
             await _record(connection, head, person, request_id, now)
     finally:
@@ -92,13 +91,18 @@ def _names_people(kind: type[Event]) -> bool:
     return any(Personal in (field.type, *get_args(field.type)) for field in structs.fields(kind))
 
 
-async def _showing(
+async def _cleared_rows(connection: Connection, address: str, named: dict[int, UUID]) -> ClearedRows:
+    """The rows that show the address, as they are without it."""
+    streams = set(named.values())
+    return {projection: await _cleared(connection, projection, address, streams) for projection in SHOWING_PEOPLE}
+
+
+async def _cleared(
     connection: Connection,
     projection: Projection[Any],  # Any: of any kind
     address: str,
     streams: Collection[UUID],
 ) -> dict[UUID, Any]:  # Any: its rows
-    """The rows that show the address, as they are without it."""
     found = {}
     for id_, row in (await Table(projection).load(connection, streams)).items():
         shown = {
@@ -111,16 +115,11 @@ async def _showing(
     return found
 
 
-async def _clear(
-    connection: Connection,
-    projection: Projection[Any],  # Any: of any kind
-    address: str,
-    streams: Collection[UUID],
-) -> None:
-    cleared = list((await _showing(connection, projection, address, streams)).values())
-    if cleared:
-        table = Table(projection)
-        await connection.execute(table.save_statement(1), *table.columns_of(cleared))
+async def _save(connection: Connection, cleared: ClearedRows) -> None:
+    for projection, rows in cleared.items():
+        if rows:
+            table = Table(projection)
+            await connection.execute(table.save_statement(1), *table.columns_of(list(rows.values())))
 
 
 async def _record(connection: Connection, head: Head, person: UUID, request_id: str, now: datetime) -> None:
