@@ -1,6 +1,7 @@
 """Click-to-deploy: what callers want of inference services, and what the cluster answered."""
 
 from enum import StrEnum
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from modeltrail.domain.inference_service_messages import (
     RecordApplied,
     RequestDeployment,
     RequestUndeployment,
+    ServiceChange,
 )
 from modeltrail.domain.inference_service_state import Service, Undeploying
 from modeltrail.domain.service_name import check_name, made_up_name
@@ -30,6 +32,7 @@ from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import VersionRow
 from modeltrail.projections.models import ModelRow
+from modeltrail.projections.serving_environments import EnvironmentRow
 
 
 class Cluster(StrEnum):
@@ -42,6 +45,54 @@ class Cluster(StrEnum):
 async def existing_service(project_id: ProjectId, service_id: ServiceId) -> ServiceRow:
     """The service's row. Raises NotFoundError when the project has none with this id."""
     return await existing(INFERENCE_SERVICES, project_id, service_id, service_not_found)
+
+
+async def state_of_service(service_id: ServiceId) -> Service:
+    """The service as its events left it. Raises NotFoundError when there is none any more."""
+    service = await StateOf(INFERENCE_SERVICE, service_id)
+    if not isinstance(service, Service):
+        raise service_not_found()
+    return service
+
+
+async def require_free(environment_id: UUID, name: str) -> None:
+    """Raise ConflictError when a service of the environment has this name."""
+    if await row_named(INFERENCE_SERVICES, environment_id, name) is not None:
+        raise ConflictError("inference service name already exists")
+
+
+def new_service(
+    service_id: ServiceId,
+    name: str,
+    environment: EnvironmentRow,
+    model: ModelRow,
+    version_id: VersionId | None,
+    options: ServingOptions,
+    labels: dict[str, str],
+) -> CreateService:
+    """What makes a service of a model in an environment."""
+    return CreateService(
+        service_id=service_id,
+        project_id=ProjectId(model.project_id),
+        name=name,
+        serving_environment_id=EnvironmentId(environment.id),
+        serving_environment_name=environment.body.name,
+        registered_model_id=ModelId(model.id),
+        registered_model_name=model.body.name,
+        model_version_id=version_id,
+        runtime=options.runtime or LET_KSERVE_CHOOSE,
+        labels=labels,
+    )
+
+
+def undeployment_wishes(service: Service, undeployment_id: DeploymentId, cluster: Cluster) -> list[ServiceChange]:
+    """What takes the service off the cluster. Where there is no cluster, it is off at once."""
+    wishes: list[ServiceChange] = [RequestUndeployment(undeployment_id=undeployment_id)]
+    if cluster is Cluster.NONE:
+        earlier = service.deployment
+        under_way = earlier.undeployment_id if isinstance(earlier, Undeploying) else undeployment_id
+        wishes.append(ConfirmUndeployment(undeployment_id=under_way))
+    return wishes
 
 
 class Deploy(Struct, frozen=True, kw_only=True):
@@ -71,17 +122,8 @@ class Deploy(Struct, frozen=True, kw_only=True):
         namespace = namespace_in(environment, self.default_namespace)
         target = candidate.target(namespace, self.options)
         name = await self._free_name(model, version, namespace)
-        create = CreateService(
-            service_id=self.service_id,
-            project_id=self.project_id,
-            name=name,
-            serving_environment_id=self.environment_id,
-            serving_environment_name=environment.body.name,
-            registered_model_id=self.model_id,
-            registered_model_name=model.body.name,
-            model_version_id=VersionId(version.id),
-            runtime=self.options.runtime or LET_KSERVE_CHOOSE,
-            labels=self.labels,
+        create = new_service(
+            self.service_id, name, environment, model, VersionId(version.id), self.options, self.labels
         )
         request = RequestDeployment(deployment_id=self.deployment_id, target=target)
         service = begin(INFERENCE_SERVICE, self.service_id, create, request)
@@ -96,8 +138,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
     async def _free_name(self, model: ModelRow, version: VersionRow, namespace: str) -> str:
         if self.name is not None:
             check_name(self.name, namespace)
-            if await self._is_taken(self.name):
-                raise ConflictError("inference service name already exists")
+            await require_free(self.environment_id, self.name)
             return self.name
         # The smallest numbers first, then some out of the service's own id: each try is a question to the database,
         # and a version may have been deployed thousands of times.
@@ -124,21 +165,10 @@ class Undeploy(Struct, frozen=True, kw_only=True):
 
     async def decide(self) -> Decision:
         await existing_service(self.project_id, self.service_id)
-        wishes: list[RequestUndeployment | ConfirmUndeployment] = [
-            RequestUndeployment(undeployment_id=self.undeployment_id)
-        ]
-        if self.cluster is Cluster.NONE:
-            wishes.append(ConfirmUndeployment(undeployment_id=await self._under_way()))
+        service = await state_of_service(self.service_id)
+        wishes = undeployment_wishes(service, self.undeployment_id, self.cluster)
         change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
-
-    async def _under_way(self) -> DeploymentId:
-        """The undeployment that is to be confirmed: one requested while there was a cluster, else this one."""
-        match await StateOf(INFERENCE_SERVICE, self.service_id):
-            case Service(deployment=Undeploying(undeployment_id=earlier)):
-                return earlier
-            case _:
-                return self.undeployment_id
 
 
 ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation

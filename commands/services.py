@@ -1,30 +1,33 @@
 """What callers want of inference services."""
 
 from typing import assert_never
-from uuid import UUID
 
 from msgspec import Struct, structs
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
-from modeltrail.commands.deployments import Cluster, existing_service
+from modeltrail.commands.deployments import (
+    Cluster,
+    existing_service,
+    new_service,
+    require_free,
+    state_of_service,
+    undeployment_wishes,
+)
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.models import existing_model, require_revision
-from modeltrail.commands.question import RowAt, StateOf, row_named
+from modeltrail.commands.question import RowAt
 from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, namespace_in
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
-from modeltrail.domain.errors import ConflictError, RuleError, service_not_found
+from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service_messages import (
     ChooseVersion,
-    ConfirmUndeployment,
-    CreateService,
     DeleteService,
     PostponeDeployment,
     RelabelService,
     RenameService,
     RequestDeployment,
-    RequestUndeployment,
     ServiceChange,
     Target,
 )
@@ -39,17 +42,11 @@ from modeltrail.domain.inference_service_state import (
     target_in,
 )
 from modeltrail.domain.service_name import check_name
-from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions, check_options
+from modeltrail.domain.serving_options import ServingOptions, check_options
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import ModelRow
 from modeltrail.projections.service_body import ServiceState
-
-
-async def require_free(environment_id: UUID, name: str) -> None:
-    """Raise ConflictError when a service of the environment has this name."""
-    if await row_named(INFERENCE_SERVICES, environment_id, name) is not None:
-        raise ConflictError("inference service name already exists")
 
 
 async def version_of_choice(model: ModelRow) -> Candidate | None:
@@ -82,17 +79,14 @@ class Create(Struct, frozen=True, kw_only=True):
         options = self.options
         check_options(options)
         await require_free(self.environment_id, self.name)
-        create = CreateService(
-            service_id=self.service_id,
-            project_id=self.project_id,
-            name=self.name,
-            serving_environment_id=self.environment_id,
-            serving_environment_name=environment.body.name,
-            registered_model_id=self.model_id,
-            registered_model_name=model.body.name,
-            model_version_id=None if version is None else version.id,
-            runtime=options.runtime or LET_KSERVE_CHOOSE,
-            labels=self.labels,
+        create = new_service(
+            self.service_id,
+            self.name,
+            environment,
+            model,
+            None if version is None else version.id,
+            options,
+            self.labels,
         )
         wish: RequestDeployment | PostponeDeployment
         if version is not None and version.is_ready:
@@ -126,9 +120,7 @@ class Revise(Struct, frozen=True, kw_only=True):
     async def decide(self) -> Decision:
         row = await existing_service(self.project_id, self.service_id)
         require_revision(row, self.expected_revision)
-        service = await StateOf(INFERENCE_SERVICE, self.service_id)
-        if not isinstance(service, Service):
-            raise service_not_found()
+        service = await state_of_service(self.service_id)
         if self.version_id is not None:
             await existing_version(self.project_id, self.version_id, ModelId(row.body.registered_model_id))
         check_options(self.options)
@@ -203,16 +195,6 @@ class Revise(Struct, frozen=True, kw_only=True):
         return namespace
 
 
-def undeployment_wishes(service: Service, undeployment_id: DeploymentId, cluster: Cluster) -> list[ServiceChange]:
-    """What takes the service off the cluster. Where there is no cluster, it is off at once."""
-    wishes: list[ServiceChange] = [RequestUndeployment(undeployment_id=undeployment_id)]
-    if cluster is Cluster.NONE:
-        earlier = service.deployment
-        under_way = earlier.undeployment_id if isinstance(earlier, Undeploying) else undeployment_id
-        wishes.append(ConfirmUndeployment(undeployment_id=under_way))
-    return wishes
-
-
 class Delete(Struct, frozen=True, kw_only=True):
     """Delete a service that is not deployed. Whatever is left of it in the cluster is removed, too."""
 
@@ -227,9 +209,7 @@ class Delete(Struct, frozen=True, kw_only=True):
         require_revision(row, self.expected_revision)
         if row.body.current_state is ServiceState.DEPLOYED:
             raise RuleError("cannot delete deployed inference service")
-        service = await StateOf(INFERENCE_SERVICE, self.service_id)
-        if not isinstance(service, Service):
-            raise service_not_found()
+        service = await state_of_service(self.service_id)
         wishes: list[ServiceChange] = [DeleteService(undeployment_id=self.undeployment_id)]
         if self.cluster is Cluster.NONE:
             wishes += undeployment_wishes(service, self.undeployment_id, self.cluster)[1:]
@@ -250,9 +230,7 @@ class RollBack(Struct, frozen=True, kw_only=True):
 
     async def decide(self) -> Decision:
         row = await existing_service(self.project_id, self.service_id)
-        service = await StateOf(INFERENCE_SERVICE, self.service_id)
-        if not isinstance(service, Service):
-            raise service_not_found()
+        service = await state_of_service(self.service_id)
         back_to = self._earlier(service)
         version_id = self.version_id or back_to.model_version_id
         version = await existing_version(self.project_id, version_id, ModelId(row.body.registered_model_id))
