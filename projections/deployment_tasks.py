@@ -17,7 +17,8 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.domain.inference_service_messages import Target as DeploymentTarget
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.projection import Column, Projection, Row, common_fields, own_row, types_in
+from modeltrail.projections.projection import Column, Projection, own_row, types_in
+from modeltrail.projections.request_row import REQUEST_COLUMNS, RequestRow, request_fields, request_made_by
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -45,11 +46,9 @@ class ToDelete(Struct, frozen=True, tag="delete"):
 Task = ToApply | ToDelete
 
 
-class TaskRow(Row, frozen=True):
-    """One service's newest unanswered request, and the event that made it: its position, and who it answers to."""
+class TaskRow(RequestRow, frozen=True):
+    """One service's newest unanswered request."""
 
-    requested_position: int
-    request_id: str
     task: Task
 
 
@@ -68,15 +67,7 @@ def _apply(row: TaskRow | None, recorded: Recorded) -> TaskRow | None:
 
 
 def _requested(task: Task, recorded: Recorded) -> TaskRow:
-    return TaskRow(
-        id=recorded.stream,
-        project_id=recorded.context.project_id,
-        created_at=recorded.recorded_at,
-        updated_at=recorded.recorded_at,
-        requested_position=recorded.position,
-        request_id=recorded.context.request_id,
-        task=task,
-    )
+    return TaskRow(**request_made_by(recorded), task=task)
 
 
 _read_task = msgspec.json.Decoder(Task).decode
@@ -85,20 +76,14 @@ _write = msgspec.json.Encoder().encode
 
 def read_task(record: Record) -> TaskRow:
     """A row of the table."""
-    return TaskRow(
-        **common_fields(record),
-        requested_position=record["requested_position"],
-        request_id=record["request_id"],
-        task=_read_task(record["body"]),
-    )
+    return TaskRow(**request_fields(record), task=_read_task(record["body"]))
 
 
 DEPLOYMENT_TASKS = Projection(
     name="deployment_tasks",
     version=1,
     columns=(
-        Column("requested_position", "bigint", lambda row: row.requested_position),
-        Column("request_id", "text", lambda row: row.request_id),
+        *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.task)),
     ),
     unique=(),

@@ -138,13 +138,7 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
         case DeploymentApplied(external_id=external_id):
             return structs.replace(body, external_id=external_id)
         case DeploymentSucceeded(external_id=external_id, url=url):
-            return structs.replace(
-                body,
-                current_state=ServiceState.DEPLOYED,
-                external_id=external_id,
-                url=url or UNSET,
-                last_error=UNSET,
-            )
+            return _live(body, external_id, url)
         case DeploymentFailed(message=message):
             return structs.replace(body, last_error=message)
         case UndeploymentRequested():
@@ -157,19 +151,19 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             assert_never(event)
 
 
+def _live(body: ServiceBody, external_id: str, url: str) -> ServiceBody:
+    return structs.replace(
+        body, current_state=ServiceState.DEPLOYED, external_id=external_id, url=url or UNSET, last_error=UNSET
+    )
+
+
 def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
     """The service after what the cluster did unasked."""
     match event:
         case ServiceInterrupted(message=message):
             return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=message)
         case ServiceRecovered(external_id=external_id, url=url):
-            return structs.replace(
-                body,
-                current_state=ServiceState.DEPLOYED,
-                external_id=external_id,
-                url=url or UNSET,
-                last_error=UNSET,
-            )
+            return _live(body, external_id, url)
         case ServiceMoved(external_id=external_id, url=url):
             return structs.replace(body, external_id=external_id, url=url or UNSET)
         case ObjectDisappeared():

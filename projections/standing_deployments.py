@@ -24,7 +24,8 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import ToApply
-from modeltrail.projections.projection import Column, Projection, Row, common_fields, own_row, types_in
+from modeltrail.projections.projection import Column, Projection, own_row, types_in
+from modeltrail.projections.request_row import REQUEST_COLUMNS, RequestRow, request_fields, request_made_by
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -49,11 +50,9 @@ class StandingDeployment(Struct, frozen=True):
     drift: tuple[str, ...] = ()
 
 
-class StandingRow(Row, frozen=True):
-    """One service's newest wish, and the event that made it: its position, and who it answers to."""
+class StandingRow(RequestRow, frozen=True):
+    """One service's newest request for a deployment, answered or not."""
 
-    requested_position: int
-    request_id: str
     deployment: StandingDeployment
 
 
@@ -87,15 +86,8 @@ def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployme
 def _requested(row: StandingRow | None, event: DeploymentRequested, recorded: Recorded) -> StandingRow:
     # A roll-out that fails leaves the object of before, so its id is kept until another is known.
     known = row.deployment.external_id if row else ""
-    return StandingRow(
-        id=recorded.stream,
-        project_id=recorded.context.project_id,
-        created_at=recorded.recorded_at,
-        updated_at=recorded.recorded_at,
-        requested_position=recorded.position,
-        request_id=recorded.context.request_id,
-        deployment=StandingDeployment(ToApply(**structs.asdict(event)), external_id=known),
-    )
+    deployment = StandingDeployment(ToApply(**structs.asdict(event)), external_id=known)
+    return StandingRow(**request_made_by(recorded), deployment=deployment)
 
 
 _read = msgspec.json.Decoder(StandingDeployment).decode
@@ -104,20 +96,14 @@ _write = msgspec.json.Encoder().encode
 
 def read_standing(record: Record) -> StandingRow:
     """A row of the table."""
-    return StandingRow(
-        **common_fields(record),
-        requested_position=record["requested_position"],
-        request_id=record["request_id"],
-        deployment=_read(record["body"]),
-    )
+    return StandingRow(**request_fields(record), deployment=_read(record["body"]))
 
 
 STANDING_DEPLOYMENTS = Projection(
     name="standing_deployments",
     version=1,
     columns=(
-        Column("requested_position", "bigint", lambda row: row.requested_position),
-        Column("request_id", "text", lambda row: row.request_id),
+        *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.deployment)),
     ),
     unique=(),
