@@ -6,7 +6,6 @@
 import asyncio
 import os
 import re
-import socket
 import sys
 from base64 import b64encode
 from collections.abc import AsyncGenerator
@@ -18,6 +17,7 @@ import aiohttp
 from litestar import Router, get, post  # noqa: TID251 - the constant to compare with is no route of the API
 
 from modeltrail import composition
+from modeltrail.cli.ports import free_port
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.app import BASE_PATH, create_app
@@ -62,8 +62,7 @@ class Api:
 @asynccontextmanager
 async def api(address: DatabaseAddress) -> AsyncGenerator[Api, None]:
     """Start the API on `address`, and end it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0)
     environment = os.environ | {
         "SERVER_HOST": "127.0.0.1",
         "SERVER_PORT": str(port),
@@ -76,7 +75,7 @@ async def api(address: DatabaseAddress) -> AsyncGenerator[Api, None]:
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.api", env=environment)
     try:
-        await _started(port)
+        await answers(port, "/healthz", START_SECONDS)
         yield Api(port, process.pid)
     finally:
         if process.returncode is None:
@@ -84,11 +83,12 @@ async def api(address: DatabaseAddress) -> AsyncGenerator[Api, None]:
             await process.wait()
 
 
-async def _started(port: int) -> None:
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(START_SECONDS):
+async def answers(port: int, path: str, seconds: float) -> None:
+    """Wait until a server on this machine answers well. Raises TimeoutError after so many seconds."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(seconds):
         while True:
             try:
-                async with session.get("/healthz") as response:
+                async with session.get(path) as response:
                     if response.status == 200:
                         return
             except aiohttp.ClientConnectionError:

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ from urllib.parse import quote
 
 import aiohttp
 
+from benchmarks.api import answers
 from benchmarks.registry import Contents
+from modeltrail.cli.ports import free_port
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
 
@@ -63,8 +64,7 @@ async def mlflow(server: EmbeddedPostgres, contents: Contents) -> AsyncGenerator
     """A server with as many models as `contents`, called by their ids and words, with three versions each."""
     await server.ensure_database("bench_mlflow")
     address = DatabaseAddress(str(server.socket_folder), server.port, server.user, "", "bench_mlflow")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0)
     store = f"postgresql+psycopg2://{address.user}@/{address.database}?host={address.host}&port={address.port}"
     process = await asyncio.create_subprocess_exec(
         *(str(MLFLOW), "server", "--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(port)),
@@ -72,7 +72,8 @@ async def mlflow(server: EmbeddedPostgres, contents: Contents) -> AsyncGenerator
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        await _started(port)
+        await answers(port, "/health", START_SECONDS)
+        await _make_templates(port)
         await _fill(address, contents)
         yield MLflow(port)
     finally:
@@ -80,16 +81,8 @@ async def mlflow(server: EmbeddedPostgres, contents: Contents) -> AsyncGenerator
         await process.wait()
 
 
-async def _started(port: int) -> None:
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session, asyncio.timeout(START_SECONDS):
-        while True:
-            try:
-                async with session.get("/health") as response:
-                    if response.status == 200:
-                        break
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.2)
+async def _make_templates(port: int) -> None:
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         for path, body in (("registered-models", {}), ("model-versions", {"source": "s3://models/template"})):
             async with session.post(f"{API}/{path}/create", json={"name": "template", **body}) as response:
                 response.raise_for_status()

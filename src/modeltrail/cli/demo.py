@@ -16,6 +16,7 @@ from modeltrail.cli.errors import CommandError
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_table import header, line
 from modeltrail.cli.events import open_reader, table_width
+from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.settings import Settings
 
@@ -35,7 +36,7 @@ _URI = "gs://kfserving-examples/models/sklearn/1.0/model"
 @click.command
 @click.option("--url", help="The API [default: that of `modeltrail dev`, else http://127.0.0.1:SERVER_PORT].")
 @click.option("--project", type=click.UUID, default=DEMO_PROJECT, show_default=True, help="Project to work in.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder of `modeltrail dev` [default: .modeltrail].")
+@data_option
 def demo(*, url: str | None, project: UUID, data: Path | None) -> None:
     """Register a model, deploy it, and show the trail that this leaves in the event log.
 

@@ -11,8 +11,8 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import FAILED
-from modeltrail.cli.event_options import data_option, json_option
 from modeltrail.cli.event_table import printable
+from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
 

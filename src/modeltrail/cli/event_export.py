@@ -11,7 +11,7 @@ from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import MISUSED, CommandError
 from modeltrail.cli.event_filters import Filters, filter_options, selection_of
-from modeltrail.cli.event_options import data_option
+from modeltrail.cli.options import data_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
 

@@ -14,9 +14,9 @@ from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.event_filters import Filters, filter_options, selection_of
-from modeltrail.cli.event_options import data_option
 from modeltrail.cli.event_reader import EventRecord
 from modeltrail.cli.event_table import as_json, print_events, printable
+from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.event_check import check
 from modeltrail.cli.event_export import export
 from modeltrail.cli.event_list import list_events, show
-from modeltrail.cli.event_options import data_option
 from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_state import diff, state
 from modeltrail.cli.event_table import print_events, table_width
+from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Options that the commands on the event log share."""
+"""Options that several commands share."""
 
 from pathlib import Path
 

@@ -15,6 +15,7 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import FAILED, MISUSED, CommandError
+from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, add_key, use_key
 
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from modeltrail.eventlog.rotation import KeyUse
 
 __all__ = ["secrets"]
-
-_data = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FOLDER", help="The data folder of `modeltrail dev`."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 
 
 @click.group
@@ -38,8 +34,8 @@ def secrets() -> None:
 
 
 @secrets.command
-@_data
-@_json
+@data_option
+@json_option
 def status(*, data: Path | None, as_json: bool) -> int:
     """Show which keys are in use.
 
@@ -61,8 +57,8 @@ def status(*, data: Path | None, as_json: bool) -> int:
 
 
 @secrets.command
-@_data
-@_json
+@data_option
+@json_option
 def rotate(*, data: Path | None, as_json: bool) -> int:
     """Encrypt all that is stored under the current key.
 
@@ -107,7 +103,7 @@ def rotate(*, data: Path | None, as_json: bool) -> int:
 
 @secrets.command("new-key")
 @click.argument("key_id", required=False)
-@_data
+@data_option
 def new_key(key_id: str | None, *, data: Path | None) -> None:
     """Add a new random key to the keys file.
 
@@ -121,7 +117,7 @@ def new_key(key_id: str | None, *, data: Path | None) -> None:
 
 @secrets.command("use-key")
 @click.argument("key_id")
-@_data
+@data_option
 def use(key_id: str, *, data: Path | None) -> None:
     """Make a key of the keys file the one that encrypts."""
     path = _keys_file(data)
