@@ -80,9 +80,9 @@ class TaskRunner:
                 if await self._try(task):
                     return
             except ClusterUnavailable as error:
-                seconds = pause if error.retry_after is None else max(pause, error.retry_after)
                 _log.warning("the cluster does not answer; trying again", service=str(task.id), error=str(error))
-                await sleep(seconds, self._nudged)
+                await sleep(error.retry_after or 0.0)  # it asked for this: no news cuts it short
+                await sleep(pause, self._nudged)
             except Exception as error:  # noqa: BLE001 - it must not end the others; it is tried again, and logged
                 facts = {"cause": causes_of(error), "stack": stack_of(error)}
                 _log.error("a deployment task failed; trying again", service=str(task.id), **facts)

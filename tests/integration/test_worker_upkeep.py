@@ -315,10 +315,19 @@ async def test_what_happened_while_the_cluster_was_out_of_reach_is_told_once_it_
     assert names.count("ServiceInterrupted") == 1
 
 
-async def test_a_cluster_that_asks_for_patience_is_given_it(world: Registry, cluster: SimulatedCluster) -> None:
+async def test_a_cluster_that_asks_for_patience_is_given_it_whatever_is_seen_meanwhile(
+    world: Registry, cluster: SimulatedCluster
+) -> None:
     cluster.faults.add(Fault(action=Fail(429, "TooManyRequests", retry_after=1), verb="apply"))
+
+    async def refused() -> bool:
+        return bool(cluster.requests.all("apply", "iris"))
+
     async with worker(world, cluster):
-        await live(world)
+        deployed = await world.deploy(name="iris", uri="s3://models/iris")
+        await eventually(refused, 10.0)
+        cluster.drop_watches()  # a new list, which does not show the object: a reason to try again, but not yet
+        await until(world, deployed, "DeploymentSucceeded")
     first, second = cluster.requests.all("apply", "iris")
     assert second.at - first.at >= 1
 
