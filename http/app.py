@@ -44,7 +44,6 @@ def create_app(services: Services) -> Application:
         logging_config=None,
         debug=False,
     )
-    # Not Litestar(state=...), which copies what it is given.
-    app.state.services = services
+    app.work_with(services)
     app.state.schema = schema_of(app, BASE_PATH)
     return app

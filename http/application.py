@@ -9,6 +9,7 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 from modeltrail.http.answers import error
 from modeltrail.http.large_bodies import LargeBodies, NoRoomError
 from modeltrail.http.request_ids import kept_id_of, request_id_of
+from modeltrail.http.services import Services
 
 # litestar answers OPTIONS by itself, with 204; under a method that no route has it says 405 and the right ones.
 _NO_METHOD = "NONE"
@@ -19,6 +20,12 @@ class Application(Litestar):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 litestar's own, which are many
         super().__init__(**options)
+        self._large_bodies = LargeBodies()
+
+    def work_with(self, services: Services) -> None:
+        """Serve from now on with these, as if it had never served with others."""
+        # Not Litestar(state=...), which copies what it is given.
+        self.state.services = services
         self._large_bodies = LargeBodies()
 
     async def __call__(

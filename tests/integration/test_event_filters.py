@@ -1,17 +1,18 @@
 """Finding events: by what they touched, who asked, when, and as a tree of causes and effects."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import asyncpg
+import psycopg
 import pytest
 
 from modeltrail.eventlog.selection import Selection, position_before, query
 from support.api import Api, made
 from support.command_line import modeltrail
 from support.committing import connected, read_rows
-from support.database import Database
+from support.database import Database, DatabaseServer
 
 NOBODY = UUID(int=9)
 ANN = "ann@example.org"
@@ -21,6 +22,16 @@ convert_to(format('{"registered_model_id":"%s"}', gen_random_uuid()), 'UTF8'), n
 gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 second',
 json_build_object('person', gen_random_uuid()), gen_random_uuid()::text, gen_random_uuid(), NULLIF(n - 1, 0), ''
 FROM generate_series(1, 100000) AS n; ANALYZE stored_events"""
+
+
+@pytest.fixture(scope="module")
+def long_log(database_server: DatabaseServer) -> Iterator[Database]:
+    """100,000 events, which these tests only read."""
+    database = database_server.create()
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(MANY)
+    yield database
+    database_server.drop(database)
 
 
 async def listed(database: Database, *arguments: str) -> list[str]:
@@ -105,11 +116,11 @@ async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> Non
     ids=["all", "project", "streams", "type", "person", "request", "causes", "project and type"],
 )
 @pytest.mark.parametrize("order", ["ASC", "DESC"])
-async def test_no_filter_reads_the_whole_log(connection: asyncpg.Connection, selection: Selection, order: str) -> None:
-    await connection.execute(MANY)
+async def test_no_filter_reads_the_whole_log(long_log: Database, selection: Selection, order: str) -> None:
     statement, arguments = query(selection, 50, order)
 
-    plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT TEXT) {statement}", *arguments)
+    async with connected(long_log) as connection:
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT TEXT) {statement}", *arguments)
 
     text = "\n".join(row[0] for row in plan)
     assert "Seq Scan" not in text
@@ -117,11 +128,10 @@ async def test_no_filter_reads_the_whole_log(connection: asyncpg.Connection, sel
     assert sum(int(word.split("=")[1]) for word in buffers.split() if "=" in word) < 300, text
 
 
-async def test_a_moment_is_found_by_halving(connection: asyncpg.Connection) -> None:
-    await connection.execute(MANY)
-    start = await connection.fetchval("SELECT timestamptz '2026-01-01'")
-
-    for seconds in (0, 1, 2, 777, 99_999, 100_000):
-        moment = start + timedelta(seconds=seconds)
-        assert await position_before(connection, moment) == max(0, seconds - 1)
-    assert await position_before(connection, start + timedelta(days=9)) == 100_000
+async def test_a_moment_is_found_by_halving(long_log: Database) -> None:
+    async with connected(long_log) as connection:
+        start = await connection.fetchval("SELECT timestamptz '2026-01-01'")
+        for seconds in (0, 1, 2, 777, 99_999, 100_000):
+            moment = start + timedelta(seconds=seconds)
+            assert await position_before(connection, moment) == max(0, seconds - 1)
+        assert await position_before(connection, start + timedelta(days=9)) == 100_000

@@ -20,6 +20,7 @@ from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System
 from modeltrail.http.app import BASE_PATH, create_app
+from modeltrail.http.application import Application
 from modeltrail.http.services import Services
 from modeltrail.postgres.connect import open_pool, writer
 from modeltrail.projections.catalogue import INLINE
@@ -142,12 +143,19 @@ async def running_services(database: Database, cluster: Cluster = Cluster.CONFIG
         )
 
 
+# Applications of tests that have ended well. Putting one together takes as long as a test.
+_idle: list[Application] = []
+
+
 @asynccontextmanager
 async def client_of(services: Services) -> AsyncIterator[Api]:
     """The API over these services."""
-    transport = httpx.ASGITransport(create_app(services))  # type: ignore[arg-type] # one and the same protocol, typed twice
+    app = _idle.pop() if _idle else create_app(services)
+    app.work_with(services)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type] # one and the same protocol, typed twice
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         yield Api(client, services)
+    _idle.append(app)
 
 
 @asynccontextmanager

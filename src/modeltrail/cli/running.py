@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from modeltrail.logs import configure_logs
 from modeltrail.settings import Settings
 
 _new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None
@@ -21,6 +20,9 @@ __all__ = ["load_settings", "run_until_stopped"]
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment, with the logs set up as they say."""
+    # Here, because its libraries take longer to load than most commands to run, and only services log.
+    from modeltrail.logs import configure_logs  # noqa: PLC0415
+
     settings = Settings.from_environment(environ)
     configure_logs(settings.logger)
     for warning in settings.warnings:
