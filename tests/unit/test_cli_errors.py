@@ -28,7 +28,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     # What runs the tests keeps its own.
-    monkeypatch.setattr("modeltrail.cli.running.configure_logs", lambda _settings: None)
+    monkeypatch.setattr("modeltrail.logs.configure_logs", lambda _settings: None)
 
 
 @pytest.fixture
