@@ -25,7 +25,7 @@ run: $(READY) ## Start everything: own PostgreSQL, API, worker, simulated cluste
 	@exec $(BIN)/modeltrail dev
 
 test: $(READY) ## Run all tests
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 fuzz: $(READY) ## Try the API against its own document for long; FUZZ_EXAMPLES=1000 for longer
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(BIN)/pytest -q tests/e2e/test_fuzz.py
