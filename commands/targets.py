@@ -21,7 +21,7 @@ class Candidate(Struct, frozen=True):
 
     id: VersionId
     name: str
-    status: VersionStatus
+    status: str
     model_framework: str
     model_framework_version: str
     uri: str
@@ -29,7 +29,7 @@ class Candidate(Struct, frozen=True):
     @property
     def is_ready(self) -> bool:
         """Whether whoever validates it said that it may be deployed."""
-        return self.status is VersionStatus.READY
+        return self.status == VersionStatus.READY
 
     def target(self, namespace: str, options: ServingOptions) -> Target:
         """What the cluster is told. Raises RuleError when that could not work."""

@@ -44,7 +44,7 @@ REGISTERED_MODEL: Decider[ModelCommand, ModelEvent, registered_model.ModelSituat
     decide=registered_model.decide,
     evolve=registered_model.evolve,
     state_type=registered_model.ModelSituation,
-    shape=1,
+    shape=2,
 )
 MODEL_VERSION: Decider[VersionCommand, VersionEvent, model_version.VersionSituation] = Decider(
     name="model_version",
@@ -52,7 +52,7 @@ MODEL_VERSION: Decider[VersionCommand, VersionEvent, model_version.VersionSituat
     decide=model_version.decide,
     evolve=model_version.evolve,
     state_type=model_version.VersionSituation,
-    shape=1,
+    shape=2,
 )
 SERVING_ENVIRONMENT: Decider[
     serving_environment.EnvironmentCommand,

@@ -1,6 +1,7 @@
 """A model version: one trained artifact of a registered model, and whether it is fit to be deployed.
 
 Missing ──register──▶ PENDING ──▶ READY | FAILED (and back: whoever validates it decides)
+Missing ──take over──▶ as it was in the registry that it comes from
 beside it, and independent of it:  LIVE ◀──archive / restore──▶ ARCHIVED
 """
 
@@ -24,6 +25,7 @@ from modeltrail.domain.model_version_messages import (
     RenameVersion,
     RestoreVersion,
     ReviseArtifact,
+    TakeOverVersion,
     VersionArchived,
     VersionChange,
     VersionCommand,
@@ -40,7 +42,9 @@ from modeltrail.domain.model_version_messages import (
     VersionRestored,
     VersionState,
     VersionStatus,
+    VersionTakenOver,
 )
+from modeltrail.domain.taken_over import TakenOver, is_unchanged_there
 
 # --- state ------------------------------------------------------------------------------------------------
 
@@ -48,16 +52,19 @@ from modeltrail.domain.model_version_messages import (
 class Missing(Struct, frozen=True, tag="missing"):
     """No such version: none yet, or none any more."""
 
+    deleted: bool = False
+
 
 class Version(Struct, frozen=True, tag="version"):
     project_id: ProjectId
     registered_model_id: ModelId
     name: str
     description: str
-    state: VersionState
-    status: VersionStatus
+    state: str
+    status: str
     artifact: Artifact
     labels: dict[str, str]
+    taken_over: TakenOver | None = None
 
 
 VersionSituation = Missing | Version
@@ -67,15 +74,29 @@ INITIAL = Missing()
 def decide(command: VersionCommand, state: VersionSituation) -> list[VersionEvent]:
     """What happens when `command` meets `state`; nothing when it is so already.
 
-    Raises NotFoundError for a change to a version that does not exist.
+    Raises NotFoundError for a change to a version that does not exist, and ConflictError for taking over one that
+    has gone its own way here.
     """
     if isinstance(command, RegisterVersion):
         if not isinstance(state, Missing):
             raise ConflictError("model version is registered already")
         return [VersionRegistered(**structs.asdict(command))]
+    if isinstance(command, TakeOverVersion):
+        return _take_over(command, state)
     if isinstance(state, Missing):
         raise version_not_found()
     return _change(command, state)
+
+
+def _take_over(command: TakeOverVersion, state: VersionSituation) -> list[VersionEvent]:
+    if isinstance(state, Missing):
+        if state.deleted:
+            raise ConflictError("version was deleted here")
+    elif state.registered_model_id != command.registered_model_id:
+        raise ConflictError("version id is taken by one of another model")
+    elif is_unchanged_there(state.taken_over, command.fingerprint, "version"):
+        return []
+    return [VersionTakenOver(**structs.asdict(command), is_again=isinstance(state, Version))]
 
 
 def _change(command: VersionChange, version: Version) -> list[VersionEvent]:  # noqa: C901 - one flat case per command
@@ -89,19 +110,19 @@ def _change(command: VersionChange, version: Version) -> list[VersionEvent]:  # 
             return [] if text == version.description else [described]
         case ArchiveVersion():
             archived = VersionArchived(registered_model_id=model)
-            return [] if version.state is VersionState.ARCHIVED else [archived]
+            return [] if version.state == VersionState.ARCHIVED else [archived]
         case RestoreVersion():
             restored = VersionRestored(registered_model_id=model)
-            return [] if version.state is VersionState.LIVE else [restored]
+            return [] if version.state == VersionState.LIVE else [restored]
         case MarkVersionPending():
             pending = VersionMarkedPending(registered_model_id=model)
-            return [] if version.status is VersionStatus.PENDING else [pending]
+            return [] if version.status == VersionStatus.PENDING else [pending]
         case MarkVersionReady():
             ready = VersionMarkedReady(registered_model_id=model)
-            return [] if version.status is VersionStatus.READY else [ready]
+            return [] if version.status == VersionStatus.READY else [ready]
         case MarkVersionFailed():
             failed = VersionMarkedFailed(registered_model_id=model)
-            return [] if version.status is VersionStatus.FAILED else [failed]
+            return [] if version.status == VersionStatus.FAILED else [failed]
         case ReviseArtifact():
             revised = _revised(version.artifact, command)
             event = ArtifactRevised(registered_model_id=model, artifact=revised)
@@ -133,9 +154,29 @@ def evolve(state: VersionSituation, event: VersionEvent) -> VersionSituation:
             artifact=event.artifact,
             labels=event.labels,
         )
+    if isinstance(event, VersionTakenOver):
+        return _taken_over(event)
     if isinstance(state, Missing):
         return state
-    return _evolve_version(state, event)
+    after = _evolve_version(state, event)
+    if isinstance(after, Version) and after.taken_over is not None and after.taken_over.is_untouched:
+        return structs.replace(after, taken_over=TakenOver(after.taken_over.fingerprint, is_untouched=False))
+    return after
+
+
+def _taken_over(event: VersionTakenOver) -> Version:
+    origin = event.origin
+    return Version(
+        project_id=event.project_id,
+        registered_model_id=event.registered_model_id,
+        name=origin.name,
+        description=origin.description,
+        state=origin.state,
+        status=origin.status,
+        artifact=origin.artifact,
+        labels=origin.labels,
+        taken_over=TakenOver(event.fingerprint),
+    )
 
 
 def _evolve_version(version: Version, event: VersionLaterEvent) -> VersionSituation:  # noqa: C901 - one flat case per event
@@ -159,6 +200,6 @@ def _evolve_version(version: Version, event: VersionLaterEvent) -> VersionSituat
         case VersionRelabelled(labels=labels):
             return structs.replace(version, labels=labels)
         case VersionDeleted():
-            return INITIAL
+            return Missing(deleted=True)
         case _:
             assert_never(event)

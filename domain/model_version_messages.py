@@ -1,5 +1,6 @@
 """A model version's commands and events, and the values in them."""
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -31,6 +32,24 @@ class Artifact(Struct, frozen=True):
     uri: str
 
 
+class VersionOrigin(Struct, frozen=True):
+    """A version as another registry had it. States may be any text: the other did not check them."""
+
+    name: str
+    description: str
+    is_default: bool
+    state: str
+    status: str
+    created_by_id: UUID | None
+    updated_by_id: UUID | None
+    artifact: Artifact
+    model_catalog_name: str
+    labels: dict[str, str]
+    prebuilt_container_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
 # --- commands ---------------------------------------------------------------------------------------------
 
 
@@ -46,6 +65,22 @@ class RegisterVersion(Command, frozen=True):
     created_by_email: Personal | None = None
     updated_by_email: Personal | None = None
     has_credentials: bool = False
+
+
+class TakeOverVersion(Command, frozen=True):
+    """Keep a version of another registry here from now on. `fingerprint` tells whether it is the same as last time.
+
+    `is_latest` says that no version of its model is newer.
+    """
+
+    project_id: ProjectId
+    registered_model_id: ModelId
+    created_by_email: Personal | None
+    updated_by_email: Personal | None
+    origin: VersionOrigin
+    has_credentials: bool
+    fingerprint: str
+    is_latest: bool = False
 
 
 class RenameVersion(Command, frozen=True):
@@ -106,7 +141,7 @@ VersionChange = (
     | RelabelVersion
     | DeleteVersion
 )
-VersionCommand = RegisterVersion | VersionChange
+VersionCommand = RegisterVersion | TakeOverVersion | VersionChange
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -124,6 +159,20 @@ class VersionRegistered(Event, frozen=True, tag="model_version.registered"):
     created_by_email: Personal | None
     updated_by_email: Personal | None
     has_credentials: bool
+
+
+class VersionTakenOver(Event, frozen=True, tag="model_version.taken_over"):
+    """It was in another registry before, as `origin` says; once more when it changed there before it did here."""
+
+    project_id: ProjectId
+    registered_model_id: ModelId
+    created_by_email: Personal | None
+    updated_by_email: Personal | None
+    origin: VersionOrigin
+    has_credentials: bool
+    is_latest: bool
+    is_again: bool
+    fingerprint: str
 
 
 class VersionEvolved(Event, frozen=True):
@@ -185,4 +234,4 @@ VersionChanged = (
     | VersionRelabelled
 )
 VersionLaterEvent = VersionChanged | VersionDeleted
-VersionEvent = VersionRegistered | VersionLaterEvent
+VersionEvent = VersionRegistered | VersionTakenOver | VersionLaterEvent

@@ -1,6 +1,7 @@
 """A registered model: what a team calls one thing that it trains, over all its versions.
 
 Missing ──register──▶ LIVE ◀──archive / restore──▶ ARCHIVED ──delete──▶ Missing
+Missing ──take over──▶ as it was in the registry that it comes from
 """
 
 import re
@@ -33,6 +34,7 @@ from modeltrail.domain.registered_model_messages import (
     ModelRetagged,
     ModelSizeRecorded,
     ModelState,
+    ModelTakenOver,
     ParentRemoved,
     ReclassifyModel,
     RecordModelSize,
@@ -43,7 +45,9 @@ from modeltrail.domain.registered_model_messages import (
     RestoreModel,
     RetagModel,
     Tags,
+    TakeOverModel,
 )
+from modeltrail.domain.taken_over import TakenOver, is_unchanged_there
 
 SLUG_LENGTH = 60
 
@@ -56,6 +60,8 @@ _NOT_IN_SLUG = re.compile(r"[^A-Za-z0-9 _-]+")
 class Missing(Struct, frozen=True, tag="missing"):
     """No such model: none yet, or none any more."""
 
+    deleted: bool = False
+
 
 class Model(Struct, frozen=True, tag="model"):
     project_id: ProjectId
@@ -63,10 +69,11 @@ class Model(Struct, frozen=True, tag="model"):
     description: str
     model_type: str
     model_size: int
-    state: ModelState
+    state: str
     tags: Tags
     labels: dict[str, str]
     default_version_id: VersionId | None
+    taken_over: TakenOver | None = None
 
 
 ModelSituation = Missing | Model
@@ -82,10 +89,13 @@ def slug_of(name: str) -> str:
 def decide(command: ModelCommand, state: ModelSituation) -> list[ModelEvent]:
     """What happens when `command` meets `state`; nothing when it is so already.
 
-    Raises NotFoundError for a change to a model that does not exist, RuleError for deleting one in use.
+    Raises NotFoundError for a change to a model that does not exist, RuleError for deleting one in use, and
+    ConflictError for taking over one that has gone its own way here.
     """
     if isinstance(command, RegisterModel):
         return [_register(command, state)]
+    if isinstance(command, TakeOverModel):
+        return _take_over(command, state)
     if isinstance(state, Missing):
         raise model_not_found()
     return _change(command, state)
@@ -107,6 +117,24 @@ def _register(command: RegisterModel, state: ModelSituation) -> ModelRegistered:
     )
 
 
+def _take_over(command: TakeOverModel, state: ModelSituation) -> list[ModelEvent]:
+    if isinstance(state, Missing):
+        if state.deleted:
+            raise ConflictError("model was deleted here")
+    elif state.project_id != command.project_id:
+        raise ConflictError("model id is taken by one of another project")
+    elif is_unchanged_there(state.taken_over, command.fingerprint, "model"):
+        return []
+    return [
+        ModelTakenOver(
+            project_id=command.project_id,
+            owner_email=command.owner_email,
+            origin=command.origin,
+            fingerprint=command.fingerprint,
+        )
+    ]
+
+
 def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C901 - one flat case per command
     match command:
         case RenameModel(name=name):
@@ -119,11 +147,11 @@ def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C9
         case RecordModelSize(model_size=size):
             return [] if size == model.model_size else [ModelSizeRecorded(model_size=size)]
         case ArchiveModel():
-            return [] if model.state is ModelState.ARCHIVED else [ModelArchived()]
+            return [] if model.state == ModelState.ARCHIVED else [ModelArchived()]
         case RestoreModel():
-            return [] if model.state is ModelState.LIVE else [ModelRestored()]
+            return [] if model.state == ModelState.LIVE else [ModelRestored()]
         case DeclareDeploymentStatus(deployment_status=status, current=current):
-            return [] if status is current else [DeploymentStatusDeclared(deployment_status=status)]
+            return [] if status == current else [DeploymentStatusDeclared(deployment_status=status)]
         case RetagModel(tags=tags):
             return [] if tags == model.tags else [ModelRetagged(tags=tags)]
         case RelabelModel(labels=labels):
@@ -141,7 +169,7 @@ def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C9
 
 
 def _delete(model: Model) -> ModelDeleted:
-    if model.state is not ModelState.ARCHIVED:
+    if model.state != ModelState.ARCHIVED:
         raise RuleError("cannot delete model: must be archived with no READY versions")
     return ModelDeleted(name=model.name)
 
@@ -167,14 +195,35 @@ def evolve(state: ModelSituation, event: ModelEvent) -> ModelSituation:
             labels=event.labels,
             default_version_id=None,
         )
+    if isinstance(event, ModelTakenOver):
+        return _taken_over(event)
     if isinstance(state, Missing):
         return state
-    return _evolve_model(state, event)
+    after = _evolve_model(state, event)
+    if isinstance(after, Model) and after.taken_over is not None and after.taken_over.is_untouched:
+        return structs.replace(after, taken_over=TakenOver(after.taken_over.fingerprint, is_untouched=False))
+    return after
+
+
+def _taken_over(event: ModelTakenOver) -> Model:
+    origin = event.origin
+    return Model(
+        project_id=event.project_id,
+        name=origin.name,
+        description=origin.description,
+        model_type=origin.model_type,
+        model_size=origin.model_size,
+        state=origin.state,
+        tags=origin.tags,
+        labels=origin.labels,
+        default_version_id=origin.default_version_id,
+        taken_over=TakenOver(event.fingerprint),
+    )
 
 
 def _evolve_model(model: Model, event: ModelEvent) -> ModelSituation:  # noqa: C901 - one flat case per event
     match event:
-        case ModelRegistered():
+        case ModelRegistered() | ModelTakenOver():
             return model
         case ModelRenamed(name=name):
             return structs.replace(model, name=name)
@@ -197,6 +246,6 @@ def _evolve_model(model: Model, event: ModelEvent) -> ModelSituation:  # noqa: C
         case DefaultVersionChanged(version_id=version):
             return structs.replace(model, default_version_id=version)
         case ModelDeleted():
-            return INITIAL
+            return Missing(deleted=True)
         case _:
             assert_never(event)

@@ -1,6 +1,8 @@
 """A registered model's commands and events, and the values in them."""
 
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -29,6 +31,25 @@ class Tags(Struct, frozen=True):
     subjects: tuple[str, ...] = ()
 
 
+class ModelOrigin(Struct, frozen=True):
+    """A model as another registry had it. States may be any text: the other did not check them."""
+
+    owner_id: UUID | None
+    name: str
+    slug: str
+    description: str
+    model_type: str
+    model_size: int
+    state: str
+    deployment_status: str
+    tags: Tags
+    labels: dict[str, str]
+    parent_model_id: ModelId | None
+    default_version_id: VersionId | None
+    created_at: datetime
+    updated_at: datetime
+
+
 # --- commands ---------------------------------------------------------------------------------------------
 
 
@@ -42,6 +63,16 @@ class RegisterModel(Command, frozen=True):
     tags: Tags = Tags()
     labels: dict[str, str] = {}
     parent_model_id: ModelId | None = None
+
+
+class TakeOverModel(Command, frozen=True):
+    """Keep a model of another registry here from now on. `fingerprint` tells whether it is the same as last time."""
+
+    model_id: ModelId
+    project_id: ProjectId
+    owner_email: Personal | None
+    origin: ModelOrigin
+    fingerprint: str
 
 
 class RenameModel(Command, frozen=True):
@@ -73,7 +104,7 @@ class DeclareDeploymentStatus(Command, frozen=True):
     the status that holds now comes in with the command."""
 
     deployment_status: DeploymentStatus
-    current: DeploymentStatus
+    current: str
 
 
 class RetagModel(Command, frozen=True):
@@ -119,7 +150,7 @@ ModelChange = (
     | RemoveParent
     | DeleteModel
 )
-ModelCommand = RegisterModel | ModelChange
+ModelCommand = RegisterModel | TakeOverModel | ModelChange
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -135,6 +166,15 @@ class ModelRegistered(Event, frozen=True, tag="registered_model.registered"):
     tags: Tags
     labels: dict[str, str]
     parent_model_id: ModelId | None
+
+
+class ModelTakenOver(Event, frozen=True, tag="registered_model.taken_over"):
+    """It was in another registry before, as `origin` says; once more when it changed there before it did here."""
+
+    project_id: ProjectId
+    owner_email: Personal | None
+    origin: ModelOrigin
+    fingerprint: str
 
 
 class ModelRenamed(Event, frozen=True, tag="registered_model.renamed"):
@@ -203,4 +243,4 @@ ModelChanged = (
     | ModelRelabelled
     | ParentRemoved
 )
-ModelEvent = ModelRegistered | ModelChanged | DefaultVersionChanged | ModelDeleted
+ModelEvent = ModelRegistered | ModelTakenOver | ModelChanged | DefaultVersionChanged | ModelDeleted

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-import msgspec
-
+from modeltrail.commands.credentials import seal_credentials
 from modeltrail.commands.decision import Credentials
 from modeltrail.commands.versions import Register, Revise
 from modeltrail.domain.errors import version_not_found
@@ -117,11 +116,7 @@ def artifact_of(body: GivenVersion) -> Artifact:
 
 def sealed_keys(body: GivenVersion, keys: KeyRing, version_id: VersionId, project_id: ProjectId) -> Credentials | None:
     """What opens the version's storage, encrypted for this version only; None when nothing is given."""
-    if not body.access_key and not body.secret_key:
-        return None
-    given = {"access_key": body.access_key or "", "secret_key": body.secret_key or ""}
-    key_id, box = keys.seal(msgspec.json.encode(given), purpose=version_id.bytes)
-    return Credentials(version_id=version_id, project_id=project_id, key_id=key_id, box=box)
+    return seal_credentials(keys, project_id, version_id, body.access_key or "", body.secret_key or "")
 
 
 @get("/models/{model_id:str}/versions", _LISTED)

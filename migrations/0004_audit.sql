@@ -10,4 +10,4 @@ CREATE INDEX stored_events_person_idx ON stored_events ((actor->>'person'), noti
 -- because a cast to JSON fails where a payload is none; labels, which might hold the same key, come behind it.
 CREATE INDEX stored_events_model_idx ON stored_events
     (substring(encode(state, 'escape') FROM '"registered_model_id":"([0-9a-f-]{36})"'))
-    WHERE topic IN ('model_version.registered', 'inference_service.created');
+    WHERE topic IN ('model_version.registered', 'model_version.taken_over', 'inference_service.created');

@@ -1,12 +1,12 @@
 """The read table of model versions."""
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Annotated, assert_never
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.model_version_messages import (
@@ -25,6 +25,7 @@ from modeltrail.domain.model_version_messages import (
     VersionRestored,
     VersionState,
     VersionStatus,
+    VersionTakenOver,
 )
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged
 from modeltrail.eventlog.record import Recorded
@@ -46,6 +47,14 @@ from modeltrail.projections.times import WholeSeconds, to_seconds
 SQL = Statements("modeltrail.projections", "documents.sql")
 
 
+VersionStateText = Annotated[
+    str, Meta(description="LIVE or ARCHIVED; a version that was taken over may hold any text.")
+]
+VersionStatusText = Annotated[
+    str, Meta(description="PENDING, READY or FAILED; a version that was taken over may hold any text.")
+]
+
+
 class VersionBody(Struct, frozen=True, kw_only=True):
     """A version in the order of the wire."""
 
@@ -56,8 +65,8 @@ class VersionBody(Struct, frozen=True, kw_only=True):
     name: str
     description: str
     is_default: bool
-    state: VersionState
-    status: VersionStatus
+    state: VersionStateText
+    status: VersionStatusText
     created_by_id: UUID | None
     updated_by_id: UUID | None
     created_by_email: str | UnsetType = UNSET
@@ -96,6 +105,7 @@ def _both_defaults(_stream: UUID, event: DefaultVersionChanged) -> Iterable[Targ
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(VersionLaterEvent), own_row),
     VersionRegistered: new_row,
+    VersionTakenOver: own_row,
     DefaultVersionChanged: _both_defaults,
 }
 
@@ -104,6 +114,8 @@ def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
     event, at = recorded.event, recorded.recorded_at
     if isinstance(event, VersionRegistered):
         return _registered(event, recorded)
+    if isinstance(event, VersionTakenOver):
+        return _taken_over(row, event, recorded)
     if row is None or isinstance(event, VersionDeleted):
         return None
     if isinstance(event, DefaultVersionChanged):
@@ -142,6 +154,38 @@ def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
         prebuilt_container_id=event.prebuilt_container_id,
     )
     return VersionRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+def _taken_over(row: VersionRow | None, event: VersionTakenOver, recorded: Recorded) -> VersionRow:
+    """As it was there, times included."""
+    origin, creator, updater = event.origin, event.created_by_email, event.updated_by_email
+    body = VersionBody(
+        id=recorded.stream,
+        created_at=to_seconds(origin.created_at),
+        updated_at=to_seconds(origin.updated_at),
+        registered_model_id=event.registered_model_id,
+        name=origin.name,
+        description=origin.description,
+        is_default=origin.is_default,
+        state=origin.state,
+        status=origin.status,
+        created_by_id=origin.created_by_id,
+        updated_by_id=origin.updated_by_id,
+        created_by_email=(creator and creator.text) or UNSET,
+        updated_by_email=(updater and updater.text) or UNSET,
+        model_catalog_name=origin.model_catalog_name,
+        labels=origin.labels,
+        prebuilt_container_id=origin.prebuilt_container_id,
+        **structs.asdict(origin.artifact),
+    )
+    return VersionRow(
+        id=recorded.stream,
+        project_id=event.project_id,
+        created_at=origin.created_at,
+        updated_at=origin.updated_at,
+        revision=row.revision if row else 0,
+        body=body,
+    )
 
 
 def _changed(body: VersionBody, event: VersionChanged) -> VersionBody:

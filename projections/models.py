@@ -1,17 +1,17 @@
 """The read table of registered models, each with its latest and default version."""
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Annotated, assert_never
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
-from modeltrail.domain.model_version_messages import VersionEvent, VersionRegistered
+from modeltrail.domain.model_version_messages import VersionEvent, VersionRegistered, VersionTakenOver
 from modeltrail.domain.registered_model_messages import (
     DefaultVersionChanged,
     DeploymentStatus,
@@ -29,6 +29,7 @@ from modeltrail.domain.registered_model_messages import (
     ModelRetagged,
     ModelSizeRecorded,
     ModelState,
+    ModelTakenOver,
     ParentRemoved,
     Tags,
 )
@@ -52,6 +53,12 @@ from modeltrail.projections.times import WholeSeconds, to_seconds
 SQL = Statements("modeltrail.projections", "documents.sql")
 
 
+ModelStateText = Annotated[str, Meta(description="LIVE or ARCHIVED; a model that was taken over may hold any text.")]
+DeploymentStatusText = Annotated[
+    str, Meta(description="UNDEPLOYED, DEPLOYED or FAILED; a model that was taken over may hold any text.")
+]
+
+
 class ModelBody(Struct, frozen=True, kw_only=True):
     """A model as lists show it, in the order of the wire."""
 
@@ -66,8 +73,8 @@ class ModelBody(Struct, frozen=True, kw_only=True):
     description: str
     model_type: str
     model_size: int
-    state: ModelState
-    deployment_status: DeploymentStatus
+    state: ModelStateText
+    deployment_status: DeploymentStatusText
     tags: Tags
     labels: dict[str, str]
     parent_model_id: UUID | None
@@ -110,6 +117,8 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
     event, at = recorded.event, recorded.recorded_at
     if isinstance(event, ModelRegistered):
         return _registered(event, recorded)
+    if isinstance(event, ModelTakenOver):
+        return _taken_over(row, event, recorded)
     if row is None or isinstance(event, ModelDeleted):
         return None
     if isinstance(event, DefaultVersionChanged):
@@ -121,6 +130,8 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
         # The log's times never go back, so the version registered last is the newest.
         body = structs.replace(row.body, version_count=row.body.version_count + 1)
         return structs.replace(row, body=body, latest_version_id=recorded.stream)
+    if isinstance(event, VersionTakenOver):
+        return _with_version_taken_over(row, event, recorded)
     if isinstance(event, _DeploymentEvent):
         return _deployed(row, event, recorded)
     return row  # a version changed: the row is the same, and its revision moves, because its answer shows the version
@@ -150,6 +161,48 @@ def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
         version_count=0,
     )
     return ModelRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+
+
+def _taken_over(row: ModelRow | None, event: ModelTakenOver, recorded: Recorded) -> ModelRow:
+    """As it was there, times included. Taken over once more, it keeps its versions, and what the cluster serves."""
+    origin, live = event.origin, row.live_services if row else ()
+    owner = event.owner_email.text if event.owner_email else None
+    body = ModelBody(
+        id=recorded.stream,
+        created_at=to_seconds(origin.created_at),
+        updated_at=to_seconds(origin.updated_at),
+        project_id=event.project_id,
+        owner_id=origin.owner_id,
+        owner_email=owner or UNSET,
+        name=origin.name,
+        slug=origin.slug,
+        description=origin.description,
+        model_type=origin.model_type,
+        model_size=origin.model_size,
+        state=origin.state,
+        deployment_status=row.body.deployment_status if row and live else origin.deployment_status,
+        tags=origin.tags,
+        labels=origin.labels,
+        parent_model_id=origin.parent_model_id,
+        version_count=row.body.version_count if row else 0,
+    )
+    return ModelRow(
+        id=recorded.stream,
+        project_id=event.project_id,
+        created_at=origin.created_at,
+        updated_at=origin.updated_at,
+        revision=row.revision if row else 0,
+        body=body,
+        latest_version_id=row.latest_version_id if row else None,
+        default_version_id=origin.default_version_id,
+        live_services=live,
+    )
+
+
+def _with_version_taken_over(row: ModelRow, event: VersionTakenOver, recorded: Recorded) -> ModelRow:
+    count = row.body.version_count + (0 if event.is_again else 1)
+    latest = recorded.stream if event.is_latest else row.latest_version_id
+    return structs.replace(row, body=structs.replace(row.body, version_count=count), latest_version_id=latest)
 
 
 def _changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 - one flat case per event

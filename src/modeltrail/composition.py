@@ -14,6 +14,7 @@ from asyncpg import Connection, Pool
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.commands.erasure import Traces, erase, find_traces
+from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
@@ -22,6 +23,8 @@ from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
+from modeltrail.legacy.mover import Moved, Mover, Rehearsing, Sink, Writing
+from modeltrail.legacy.tables import Source, open_tables
 from modeltrail.memory import settle
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
@@ -166,6 +169,26 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
         if person is None:
             return None
         return await erase(auditor.connection, person, address, f"erase-{uuid4()}", datetime.now(UTC))
+
+
+async def import_legacy(
+    settings: Settings, source: Source, on_progress: Callable[[int, int], None], *, write: bool
+) -> Moved:
+    """Take over what the old service's tables hold, or, without `write`, find out what would become of it."""
+    keys = _key_ring(settings)
+    address = _address(settings)
+    async with AsyncExitStack() as stack:
+        pool = await _pool(stack, settings, smallest=0, largest=4)
+        await check_keys(pool, keys)
+        tables = await stack.enter_async_context(open_tables(source))
+        connection = await stack.enter_async_context(_connection(address))
+        sink: Sink
+        if write:
+            committer = await stack.enter_async_context(Committer(writer(address), INLINE))
+            sink = Writing(committer, People(pool, keys))
+        else:
+            sink = Rehearsing(Rehearsal(connection, INLINE))
+        return await Mover(tables, sink, connection, keys).move(on_progress)
 
 
 @asynccontextmanager

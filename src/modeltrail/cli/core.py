@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from modeltrail.commands.erasure import Traces
     from modeltrail.eventlog.auditor import Auditor
     from modeltrail.eventlog.rotation import KeyUse, Rotation
+    from modeltrail.legacy.mover import Moved
+    from modeltrail.legacy.tables import Source
 
 __all__ = ["Core", "load_core"]
 
@@ -43,6 +45,11 @@ class Core(Protocol):
 
     async def find_person(self, settings: Settings, address: str) -> "Traces | None":
         """What an erasure would touch; None for a person who is not known."""
+
+    async def import_legacy(
+        self, settings: Settings, source: "Source", on_progress: Callable[[int, int], None], *, write: bool
+    ) -> "Moved":
+        """Take over what the old service's tables hold, or find out what would become of it."""
 
     async def erase_person(self, settings: Settings, address: str) -> "Traces | None":
         """Erase a person; what was touched, or None for a person who is not known."""

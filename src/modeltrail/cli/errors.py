@@ -47,6 +47,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from modeltrail.commands.committer import LogUnavailableError  # noqa: PLC0415
     from modeltrail.eventlog.codec import UnreadableEventError  # noqa: PLC0415
     from modeltrail.eventlog.keys import UnusableKeyError  # noqa: PLC0415
+    from modeltrail.legacy.tables import LegacyTablesError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
     from modeltrail.settings import SettingsError  # noqa: PLC0415
@@ -58,7 +59,12 @@ def _explain(error: Exception) -> tuple[str, int] | None:
         case SettingsError() | UnusableKeyError() | ClusterNotConfigured():
             return str(error), MISUSED
         case (
-            EmbeddedPostgresError() | MigrationError() | ClusterError() | LogUnavailableError() | UnreadableEventError()
+            EmbeddedPostgresError()
+            | MigrationError()
+            | ClusterError()
+            | LogUnavailableError()
+            | UnreadableEventError()
+            | LegacyTablesError()
         ):
             return str(error), FAILED
         case click.ClickException():

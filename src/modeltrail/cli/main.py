@@ -18,6 +18,7 @@ _COMMANDS = {
     "dev": ("modeltrail.cli.dev", "Start everything on this machine, with an own database."),
     "demo": ("modeltrail.cli.demo", "Register a model and deploy it, step by step."),
     "events": ("modeltrail.cli.events", "Show the event log, and prove that it is whole."),
+    "import-legacy": ("modeltrail.cli.import_legacy", "Take over the models of the service that this one replaces."),
     "erase": ("modeltrail.cli.erase", "Make a person's address unreadable, for good."),
     "serve": ("modeltrail.cli.services", "Serve the HTTP API."),
     "worker": ("modeltrail.cli.services", "Run the deploy worker."),
@@ -35,7 +36,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(_COMMANDS[cmd_name][0])
-        command = module.main if module.__name__.endswith("__main__") else getattr(module, cmd_name)
+        command = module.main if module.__name__.endswith("__main__") else getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101 tells mypy what the table promises
         return command
 

@@ -1,0 +1,38 @@
+"""What commands would come to, without writing anything."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from asyncpg import Connection
+
+from modeltrail.commands.batch import Pending, decide_all
+from modeltrail.commands.decision import Command
+from modeltrail.commands.working_set import WorkingSet
+from modeltrail.eventlog.log import read_head
+from modeltrail.eventlog.record import Context
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.table import Table
+
+
+class Rehearsal:
+    """Decides commands on what the database holds now and on what those before them decided."""
+
+    def __init__(self, connection: Connection, projections: Iterable[Projection[Any]]) -> None:  # Any: of any kind
+        self._connection = connection
+        self._tables = [Table(projection) for projection in projections]
+        self._working: WorkingSet | None = None
+
+    async def begin_anew(self) -> None:
+        """Forget what was decided: memory need not hold all that is rehearsed."""
+        self._working = WorkingSet(await read_head(self._connection), self._tables)
+
+    async def decide(self, commands: Sequence[tuple[Command, Context]]) -> list[int | Exception]:
+        """For each, how many events it would add, or why it would be refused."""
+        if self._working is None:
+            await self.begin_anew()
+        assert self._working is not None  # noqa: S101 - for mypy: it was begun above
+        loop = asyncio.get_running_loop()
+        pendings = [Pending(command, context, loop.create_future()) for command, context in commands]
+        await decide_all(self._connection, self._working, pendings)
+        return [pending.refusal or pending.events for pending in pendings]

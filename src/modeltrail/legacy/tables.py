@@ -1,0 +1,148 @@
+"""The old service's two tables, wherever they are: found, checked and read in pages."""
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from asyncpg import Connection
+from asyncpg.exceptions import InterfaceError, PostgresError
+from msgspec import Struct
+
+PREFIXES = ("", "model_registry_")
+MODELS, VERSIONS = "registered_model", "model_version"
+NEEDED = {MODELS: {"id", "project_id", "name"}, VERSIONS: {"id", "registered_model_id", "name"}}
+CONNECT_SECONDS = 10.0
+
+
+class LegacyTablesError(Exception):
+    """The old service's database or its tables cannot be used; the message says why, and names no password."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of what goes wrong inside the block that it is the old service's database."""
+    try:
+        yield
+    except (OSError, ValueError, PostgresError, InterfaceError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LegacyTablesError(f"the old service's database cannot be read ({reason}); check --dsn") from error
+
+
+class Source(Struct, frozen=True):
+    """Where the tables are: their database's address, which may hold a password, their schema, and what their names
+    begin with; with None, whichever is there."""
+
+    dsn: str
+    schema: str = "public"
+    prefix: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Source(schema={self.schema!r}, prefix={self.prefix!r})"
+
+
+class ModelPage(Struct, frozen=True):
+    """Models with their versions, oldest first; each a row by column."""
+
+    models: Sequence[Any]  # Any: asyncpg's records
+    versions: Sequence[Any]  # Any: the same
+
+
+class LegacyTables:
+    """One consistent view of both tables, as they were when it was opened."""
+
+    def __init__(self, connection: Connection, schema: str, prefix: str) -> None:
+        self._connection = connection
+        self.models = f"{_quoted(schema)}.{_quoted(prefix + MODELS)}"
+        self.versions = f"{_quoted(schema)}.{_quoted(prefix + VERSIONS)}"
+
+    async def count(self) -> tuple[int, int]:
+        """How many models and versions there are."""
+        (models,) = await self._fetch(f"SELECT count(*) FROM {self.models}")  # noqa: S608 - the names are quoted
+        (versions,) = await self._fetch(f"SELECT count(*) FROM {self.versions}")  # noqa: S608 - the same
+        return models["count"], versions["count"]
+
+    async def pages(self, size: int) -> AsyncGenerator[ModelPage, None]:
+        """All models in pages of `size`, each with its versions. Of several defaults the newest is `default_id`."""
+        after: UUID | None = None
+        while True:
+            models = await self._fetch(
+                f"""
+                SELECT m.*, d.default_id, coalesce(d.defaults, 0) AS defaults
+                FROM {self.models} AS m LEFT JOIN LATERAL (
+                    SELECT count(*) AS defaults,
+                        (array_agg(v.id ORDER BY coalesce(v.created_at, v.updated_at) DESC, v.id DESC))[1] AS default_id
+                    FROM {self.versions} AS v WHERE v.registered_model_id = m.id AND v.is_default
+                ) AS d ON true
+                WHERE $1::uuid IS NULL OR m.id > $1
+                ORDER BY m.id LIMIT $2
+                """,  # noqa: S608 - the names are quoted
+                after,
+                size,
+            )
+            if not models:
+                return
+            versions = await self._fetch(
+                f"""
+                SELECT * FROM {self.versions} WHERE registered_model_id = ANY($1::uuid[])
+                ORDER BY coalesce(created_at, updated_at), id
+                """,  # noqa: S608 - the same
+                [model["id"] for model in models],
+            )
+            yield ModelPage(models, versions)
+            after = models[-1]["id"]
+
+    async def _fetch(self, statement: str, *arguments: object) -> list[Any]:  # Any: asyncpg's records
+        with _told():
+            rows: list[Any] = await self._connection.fetch(statement, *arguments)
+            return rows
+
+    async def missing(self, table: str, ids: Sequence[UUID]) -> list[UUID]:
+        """Those of `ids` that `table` does not hold."""
+        found = await self._fetch(f"SELECT id FROM {table} WHERE id = ANY($1::uuid[])", ids)  # noqa: S608 - the same
+        return sorted(set(ids) - {row["id"] for row in found})
+
+
+@asynccontextmanager
+async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
+    """The tables as they are now, whatever is written to them meanwhile.
+
+    Raises LegacyTablesError when they cannot be read, are not there, or lack what cannot be done without.
+    """
+    settings = {"application_name": "modeltrail import-legacy", "timezone": "UTC"}
+    with _told():
+        connection = await asyncpg.connect(source.dsn, timeout=CONNECT_SECONDS, server_settings=settings)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            found = await _find_prefix(connection, source.schema, source.prefix)
+            yield LegacyTables(connection, source.schema, found)
+    finally:
+        await connection.close()
+
+
+async def _find_prefix(connection: Connection, schema: str, wanted: str | None) -> str:
+    rows = await connection.fetch(
+        "SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns"
+        " WHERE table_schema = $1 GROUP BY table_name",
+        schema,
+    )
+    columns = {row["table_name"]: set(row["columns"]) for row in rows}
+    candidates = PREFIXES if wanted is None else (wanted,)
+    there = [prefix for prefix in candidates if {prefix + MODELS, prefix + VERSIONS} <= columns.keys()]
+    if not there:
+        names = " or ".join(f"{prefix}{MODELS} and {prefix}{VERSIONS}" for prefix in candidates)
+        raise LegacyTablesError(f"schema {schema!r} of that database has no tables {names}; see --schema and --prefix")
+    if len(there) > 1:
+        raise LegacyTablesError(
+            f"schema {schema!r} holds the tables with and without the prefix {PREFIXES[1]!r}; choose with --prefix"
+        )
+    for table, needed in NEEDED.items():
+        if lacking := sorted(needed - columns[there[0] + table]):
+            raise LegacyTablesError(f"table {there[0]}{table} lacks {', '.join(lacking)}; is it the old service's?")
+    return there[0]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,329 @@
+"""Moving in: whatever the old service's tables hold is answered as it was, once, however often one tries."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import pytest
+
+from modeltrail.eventlog.verification import verify_log
+from modeltrail.projections.catalogue import INLINE
+from support.api import Api, Project
+from support.cluster import eventually
+from support.command_line import environment_of, modeltrail
+from support.committing import connected, read_log
+from support.database import Database
+from support.fold import Fold
+
+Json = dict[str, Any]  # Any: JSON
+
+TABLES = """
+CREATE SCHEMA old;
+CREATE TABLE old.registered_model (
+    id uuid PRIMARY KEY, created_at timestamptz, updated_at timestamptz, project_id uuid, owner_id uuid,
+    owner_email varchar(255) DEFAULT '', name varchar(100), slug varchar(100) DEFAULT '', description text DEFAULT '',
+    region_id uuid, region_name varchar(100), model_type varchar(50) DEFAULT 'CUSTOMTRAIN',
+    model_size bigint DEFAULT 0, state varchar(50) DEFAULT 'LIVE', deployment_status varchar(50) DEFAULT 'UNDEPLOYED',
+    tags jsonb, labels jsonb DEFAULT '{}', parent_model_id uuid REFERENCES old.registered_model ON DELETE SET NULL,
+    UNIQUE (project_id, name)
+);
+CREATE TABLE old.model_version (
+    id uuid PRIMARY KEY, created_at timestamptz, updated_at timestamptz,
+    registered_model_id uuid REFERENCES old.registered_model ON DELETE CASCADE, name varchar(100),
+    description text DEFAULT '', is_default boolean DEFAULT false, state varchar(50) DEFAULT 'LIVE',
+    status varchar(50) DEFAULT 'PENDING', created_by_id uuid, updated_by_id uuid,
+    created_by_email varchar(255) DEFAULT '', updated_by_email varchar(255) DEFAULT '',
+    artifact_type varchar(50) DEFAULT 'model-artifact', model_framework varchar(100) DEFAULT '',
+    model_framework_version varchar(50) DEFAULT '', container_image varchar(500) DEFAULT '',
+    model_catalog_name varchar(200) DEFAULT '', uri varchar(500) DEFAULT '', access_key varchar(500) DEFAULT '',
+    secret_key varchar(500) DEFAULT '', labels jsonb DEFAULT '{}', prebuilt_container_id uuid,
+    UNIQUE (registered_model_id, name)
+);
+"""
+THEN = datetime(2024, 2, 10, 8, 15, 30, 999_999, tzinfo=UTC)
+ANN = "ann@example.org"
+
+
+class Old:
+    """The old service's tables."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+
+    async def add(self, table: str, **columns: object) -> str:
+        row = {"id": uuid4(), "created_at": THEN, "updated_at": THEN + timedelta(days=1)} | columns
+        given = {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in row.items()}
+        marks = ", ".join(f"${number}" for number in range(1, len(given) + 1))
+        await self.connection.execute(f"INSERT INTO old.{table} ({', '.join(given)}) VALUES ({marks})", *given.values())
+        return str(row["id"])
+
+    async def model(self, project: Project, **columns: object) -> str:
+        return await self.add("registered_model", project_id=project.id, **{"name": "iris"} | columns)
+
+    async def version(self, model: str, **columns: object) -> str:
+        given = {"name": "v1", "model_framework": "sklearn", "model_framework_version": "1", "uri": "s3://models/iris"}
+        return await self.add("model_version", registered_model_id=UUID(model), **given | columns)
+
+
+@pytest.fixture
+async def old(database: Database) -> AsyncIterator[Old]:
+    connection = await asyncpg.connect(database.dsn)
+    await connection.execute(TABLES)
+    yield Old(connection)
+    await connection.close()
+
+
+async def moved(database: Database, *arguments: str, code: int = 0) -> Json:
+    exit_code, out, err = await modeltrail(
+        database, "import-legacy", "--dsn", database.dsn, "--schema", "old", "--json", *arguments
+    )
+    assert (exit_code, err) == (code, "")
+    facts: Json = json.loads(out)
+    return facts
+
+
+def numbers(tally: Json) -> tuple[int, int, int, int]:
+    """New, changed, same and refused."""
+    return tally["new"], tally["changed"], tally["same"], len(tally["refused"])
+
+
+async def shown(project: Project, path: str) -> Json:
+    answer = await project.get(path)
+    assert answer.status_code == 200, answer.text
+    body: Json = answer.json()
+    return body
+
+
+async def test_every_answer_is_as_it_was(database: Database, api: Api, old: Old) -> None:
+    project, region, owner, container = api.project(), uuid4(), uuid4(), uuid4()
+    parent = await old.model(project, name="Parent", slug="parent")
+    model = await old.model(
+        project, parent_model_id=UUID(parent), owner_id=owner, owner_email=ANN, slug="iris-of-old",
+        description="flowers", region_id=region, region_name="Jeju", model_type="LLM", model_size=7, state="ARCHIVED",
+        deployment_status="DEPLOYED", tags={"frameworks": ["sklearn"], "tasks": None}, labels={"team": "botany"},
+    )  # fmt: skip
+    newest = await old.version(model, name="v2", created_at=THEN + timedelta(hours=2), status="READY")
+    default = await old.version(
+        model, is_default=True, created_by_id=owner, updated_by_id=owner, created_by_email=ANN, description="first",
+        updated_by_email="bob@example.org", state="ARCHIVED", status="FAILED", artifact_type="x", container_image="i",
+        model_catalog_name="c", labels={"run": "17"}, prebuilt_container_id=container,
+    )  # fmt: skip
+
+    facts = await moved(database, "--write")
+
+    assert (numbers(facts["models"]), numbers(facts["versions"])) == ((2, 0, 0, 0), (2, 0, 0, 0))
+    assert facts["models"]["oddities"] == facts["versions"]["oddities"] == []
+    brief = {
+        "id": default, "created_at": "2024-02-10T08:15:30Z", "updated_at": "2024-02-11T08:15:30Z",
+        "registered_model_id": model, "name": "v1", "description": "first", "is_default": True, "state": "ARCHIVED",
+        "status": "FAILED", "created_by_id": str(owner), "updated_by_id": str(owner), "artifact_type": "x",
+        "model_framework": "sklearn", "model_framework_version": "1", "container_image": "i", "model_catalog_name": "c",
+        "uri": "s3://models/iris", "labels": {"run": "17"}, "prebuilt_container_id": str(container),
+    }  # fmt: skip
+    emails = {"created_by_email": ANN, "updated_by_email": "bob@example.org"}
+    assert await shown(project, f"/model_versions/{default}") == brief | emails
+    latest = await shown(project, f"/model_versions/{newest}")
+    assert (latest["created_at"], latest["status"], latest["is_default"]) == ("2024-02-10T10:15:30Z", "READY", False)
+    answer = await shown(project, f"/models/{model}")
+    assert answer == {
+        "id": model, "created_at": "2024-02-10T08:15:30Z", "updated_at": "2024-02-11T08:15:30Z",
+        "project_id": str(project.id), "owner_id": str(owner), "owner_email": ANN, "name": "iris",
+        "slug": "iris-of-old", "description": "flowers", "model_type": "LLM", "model_size": 7, "state": "ARCHIVED",
+        "deployment_status": "DEPLOYED",
+        "tags": {"frameworks": ["sklearn"], "architectures": [], "tasks": [], "subjects": []},
+        "labels": {"team": "botany", "region_id": str(region), "region_name": "Jeju"}, "parent_model_id": parent,
+        "version_count": 2, "latest_version": latest, "default_version": brief,
+    }  # fmt: skip
+    listed = await shown(project, "/models?search=IRI&state=ARCHIVED&sort_by=created_at")
+    assert ([item["id"] for item in listed["items"]], listed["total"]) == ([model], 1)
+
+
+async def test_what_is_taken_over_lives_on(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    model = await old.model(project, state="DRAFT")
+    version = await old.version(model)
+    await moved(database, "--write")
+
+    for change in ({"state": "ARCHIVED"}, {"name": "lily"}, {"deployment_status": "FAILED"}):
+        answer = await project.patch(f"/models/{model}", change)
+        assert answer.status_code == 200
+        assert answer.json() | change == answer.json()
+    ready = (await project.patch(f"/model_versions/{version}", {"status": "READY", "is_default": True})).json()
+    assert (ready["status"], ready["is_default"], ready["created_at"]) == ("READY", True, "2024-02-10T08:15:30Z")
+    again = await project.version({"id": model}, "v2")
+    assert (await shown(project, f"/models/{model}"))["latest_version"]["id"] == again["id"]
+    assert (await project.delete(f"/models/{model}")).status_code == 200
+    assert (await project.get(f"/model_versions/{version}")).status_code == 404
+
+
+async def test_whatever_a_row_holds_it_is_kept_and_named(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    model = await old.model(
+        project, state="draft", deployment_status="", tags={"frameworks": "one", "tasks": [1]}, labels={"n": {"a": 1}},
+        description=None,
+    )  # fmt: skip
+    older = await old.version(model, name="", is_default=True, status="DONE", created_at=None, updated_at=THEN)
+    newer = await old.version(model, is_default=True, created_at=THEN + timedelta(seconds=1))
+
+    facts = await moved(database, "--write")
+
+    assert [each["says"] for each in facts["models"]["oddities"]] == [
+        "2 versions claim to be the default; the newest of them is",
+        "description is NULL; taken as empty",
+        "state 'draft' is none of LIVE, ARCHIVED; kept as it is",
+        "deployment_status '' is none of UNDEPLOYED, DEPLOYED, FAILED; kept as it is",
+        "tags.frameworks is not a list; kept as its only element",
+        "tags.tasks holds a value that is not text; kept as the text of it",
+        "label 'n' holds a value that is not text; kept as the text of it",
+    ]
+    assert [each["says"] for each in facts["versions"]["oddities"]] == [
+        "created_at is NULL; taken as updated_at",
+        "name is empty",
+        "status 'DONE' is none of PENDING, READY, FAILED; kept as it is",
+    ]
+    answer = await shown(project, f"/models/{model}")
+    assert (answer["state"], answer["deployment_status"], answer["labels"]) == ("draft", "", {"n": '{"a":1}'})
+    assert (answer["tags"]["frameworks"], answer["tags"]["tasks"]) == (["one"], ["1"])
+    assert answer["default_version"]["id"] == newer
+    assert (await shown(project, f"/model_versions/{older}"))["is_default"] is False
+    assert [item["id"] for item in (await shown(project, "/models?state=draft"))["items"]] == [model]
+
+
+async def test_what_opens_storage_is_kept_encrypted_and_people_too(database: Database, api: Api, old: Old) -> None:
+    secret = uuid4().hex
+    version = await old.version(
+        await old.model(api.project(), owner_email=ANN), access_key="key", secret_key=secret, created_by_email=ANN
+    )
+
+    await moved(database, "--write")
+
+    row = await api.pool.fetchrow("SELECT * FROM credentials")
+    opened = api.services.keys.unseal(row["key_id"], row["box"], UUID(version).bytes)
+    assert msgspec.json.decode(opened) == {"access_key": "key", "secret_key": secret}
+    log = await api.pool.fetch("SELECT convert_from(state, 'UTF8') AS payload FROM stored_events")
+    assert not any(secret in row["payload"] or ANN in row["payload"] for row in log)
+
+
+async def test_a_dry_run_tells_and_writes_nothing(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    await old.version(await old.model(project, owner_email=ANN))
+    taken = await old.model(project, name="taken")
+    await project.model("taken")
+
+    facts = await moved(database, code=1)
+
+    assert (facts["written"], numbers(facts["models"]), numbers(facts["versions"])) == (
+        False, (1, 0, 0, 1), (1, 0, 0, 0)
+    )  # fmt: skip
+    (refused,) = facts["models"]["refused"]
+    assert (refused["id"], "name 'taken' is held by" in refused["says"]) == (taken, True)
+    assert (await project.events(), await api.pool.fetchval("SELECT count(*) FROM person_keys")) == (1, 0)
+    code, out, _ = await modeltrail(database, "import-legacy", "--dsn", database.dsn, "--schema", "old")
+    assert (code, out.splitlines()[-1]) == (1, "nothing was written; run it with --write to take the rows over")
+
+
+async def test_a_second_run_takes_what_has_changed_and_refuses_what_has_changed_on_both_sides(
+    database: Database, api: Api, old: Old
+) -> None:
+    project = api.project()
+    same, there, both, deleted = [await old.model(project, name=name) for name in ("same", "there", "both", "deleted")]
+    versions = [await old.version(there, name=name, is_default=name == "v1") for name in ("v1", "v2")]
+    await moved(database, "--write")
+    await project.patch(f"/models/{both}", {"description": "here"})
+    await project.patch(f"/models/{deleted}", {"state": "ARCHIVED"})
+    await project.delete(f"/models/{deleted}")
+    await old.connection.execute("UPDATE old.registered_model SET description = 'there' WHERE name <> 'same'")
+    await old.connection.execute("UPDATE old.model_version SET is_default = NOT is_default")
+    await old.version(there, name="v3", created_at=THEN + timedelta(days=9))
+    before = await shown(project, f"/models/{same}")
+
+    facts = await moved(database, "--write", code=1)
+
+    assert (numbers(facts["models"]), numbers(facts["versions"])) == ((0, 1, 1, 2), (1, 2, 0, 0))
+    assert {each["id"]: each["says"] for each in facts["models"]["refused"]} == {
+        both: "model was changed both here and there since it was taken over",
+        deleted: "model was deleted here",
+    }
+    answer = await shown(project, f"/models/{there}")
+    assert (answer["description"], answer["version_count"]) == ("there", 3)
+    assert answer["default_version"]["id"] == versions[1]
+    assert answer["latest_version"]["name"] == "v3"
+    assert (await shown(project, f"/model_versions/{versions[0]}"))["is_default"] is False
+    assert await shown(project, f"/models/{same}") == before
+    await old.connection.execute("DELETE FROM old.registered_model WHERE name IN ('same', 'both', 'deleted')")
+    facts = await moved(database)
+    assert (numbers(facts["models"]), facts["models"]["gone"]) == ((0, 0, 1, 0), sorted([same, both]))
+
+
+async def test_a_run_that_is_killed_is_finished_by_the_next(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    await old.connection.execute(
+        "INSERT INTO old.registered_model (id, created_at, updated_at, project_id, name)"
+        " SELECT gen_random_uuid(), now(), now(), $1, n FROM generate_series(1, 1500) AS n",
+        project.id,
+    )
+    await old.connection.execute(
+        "INSERT INTO old.model_version (id, created_at, updated_at, registered_model_id, name, is_default)"
+        " SELECT gen_random_uuid(), now(), now(), id, 'v1', true FROM old.registered_model"
+    )
+    command = ("import-legacy", "--dsn", database.dsn, "--schema", "old", "--write")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modeltrail", *command, env=environment_of(database), stdout=asyncio.subprocess.DEVNULL
+    )
+
+    async def under_way() -> bool:
+        return await project.events() >= 300
+
+    await eventually(under_way, 30.0)
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
+    written = await project.events()
+    assert written < 3000
+
+    facts = await moved(database, "--write")
+
+    assert facts["models"]["new"] + facts["versions"]["new"] == 3000 - written
+    assert (await project.events(), (await shown(project, "/models"))["total"]) == (3000, 1500)
+    assert numbers((await moved(database, "--write"))["versions"]) == (0, 0, 1500, 0)
+    async with connected(database) as connection:
+        fold = Fold(*INLINE).over(await read_log(database))
+        assert await fold.differences(connection) == []
+        assert (await verify_log(connection, lambda _done, _total: None)).finding is None
+
+
+async def test_tables_with_the_other_names_are_found(database: Database, api: Api, old: Old) -> None:
+    model = await old.model(api.project())
+    for table in ("registered_model", "model_version"):
+        await old.connection.execute(f"ALTER TABLE old.{table} RENAME TO model_registry_{table}")
+
+    assert numbers((await moved(database, "--write"))["models"]) == (1, 0, 0, 0)
+    assert await api.pool.fetchval("SELECT id FROM models") == UUID(model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--dsn", "postgresql://me:hidden@127.0.0.1:1/db"), "the old service's database cannot be read"),
+        (("--dsn", "mysql://me:hidden@nowhere/db"), "the old service's database cannot be read"),
+        (("--dsn", "{dsn}", "--schema", "none"), "has no tables registered_model and model_version or"),
+        (("--dsn", "{dsn}", "--schema", "old", "--prefix", "x_"), "has no tables x_registered_model and"),
+        ((), "Missing option '--dsn'"),
+    ],
+)
+async def test_what_cannot_be_read_is_told_in_a_sentence(
+    database: Database, old: Old, arguments: tuple[str, ...], says: str
+) -> None:
+    given = [each.replace("{dsn}", database.dsn) for each in arguments]
+    code, out, err = await modeltrail(database, "import-legacy", *given)
+
+    assert (code in {1, 2}, out, err.count("\n")) == (True, "", 1)
+    assert says in err
+    assert "hidden" not in err
