@@ -24,7 +24,7 @@ from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.streams import Loaded, due_snapshots, load_streams
 from modeltrail.projections.documents import Document
-from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere, Target, Targets
+from modeltrail.projections.projection import OneRow, Projection, RowsWhere, Targets
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -190,9 +190,9 @@ class WorkingSet:
             version = before.version + number
             recorded = Recorded(self._position, change.stream, version, event, self._time, context)
             self.events.append(recorded)
-            for projection, rows, targets in self._takers(type(event)):
+            for _, rows, targets in self._takers(type(event)):
                 for target in targets(change.stream, event):
-                    _project(projection, rows, target, recorded)
+                    rows.apply(target, recorded)
         after = Loaded(change.state, before.version + len(change.events))
         self._streams[change.stream] = after
         first = self._changed_streams.get(change.stream, (change.decider, before, after))[1]
@@ -235,15 +235,3 @@ class WorkingSet:
             parent_id=answer.projection.parent_of(row),
             body=body,
         )
-
-
-def _project(projection: Projection[Any], rows: WorkingRows[Any], target: Target, recorded: Recorded) -> None:
-    match target:
-        case NewRow(id=id_):
-            rows.put(id_, None, projection.apply(None, recorded), recorded.position)
-        case OneRow(id=id_):
-            before = rows.get(id_)
-            rows.put(id_, before, projection.apply(before, recorded), recorded.position)
-        case RowsWhere(column=column, value=value):
-            for before in rows.where(column, value):
-                rows.put(before.id, before, projection.apply(before, recorded), recorded.position)

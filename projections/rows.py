@@ -7,7 +7,8 @@ from uuid import UUID
 from asyncpg import Connection
 from msgspec import Struct, structs
 
-from modeltrail.projections.projection import Row
+from modeltrail.eventlog.record import Recorded
+from modeltrail.projections.projection import NewRow, OneRow, Row, RowsWhere, Target
 from modeltrail.projections.table import Table
 
 R = TypeVar("R", bound=Row)
@@ -114,6 +115,19 @@ class WorkingRows(Generic[R]):
             self._index(id_, None, row)
             if self.table.projection.unique:
                 self._ids.setdefault(self.table.unique_key(row), id_)
+
+    def apply(self, target: Target, recorded: Recorded) -> None:
+        """Replace the rows that an event touches, which must be known, by what it makes of them."""
+        make = self.table.projection.apply
+        match target:
+            case NewRow(id=id_):
+                self.put(id_, None, make(None, recorded), recorded.position)
+            case OneRow(id=id_):
+                before = self.get(id_)
+                self.put(id_, before, make(before, recorded), recorded.position)
+            case RowsWhere(column=column, value=value):
+                for before in self.where(column, value):
+                    self.put(before.id, before, make(before, recorded), recorded.position)
 
     def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
         """Replace a row by what an event made of it; None removes it."""

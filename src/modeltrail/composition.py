@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -31,6 +31,7 @@ from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
+from modeltrail.projections.log_import import Imported, LogImport
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.server import serve
 from modeltrail.settings import Settings
@@ -169,6 +170,12 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
         if person is None:
             return None
         return await erase(auditor.connection, person, address, f"erase-{uuid4()}", datetime.now(UTC))
+
+
+async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
+    """Bring the log of an export into the database, with its read tables."""
+    async with open_auditor(settings) as auditor:
+        return await LogImport(auditor.connection, INLINE, auditor.person_keys).run(lines, on_progress)
 
 
 async def import_legacy(

@@ -1,6 +1,6 @@
 """What the commands need of the composition root, which they import only when they run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modeltrail.eventlog.rotation import KeyUse, Rotation
     from modeltrail.legacy.mover import Moved
     from modeltrail.legacy.tables import Source
+    from modeltrail.projections.log_import import Imported
 
 __all__ = ["Core", "load_core"]
 
@@ -45,6 +46,11 @@ class Core(Protocol):
 
     async def find_person(self, settings: Settings, address: str) -> "Traces | None":
         """What an erasure would touch; None for a person who is not known."""
+
+    async def import_log(
+        self, settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]
+    ) -> "Imported":
+        """Bring the log of an export into the database."""
 
     async def import_legacy(
         self, settings: Settings, source: "Source", on_progress: Callable[[int, int], None], *, write: bool

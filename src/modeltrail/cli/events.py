@@ -12,6 +12,7 @@ from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.event_check import check
 from modeltrail.cli.event_export import export
+from modeltrail.cli.event_import import import_events
 from modeltrail.cli.event_list import list_events, show
 from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
@@ -66,7 +67,7 @@ def events(
         run_until_stopped(show())
 
 
-for command in (verify, seal, new_seal_key, public_key, export, check, list_events, show, state, diff):
+for command in (verify, seal, new_seal_key, public_key, export, import_events, check, list_events, show, state, diff):
     events.add_command(command)
 
 

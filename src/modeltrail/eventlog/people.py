@@ -6,9 +6,10 @@ Erasing a person is deleting that person's key: every copy of the address in the
 import hashlib
 import hmac
 import os
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from uuid import UUID, uuid4
 
 from asyncpg import Pool
@@ -22,6 +23,7 @@ from modeltrail.postgres.statements import Statements
 SQL = Statements("modeltrail.eventlog", "people.sql")
 CACHED = 10_000
 FRESH_SECONDS = 10.0  # how long a process may go on using the key of somebody who was erased elsewhere
+_PERSON = re.compile(rb'"person":"([0-9a-f-]{36})"')
 DIGEST_PURPOSE = b"modeltrail person digest"
 
 
@@ -101,6 +103,11 @@ class People:
         if found is None:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
+
+
+def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
+    """Whose addresses stand in these payloads, as the codec writes them."""
+    return {UUID(found.decode()) for payload in payloads for found in _PERSON.findall(payload)}
 
 
 class PersonKeys:
