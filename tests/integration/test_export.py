@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from pyarrow import parquet
 
 from modeltrail.eventlog.cloud_event import from_line
+from modeltrail.eventlog.parquet_export import export_parquet
+from modeltrail.eventlog.selection import Selection
 from support.command_line import modeltrail
-from support.committing import read_rows
+from support.committing import connected, read_rows
 from support.database import Database
 from support.registry import Registry, registry
 
@@ -117,3 +121,62 @@ async def test_filters_choose_what_is_exported(world: Registry, database: Databa
     assert await export(database, tmp_path / "7", "--project", str(UUID(int=1))) == []
     code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "8"), "--actor", "ann@example.org")
     assert (code, "never seen" in err) == (1, True)
+
+
+def read_table(folder: Path) -> list[dict[str, Any]]:  # Any: the values of any column
+    rows: list[dict[str, Any]] = parquet.read_table(folder).sort_by("position").to_pylist()
+    return rows
+
+
+async def test_parquet_holds_the_same(world: Registry, database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    code, out, err = await modeltrail(database, "events", "export", str(folder), "--format", "parquet")
+
+    rows = await read_rows(database)
+    assert (code, out, err) == (0, "", f"wrote {len(rows)} events to {folder}\n")
+    assert [
+        (each["position"], UUID(each["stream"]), each["stream_version"], each["type"], UUID(each["project_id"]),
+         each["recorded_at"], each["actor"], each["request_id"], UUID(each["command_id"]), each["causation_id"],
+         each["data"].encode(), each["data_bytes"], each["hash"])
+        for each in read_table(folder)
+    ] == [
+        (row["notification_id"], row["originator_id"], row["originator_version"], row["topic"], row["project_id"],
+         row["recorded_at"], row["actor"], row["request_id"], row["command_id"], row["causation_id"], row["state"],
+         None, row["hash"])
+        for row in rows
+    ]  # fmt: skip
+
+
+async def test_an_interrupted_parquet_export_goes_on_behind_its_last_whole_file(
+    world: Registry, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.eventlog.parquet_export.EVENTS_A_FILE", 3)
+    monkeypatch.setattr("modeltrail.eventlog.parquet_export.PAGE", 2)
+    rows = await read_rows(database)
+    folder = tmp_path / "log"
+    async with connected(database) as connection:
+        await export_parquet(connection, folder, Selection(until=5), lambda _done, _end: None)
+        write(folder / "unfinished", b"half of a file")
+        assert await export_parquet(connection, folder, Selection(), lambda _done, _end: None) == len(rows) - 5
+
+    assert [each["position"] for each in read_table(folder)] == [row["notification_id"] for row in rows]
+
+
+async def test_a_payload_that_is_no_text_is_kept_as_bytes(world: Registry, database: Database, tmp_path: Path) -> None:
+    async with connected(database) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(r"UPDATE stored_events SET state = '\xff00'::bytea WHERE notification_id = 2")
+        await export_parquet(connection, tmp_path / "log", Selection(), lambda _done, _end: None)
+
+    assert [(each["data"], each["data_bytes"]) for each in read_table(tmp_path / "log")][1] == (None, b"\xff\x00")
+
+
+async def test_parquet_is_not_put_among_other_files(world: Registry, database: Database, tmp_path: Path) -> None:
+    write(tmp_path / "diary", b"dear diary")
+    to = ("events", "export", str(tmp_path), "--format", "parquet")
+
+    assert (await modeltrail(database, *to))[0] == 2
+    code, _, err = await modeltrail(database, *to, "--resume")
+    assert (code, "it holds 'diary'" in err) == (1, True)
+    code, _, err = await modeltrail(database, "events", "export", str(tmp_path), "--resume")
+    assert (code, "Is a directory" in err) == (1, True)
