@@ -25,6 +25,3 @@ CREATE TABLE projection_rebuild (
     pid int NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-
--- Where shadow tables are filled, under the names that they will have.
-CREATE SCHEMA modeltrail_rebuild;

@@ -20,7 +20,7 @@ from modeltrail.projections.comparison import Difference
 from modeltrail.projections.fold import Fold
 from modeltrail.projections.history import PAGE, History
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.shadow import SCHEMA, Shadows, drop_shadows, make_shadow
+from modeltrail.projections.shadow import SCHEMA, Shadows, drop_shadows, make_room, make_shadow
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 LOCK = 0x6D74_7265_6275_696C  # "mtrebuil": held by the session of the rebuild that runs
@@ -157,6 +157,7 @@ class Rebuild:
         self._position = 0
         async with self._work.transaction():
             await drop_shadows(self._work)
+            await make_room(self._work)
             await self._sign(None)
         fold = Fold(self._projections)
         async with self._guard.transaction(isolation="repeatable_read", readonly=True):

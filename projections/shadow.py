@@ -24,6 +24,12 @@ async def drop_shadows(connection: Connection) -> None:
     await connection.execute(SQL.forget_counts)
 
 
+async def make_room(connection: Connection) -> None:
+    """The schema, unless it is there: only who rebuilds needs the right to create one."""
+    if await connection.fetchval("SELECT to_regnamespace($1)::text", SCHEMA) is None:
+        await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+
+
 async def make_shadow(connection: Connection, live: str, table: FoldedRows) -> None:
     """A table like the one in the schema `live`, with these rows; its indexes, counts, triggers and grants."""
     projection = table.projection

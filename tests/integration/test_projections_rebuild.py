@@ -132,7 +132,7 @@ async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
                 stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             # Behind the stage, wherever the signal finds it.
-            await wait_for_stage(database, process, random.choice(["begun", "filled"]))
+            await wait_for_stage(database, process, stage)
             if process.returncode is None:
                 process.kill()
             await process.wait()
