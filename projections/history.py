@@ -1,21 +1,18 @@
 """The log as projections read it anew: events with people's addresses, as far as their keys are there."""
 
-import re
-from collections.abc import AsyncIterator, Iterable
-from uuid import UUID
+from collections.abc import AsyncIterator
 
 from asyncpg import Connection, Record
 
 from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.eventlog.people import PersonKeys
+from modeltrail.eventlog.people import PersonKeys, persons_in
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.projections", "history.sql")
 PAGE = 5_000
-_PERSON = re.compile(rb'"person":"([0-9a-f-]{36})"')
 
 
 class History:
@@ -29,7 +26,7 @@ class History:
     async def after(self, position: int, limit: int = PAGE) -> list[Recorded]:
         """Up to `limit` events behind `position`, oldest first. Raises UnreadableEventError."""
         rows = await self._connection.fetch(SQL.list_history_after, position, limit)
-        persons = _persons(rows)
+        persons = persons_in(row["state"] for row in rows)
         if persons:
             await self._people.learn(persons)
         return [self._recorded(row) for row in rows]
@@ -44,7 +41,3 @@ class History:
         position, stream, version, topic, state, project, recorded_at, request_id, command_id, causation_id = row
         context = Context(ProjectId(project), command_id, request_id, None, causation_id)
         return Recorded(position, stream, version, self._codec.decode(topic, state), recorded_at, context)
-
-
-def _persons(rows: Iterable[Record]) -> set[UUID]:
-    return {UUID(found.decode()) for row in rows for found in _PERSON.findall(row["state"])}

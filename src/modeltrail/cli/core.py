@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from modeltrail.eventlog.rotation import KeyUse, Rotation
     from modeltrail.legacy.mover import Moved
     from modeltrail.legacy.tables import Source
-    from modeltrail.projections.log_import import Imported
     from modeltrail.projections.comparison import Compared, Difference
+    from modeltrail.projections.log_import import Imported
     from modeltrail.projections.rebuild import Rebuilt
 
 __all__ = ["Core", "load_core"]
