@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, deployments, latency, peers, requests, verification
+from benchmarks import committer, deployments, latency, peers, projections, requests, verification
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "requests": requests.run,
     "peers": peers.run,
     "verify": verification.run,
+    "projections": projections.run,
     "deployments": deployments.run,
 }
 

@@ -27,6 +27,7 @@ from modeltrail.postgres.statements import Statements
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.rebuild import forget_stopped_rebuild
 from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")
@@ -69,6 +70,7 @@ async def erase(connection: Connection, person: UUID, address: str, request_id: 
             traces = await _traces(connection, person, named, cleared)
             await _save(connection, cleared)
             await connection.execute(SQL.delete_person, person)
+            await forget_stopped_rebuild(connection)
             await _record(connection, head, person, request_id, now)
     finally:
         await unlock_log(connection)

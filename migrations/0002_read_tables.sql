@@ -157,6 +157,11 @@ CREATE FUNCTION facet(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL S
     SELECT CASE WHEN octet_length(value) <= 200 THEN value ELSE 'md5 ' || md5(value) END
 $$;
 
+-- Whose rows they are. A table that a rebuild fills stands in a schema of its own, and is counted apart until the swap.
+CREATE FUNCTION counted_as(schema_name text, table_name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE schema_name WHEN 'modeltrail_rebuild' THEN 'modeltrail_rebuild.' ELSE '' END || table_name
+$$;
+
 -- The facets are the columns that the table's projection names in `counted`, in its order.
 DO $$
 DECLARE
@@ -174,22 +179,22 @@ BEGIN
             BEGIN
                 IF TG_OP = 'INSERT' THEN
                     INSERT INTO row_counts AS c
-                    SELECT %1$L, project_id, ARRAY[%2$s]::text[] AS facets, count(*) FROM new_rows GROUP BY 2, 3
+                    SELECT counted_as(TG_TABLE_SCHEMA, TG_TABLE_NAME), project_id, ARRAY[%2$s]::text[] AS facets, count(*) FROM new_rows GROUP BY 2, 3
                     ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
                 ELSIF TG_OP = 'DELETE' THEN
                     INSERT INTO row_counts AS c
-                    SELECT %1$L, project_id, ARRAY[%2$s]::text[] AS facets, -count(*) FROM old_rows GROUP BY 2, 3
+                    SELECT counted_as(TG_TABLE_SCHEMA, TG_TABLE_NAME), project_id, ARRAY[%2$s]::text[] AS facets, -count(*) FROM old_rows GROUP BY 2, 3
                     ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
                 ELSIF TG_OP = 'UPDATE' THEN
                     INSERT INTO row_counts AS c
-                    SELECT %1$L, project_id, facets, sum(change) FROM (
+                    SELECT counted_as(TG_TABLE_SCHEMA, TG_TABLE_NAME), project_id, facets, sum(change) FROM (
                         SELECT project_id, ARRAY[%2$s]::text[] AS facets, 1 AS change FROM new_rows
                         UNION ALL
                         SELECT project_id, ARRAY[%2$s]::text[] AS facets, -1 AS change FROM old_rows
                     ) AS changes GROUP BY 2, 3 HAVING sum(change) <> 0
                     ON CONFLICT (source, project_id, facets) DO UPDATE SET count = c.count + excluded.count;
                 ELSE
-                    DELETE FROM row_counts WHERE source = %1$L;
+                    DELETE FROM row_counts WHERE source = counted_as(TG_TABLE_SCHEMA, TG_TABLE_NAME);
                 END IF;
                 RETURN NULL;
             END $body$;

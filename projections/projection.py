@@ -8,7 +8,7 @@ runs it brings the rows and puts them away again.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 from uuid import UUID
 
 from asyncpg import Record
@@ -97,6 +97,7 @@ class Projection(Generic[R]):
     """A read table and the functions that fill it.
 
     `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
+    `mode` is inline when the transaction that appends an event writes its rows, too, and async when they follow later.
     `unique` names the columns whose values, together, no two rows share. `counted` names those by whose values a
     project's rows are counted in `row_counts`; None when they are not. `get_documents` is the query of GET by ids
     (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the answer
@@ -114,6 +115,7 @@ class Projection(Generic[R]):
     read: Callable[[Record], R]
     get_documents: str
     document_of: Callable[[R], bytes | None]
+    mode: Literal["inline", "async"] = "inline"
     counted: tuple[str, ...] | None = None
     document: Callable[[Record], bytes] = _body_of
     parent_of: Callable[[R], UUID | None] = lambda _row: None

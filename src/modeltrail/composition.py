@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -18,6 +19,7 @@ from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
@@ -29,9 +31,13 @@ from modeltrail.memory import settle
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.comparison import SHOWN, Compared, Difference, verify_tables
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.log_import import Imported, LogImport
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.rebuild import Rebuilt, only_rebuild, stopped_names
+from modeltrail.projections.standing import outdated, record_versions
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.server import serve
 from modeltrail.settings import Settings
@@ -111,9 +117,62 @@ async def run_migrations(settings: Settings) -> list[str]:
     try:
         # Waiting for another process that migrates, and moving much data, may take its time.
         await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
-        return await migrate(connection)
+        applied = await migrate(connection)
+        due = await outdated(connection)
+        if not due:
+            return applied
+        if (await read_head(connection)).position == 0:
+            await record_versions(connection, due)
+            return applied
     finally:
         await connection.close()
+    names = [projection.name for projection in due]
+    await rebuild_projections(settings, names, lambda _done, _total: None)
+    return [*applied, *(f"version {each.version} of {each.name}, rebuilt from the log" for each in due)]
+
+
+async def verify_projections(
+    settings: Settings, names: Sequence[str], on_progress: Callable[[int, int], None]
+) -> Compared:
+    """Compare the read tables with the log, all without `names`."""
+    keys, chosen = _key_ring(settings), _chosen(names)
+    settle()
+    async with open_auditor(settings) as auditor:
+        await check_keys(auditor.connection, keys)
+        await auditor.connection.execute("SET idle_in_transaction_session_timeout = 0; SET enable_seqscan = on")
+        return await verify_tables(auditor.connection, keys, chosen, on_progress)
+
+
+async def rebuild_projections(
+    settings: Settings,
+    names: Sequence[str],
+    on_progress: Callable[[int, int], None],
+    confirm: Callable[[Sequence[Difference]], bool] | None = None,
+    *,
+    resume: bool = False,
+) -> Rebuilt | None:
+    """Build read tables anew, all without `names`, or those of the rebuild that was stopped; None when `confirm`, which
+    is shown what would change, did not want them. Raises RebuildError.
+    """
+    keys, address = _key_ring(settings), _address(settings)
+    async with _connection(address) as connection:
+        await check_keys(connection, keys)
+        if resume and not names:
+            names = await stopped_names(connection)
+    settle()
+    async with only_rebuild(writer(address, statement_seconds=None), keys, _chosen(names)) as rebuild:
+        await rebuild.build(on_progress, resume=resume)
+        if confirm is not None and not confirm(await rebuild.differences(on_progress, SHOWN)):
+            return None
+        return await rebuild.swap(on_progress)
+
+
+def _chosen(names: Sequence[str]) -> list[Projection[Any]]:  # Any: of any kind
+    unknown = set(names) - {projection.name for projection in INLINE}
+    if unknown:
+        known = ", ".join(projection.name for projection in INLINE)
+        raise SettingsError(f"no projection is called {', '.join(sorted(unknown))}; there are: {known}")
+    return [projection for projection in INLINE if not names or projection.name in names]
 
 
 async def rotate_secrets(settings: Settings, on_progress: Callable[[int, int], None]) -> tuple[Rotation, list[KeyUse]]:

@@ -1,6 +1,6 @@
 """What the commands need of the composition root, which they import only when they run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from modeltrail.eventlog.rotation import KeyUse, Rotation
     from modeltrail.legacy.mover import Moved
     from modeltrail.legacy.tables import Source
+    from modeltrail.projections.comparison import Compared, Difference
     from modeltrail.projections.log_import import Imported
+    from modeltrail.projections.rebuild import Rebuilt
 
 __all__ = ["Core", "load_core"]
 
@@ -59,6 +61,22 @@ class Core(Protocol):
 
     async def erase_person(self, settings: Settings, address: str) -> "Traces | None":
         """Erase a person; what was touched, or None for a person who is not known."""
+
+    async def verify_projections(
+        self, settings: Settings, names: Sequence[str], on_progress: Callable[[int, int], None]
+    ) -> "Compared":
+        """Compare the read tables with the log; all without `names`."""
+
+    async def rebuild_projections(
+        self,
+        settings: Settings,
+        names: Sequence[str],
+        on_progress: Callable[[int, int], None],
+        confirm: "Callable[[Sequence[Difference]], bool] | None" = None,
+        *,
+        resume: bool = False,
+    ) -> "Rebuilt | None":
+        """Build read tables anew, all without `names`; None when `confirm` did not want them."""
 
 
 def load_core() -> Core:

@@ -50,6 +50,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from modeltrail.legacy.tables import LegacyTablesError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
+    from modeltrail.projections.rebuild import RebuildError  # noqa: PLC0415
     from modeltrail.settings import SettingsError  # noqa: PLC0415
     from modeltrail.workers.cluster import ClusterError, ClusterNotConfigured  # noqa: PLC0415
 
@@ -60,6 +61,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
             return str(error), MISUSED
         case (
             EmbeddedPostgresError()
+            | RebuildError()
             | MigrationError()
             | ClusterError()
             | LogUnavailableError()

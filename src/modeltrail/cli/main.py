@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": ("modeltrail.cli.demo", "Register a model and deploy it, step by step."),
     "events": ("modeltrail.cli.events", "Show the event log, and prove that it is whole."),
     "import-legacy": ("modeltrail.cli.import_legacy", "Take over the models of the service that this one replaces."),
+    "projections": ("modeltrail.cli.projections", "Check the read tables, and build them anew."),
     "erase": ("modeltrail.cli.erase", "Make a person's address unreadable, for good."),
     "serve": ("modeltrail.cli.services", "Serve the HTTP API."),
     "worker": ("modeltrail.cli.services", "Run the deploy worker."),

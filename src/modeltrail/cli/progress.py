@@ -1,6 +1,7 @@
 """How far a long command has come: a bar on standard error, and nothing where that is no terminal."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,10 +16,17 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
-    with click.progressbar(length=1, label=label, file=sys.stderr, show_pos=True, show_eta=True) as bar:
+    began = time.monotonic()
+
+    def rate(done: int | None) -> str | None:
+        return f"{done / max(time.monotonic() - began, 0.001):,.0f}/s" if done else None
+
+    with click.progressbar(
+        length=1, label=label, file=sys.stderr, show_pos=True, show_eta=True, item_show_func=rate
+    ) as bar:
 
         def tell(done: int, total: int) -> None:
             bar.length = total
-            bar.update(done - bar.pos)
+            bar.update(done - bar.pos, done)
 
         yield tell

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from uuid import UUID, uuid4
 
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 
@@ -113,7 +113,7 @@ def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
 class PersonKeys:
     """The keys of the people in a part of the log, for those who read it. `open` is an `Opener`."""
 
-    def __init__(self, pool: Pool, keys: KeyRing) -> None:
+    def __init__(self, pool: Pool | Connection, keys: KeyRing) -> None:
         self._pool = pool
         self._ring = keys
         self._keys: dict[UUID, bytes] = {}

@@ -1,0 +1,85 @@
+"""Events a second through `modeltrail projections rebuild`, its memory, and the slowest read while it runs and swaps.
+
+The rebuild is a process of its own, as an operator's is. MODELTRAIL_BENCH_EVENTS sets the size of the log.
+"""
+
+import asyncio
+import os
+import re
+import resource
+import sys
+import time
+from base64 import b64encode
+from uuid import UUID
+
+from benchmarks.database import fresh_database
+from benchmarks.figures import Figure
+from benchmarks.verification import fill
+from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
+from modeltrail.postgres.embedded import EmbeddedPostgres
+from modeltrail.projections.documents import DocumentReader
+from modeltrail.projections.models import MODELS
+
+EVENTS = int(os.environ.get("MODELTRAIL_BENCH_EVENTS", "100000"))
+AIM = 100_000
+RATE = re.compile(r"\(([\d,]+)/s\)")
+
+
+async def run(server: EmbeddedPostgres) -> list[Figure]:
+    """One rebuild with nobody beside it, into empty tables, and a second one, during which a model is read without a pause."""
+    address = await fresh_database(server, "bench_projections")
+    connection = await writer(address, statement_seconds=None)()
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        await fill(connection, EVENTS)
+        rate = await _rebuild(address)
+        model = await connection.fetchval("SELECT id FROM models LIMIT 1")
+    finally:
+        await connection.close()
+    rebuilding = asyncio.create_task(_rebuild(address))
+    slowest, reads = await _read_until(rebuilding, address, model)
+    meanwhile = await rebuilding
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return [
+        Figure(f"rebuild, {EVENTS:,} events", f"{rate:,.0f} events/s", f"{AIM:,} events/s, the aim", rate / AIM, 1.0),
+        Figure(f"rebuild, memory for {EVENTS:,} rows", f"{peak:,.0f} MB at the peak"),
+        Figure(
+            "slowest of the reads meanwhile",
+            f"{slowest * 1000:.1f} ms",
+            f"{reads:,} reads, while {meanwhile:,.0f} events/s",
+        ),
+    ]
+
+
+async def _rebuild(address: DatabaseAddress) -> float:
+    environment = os.environ | {
+        "DATABASE_HOST": address.host,
+        "DATABASE_PORT": str(address.port),
+        "DATABASE_USER": address.user,
+        "DATABASE_DBNAME": address.database,
+        "MODELTRAIL_SECRET_KEYS": "bench:" + b64encode(bytes(32)).decode(),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modeltrail", "projections", "rebuild", "--all", env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    found = RATE.search(out.decode())
+    if process.returncode or found is None:
+        raise RuntimeError(f"the rebuild failed: {out.decode()}")
+    return float(found[1].replace(",", ""))
+
+
+async def _read_until(rebuilding: asyncio.Task[float], address: DatabaseAddress, model: UUID) -> tuple[float, int]:
+    pool = await open_pool(address)
+    documents = DocumentReader(pool)
+    slowest, reads = 0.0, 0
+    try:
+        while not rebuilding.done():
+            at = time.perf_counter()
+            if await documents.get(MODELS, model) is None:
+                raise RuntimeError("a model was not there while its table was rebuilt")
+            slowest, reads = max(slowest, time.perf_counter() - at), reads + 1
+    finally:
+        await pool.close()
+    return slowest, reads

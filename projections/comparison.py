@@ -1,0 +1,116 @@
+"""Whether the read tables are what the log says: both at one position, row by row."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from asyncpg import Connection
+from msgspec import Struct
+
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.log import read_head
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.fold import Fold, FoldedRows
+from modeltrail.projections.history import History
+from modeltrail.projections.projection import Projection
+
+SQL = Statements("modeltrail.projections", "rebuild.sql")
+SHOWN = 100  # differences that are kept to be shown; all are counted
+ROWS_A_FETCH = 2_000
+MISSING = "no row"
+
+
+class Difference(Struct, frozen=True):
+    """A column in which a table is not what it must be. For a whole row `column` is empty."""
+
+    table: str
+    id: str
+    column: str
+    expected: str
+    found: str
+
+
+class Compared(Struct, frozen=True):
+    """What was compared at which position, how many differences there are, and the first of them."""
+
+    position: int
+    rows: int
+    differences: int
+    first: list[Difference]
+
+
+class Differences:
+    """Counts all, keeps the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Difference] = []
+
+    def add(self, table: str, id_: object, column: str, expected: object, found: object) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(Difference(table, str(id_), column, str(expected), str(found)))
+
+
+async def verify_tables(
+    connection: Connection,
+    ring: KeyRing,
+    projections: Sequence[Projection[Any]],  # Any: each has rows of its own
+    on_progress: Callable[[int, int], None],
+) -> Compared:
+    """Fold the log with the projections' own code, and compare. Reads and writes go on meanwhile.
+
+    Memory grows with the rows of the largest of them: they are folded one after the other. Raises UnreadableEventError.
+    """
+    found, rows, position = Differences(), 0, 0
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        end = (await read_head(connection)).position
+        for number, projection in enumerate(projections):
+            fold = Fold([projection])
+            async for page in History(connection, ring).pages():
+                fold.take(page)
+                on_progress(number * end + fold.position, len(projections) * end)
+            position = fold.position
+            rows += len(fold.tables[0].rows)
+            await _compare_counts(connection, fold.tables[0], found)
+            await _compare_rows(connection, fold.tables[0], found)
+    return Compared(position, rows, found.count, found.first)
+
+
+async def _compare_rows(connection: Connection, table: FoldedRows, found: Differences) -> None:
+    """Compare, and forget each row behind it."""
+    projection = table.projection
+    columns = projection.all_columns
+    names = ", ".join(f"{column.name}::text" if column.type == "json" else column.name for column in columns)
+    async for stored in connection.cursor(f"SELECT {names} FROM {projection.name}", prefetch=ROWS_A_FETCH):  # noqa: S608
+        row = table.rows.pop(stored["id"], None)
+        if row is None:
+            found.add(projection.name, stored["id"], "", MISSING, "a row")
+            continue
+        for column, value in zip(columns, stored, strict=True):
+            expected = column.value(row)
+            if isinstance(expected, bytes):
+                expected = expected.decode()
+            if value != expected:
+                found.add(projection.name, stored["id"], column.name, expected, value)
+    for id_ in table.rows:
+        found.add(projection.name, id_, "", "a row", MISSING)
+
+
+async def _compare_counts(connection: Connection, table: FoldedRows, found: Differences) -> None:
+    projection = table.projection
+    if projection.counted is None:
+        return
+    values = {column.name: column.value for column in projection.all_columns}
+    counted = [values[name] for name in projection.counted]
+    expected = Counter((row.project_id, *(value(row) for value in counted)) for row in table.rows.values())
+    texts = [[str(key[number]) for key in expected] for number in range(1, len(counted) + 1)]
+    facets = ", ".join(f"facet(f{number})" for number in range(len(texts)))
+    names = "".join(f", f{number}" for number in range(len(texts)))
+    arrays = "".join(f", ${number}::text[]" for number in range(4, len(texts) + 4))
+    statement = SQL.compare_counts.format(facets=facets, names=names, arrays=arrays)
+    keys = [key[0] for key in expected]
+    for row in await connection.fetch(statement, projection.name, keys, list(expected.values()), *texts):
+        facet = " ".join(row["facets"])
+        found.add("row_counts", row["project_id"], f"{projection.name} {facet}".strip(), row["expected"], row["found"])

@@ -1,0 +1,43 @@
+"""The log as projections read it anew: events with people's addresses, as far as their keys are there."""
+
+from collections.abc import AsyncIterator
+
+from asyncpg import Connection, Record
+
+from modeltrail.domain.ids import ProjectId
+from modeltrail.eventlog.codec import Codec
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.people import PersonKeys, persons_in
+from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.postgres.statements import Statements
+
+SQL = Statements("modeltrail.projections", "history.sql")
+PAGE = 5_000
+
+
+class History:
+    """Reads the log and the keys over one connection, so that a snapshot of it holds for both. Actors are left out."""
+
+    def __init__(self, connection: Connection, ring: KeyRing) -> None:
+        self._connection = connection
+        self._people = PersonKeys(connection, ring)
+        self._codec = Codec(self._people.open)
+
+    async def after(self, position: int, limit: int = PAGE) -> list[Recorded]:
+        """Up to `limit` events behind `position`, oldest first. Raises UnreadableEventError."""
+        rows = await self._connection.fetch(SQL.list_history_after, position, limit)
+        persons = persons_in(row["state"] for row in rows)
+        if persons:
+            await self._people.learn(persons)
+        return [self._recorded(row) for row in rows]
+
+    async def pages(self, after: int = 0) -> AsyncIterator[list[Recorded]]:
+        """All events behind `after`, a page at a time."""
+        while page := await self.after(after):
+            yield page
+            after = page[-1].position
+
+    def _recorded(self, row: Record) -> Recorded:
+        position, stream, version, topic, state, project, recorded_at, request_id, command_id, causation_id = row
+        context = Context(ProjectId(project), command_id, request_id, None, causation_id)
+        return Recorded(position, stream, version, self._codec.decode(topic, state), recorded_at, context)

@@ -1,0 +1,324 @@
+"""Building read tables anew from the log while reads and writes go on; see docs/adr."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from asyncpg import Connection
+from msgspec import Struct
+
+from modeltrail.domain.person import PersonErased
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.log import lock_log, read_head, unlock_log
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.comparison import Difference
+from modeltrail.projections.fold import Fold
+from modeltrail.projections.history import PAGE, History
+from modeltrail.projections.projection import Projection
+from modeltrail.projections.shadow import SCHEMA, Shadows, drop_shadows, make_room, make_shadow
+
+SQL = Statements("modeltrail.projections", "rebuild.sql")
+LOCK = 0x6D74_7265_6275_696C  # "mtrebuil": held by the session of the rebuild that runs
+NEAR = 500  # events: so few are applied under the log's lock
+SWAPS = 30
+# Shorter than deadlock_timeout, and than anybody would call an outage: readers queue behind a lock that is waited for.
+LOCK_WAIT = "SET LOCAL lock_timeout = '300ms'"
+
+Connect = Callable[[], Awaitable[Connection]]
+Progress = Callable[[int, int], None]
+
+
+class RebuildError(Exception):
+    """A rebuild cannot go on; the message says why, and what to do."""
+
+
+class _PersonWasErased(Exception):  # noqa: N818 - a signal to start again, not an error
+    """The shadow tables may hold an address that nobody may read any more."""
+
+
+class Rebuilt(Struct, frozen=True):
+    """What was built, of how many events, and where the log ended at the swap."""
+
+    names: tuple[str, ...]
+    events: int
+    position: int
+
+
+class Rebuild:
+    """One rebuild, whose connections hold its lock: the first for itself, the second for its work."""
+
+    def __init__(self, guard: Connection, work: Connection, ring: KeyRing, projections: Sequence[Any]) -> None:
+        self._guard = guard
+        self._work = work
+        self._ring = ring
+        self._projections: Sequence[Projection[Any]] = projections  # Any: each has rows of its own
+        self._shadows = Shadows(projections)
+        self._token = uuid4()
+        self._live = "public"
+        self._position = 0
+        self.events = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables."""
+        return tuple(projection.name for projection in self._projections)
+
+    async def build(self, on_progress: Progress, *, resume: bool) -> None:
+        """Fill the shadow tables, or go on with those of a rebuild that was stopped, and let them catch up."""
+        self._live = await self._work.fetchval("SELECT quote_ident(current_schema())")
+        stored = await self._work.fetchrow(SQL.get_rebuild)
+        versions = [projection.version for projection in self._projections]
+        if (
+            resume
+            and stored is not None
+            and stored["position"] is not None
+            and (stored["names"], stored["versions"]) == ([*self.names], versions)
+        ):
+            self._position = stored["position"]
+            await self._sign()
+        else:
+            await self._fill(on_progress)
+        await self._follow(on_progress)
+
+    async def swap(self, on_progress: Progress) -> Rebuilt:
+        """Put the shadow tables in the place of the read tables, in one short transaction. Raises RebuildError."""
+        for attempt in range(SWAPS):
+            await self._follow(on_progress)
+            await lock_log(self._work, held=False)
+            try:
+                async with self._work.transaction():
+                    await self._work.execute(LOCK_WAIT)
+                    await self._replace()
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                await unlock_log(self._work)
+                await asyncio.sleep(0.1 * (attempt + 1))  # somebody reads for long: let others through meanwhile
+            except _PersonWasErased:
+                await unlock_log(self._work)
+                await self._fill(on_progress)
+            except BaseException:
+                if not self._work.is_closed():
+                    await unlock_log(self._work)
+                raise
+            else:
+                await unlock_log(self._work)
+                return Rebuilt(self.names, self.events, self._position)
+        raise RebuildError(
+            "the read tables were in use without a pause (a dump, or a long query); nothing was swapped:"
+            " try again with: modeltrail projections rebuild --resume"
+        )
+
+    @asynccontextmanager
+    async def frozen(self, on_progress: Progress) -> AsyncGenerator[Connection, None]:
+        """A connection that sees shadow and read tables at the same position, while writes go on."""
+        await self._follow(on_progress)
+        await lock_log(self._work, held=False)
+        try:
+            async with self._work.transaction():
+                await self._apply_rest()
+            transaction = self._guard.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+            await self._guard.fetchval("SELECT 1")  # the first statement takes the snapshot
+        finally:
+            await unlock_log(self._work)
+        try:
+            yield self._guard
+        finally:
+            await transaction.rollback()
+
+    async def differences(self, on_progress: Progress, limit: int) -> list[Difference]:
+        """The first columns in which live and shadow tables differ: what is expected is in the shadow."""
+        found: list[Difference] = []
+        async with self.frozen(on_progress) as connection:
+            for projection in self._projections:
+                live, shadow = f"{self._live}.{projection.name}", f"{SCHEMA}.{projection.name}"
+                names = [
+                    f"{column.name}::text" if column.type == "json" else column.name
+                    for column in projection.all_columns
+                ]
+                old = ", ".join(f"o.{name}" for name in names)
+                new = ", ".join(f"n.{name}" for name in names)
+                rows = await connection.fetch(
+                    f"SELECT coalesce(o.id, n.id) AS key, ARRAY[{_texts('o', names)}] AS old,"  # noqa: S608
+                    f" ARRAY[{_texts('n', names)}] AS new FROM {live} AS o FULL JOIN {shadow} AS n ON o.id = n.id"
+                    f" WHERE o.id IS NULL OR n.id IS NULL OR ({old}) IS DISTINCT FROM ({new}) LIMIT {limit}"
+                )
+                for row in rows:
+                    for column, was, is_ in zip(projection.all_columns, row["old"], row["new"], strict=True):
+                        if was != is_:
+                            found.append(Difference(projection.name, str(row["key"]), column.name, str(is_), str(was)))
+        return found[:limit]
+
+    async def _fill(self, on_progress: Progress) -> None:
+        self._position = 0
+        async with self._work.transaction():
+            await drop_shadows(self._work)
+            await make_room(self._work)
+            await self._sign(None)
+        fold = Fold(self._projections)
+        async with self._guard.transaction(isolation="repeatable_read", readonly=True):
+            end = (await read_head(self._guard)).position
+            async for page in History(self._guard, self._ring).pages():
+                fold.take(page)
+                on_progress(fold.position, end)
+                await asyncio.sleep(0)
+        async with self._work.transaction():
+            for table in fold.tables:
+                await make_shadow(self._work, self._live, table)
+                table.rows.clear()
+            await self._move_to(fold.position)
+        self._position = fold.position
+        self.events += fold.position
+
+    async def _sign(self, position: int | None = -1) -> None:
+        """Write down who works on the shadow tables, so that a second can be told."""
+        await self._work.execute(
+            SQL.save_rebuild,
+            self._token,
+            self.names,
+            [projection.version for projection in self._projections],
+            self._position if position == -1 else position,
+            socket.gethostname(),
+            os.getpid(),
+        )
+
+    async def _follow(self, on_progress: Progress) -> None:
+        """Catch up until only few events are left."""
+        while True:
+            try:
+                while await self._step(PAGE) >= NEAR:
+                    on_progress(self._position, self._position + NEAR)
+            except _PersonWasErased:
+                await self._fill(on_progress)
+            else:
+                return
+
+    async def _step(self, limit: int) -> int:
+        """Apply up to `limit` events, in a transaction of their own; how many there were."""
+        events = await self._next(limit)
+        if not events:
+            return 0
+        try:
+            async with self._work.transaction():
+                await self._apply(events)
+        except asyncpg.UniqueViolationError:
+            # Names that went in a circle within one page cannot be saved by one statement.
+            if len(events) == 1:
+                raise
+            return await self._step(len(events) // 2) + NEAR
+        return len(events)
+
+    async def _apply_rest(self) -> None:
+        """Under the log's lock: whatever is still missing."""
+        limit = PAGE
+        while events := await self._next(limit):
+            before = self._position
+            try:
+                async with self._work.transaction():
+                    await self._apply(events)
+            except asyncpg.UniqueViolationError:
+                if len(events) == 1:
+                    raise
+                self._position, limit = before, len(events) // 2
+
+    async def _next(self, limit: int) -> list[Any]:
+        events = await History(self._work, self._ring).after(self._position, limit)
+        if any(isinstance(recorded.event, PersonErased) for recorded in events):
+            raise _PersonWasErased
+        return events
+
+    async def _apply(self, events: Sequence[Any]) -> None:
+        await self._shadows.take(self._work, events)
+        await self._move_to(events[-1].position)
+        self._position = events[-1].position
+        self.events += len(events)
+
+    async def _move_to(self, position: int) -> None:
+        if not await self._work.fetchval(SQL.move_rebuild, self._token, position):
+            raise RebuildError("another rebuild has begun meanwhile, so this one was given up; nothing was swapped")
+
+    async def _replace(self) -> None:
+        tables = ", ".join(f"{self._live}.{name}" for name in self.names)
+        await self._work.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        position = self._position
+        try:
+            await self._apply_rest()
+            await self._move_to(self._position)
+            for projection in self._projections:
+                name = projection.name
+                await self._work.execute(f"DROP TABLE {self._live}.{name}")
+                await self._work.execute(f"ALTER TABLE {SCHEMA}.{name} SET SCHEMA {self._live}")
+                await self._work.execute("DELETE FROM row_counts WHERE source = $1", name)
+                await self._work.execute(
+                    "UPDATE row_counts SET source = $1 WHERE source = $2", name, f"{SCHEMA}.{name}"
+                )
+                await self._work.execute(SQL.save_projection, name, projection.version, self._position)
+            await self._work.execute(SQL.delete_rebuild)
+        except BaseException:
+            self._position = position  # it is undone
+            raise
+
+
+def _texts(alias: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{alias}.{name}::text" for name in names)
+
+
+@asynccontextmanager
+async def only_rebuild(
+    connect: Connect,
+    ring: KeyRing,
+    projections: Sequence[Projection[Any]],  # Any: each has rows of its own
+) -> AsyncGenerator[Rebuild, None]:
+    """A rebuild, while no other one runs on this database. Raises RebuildError, which says who runs the other."""
+    guard = await connect()
+    try:
+        work = await connect()
+        try:
+            for connection in (guard, work):
+                await connection.execute(_SETTINGS)
+            if not await guard.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                raise RebuildError(await _who(work))
+            yield Rebuild(guard, work, ring, projections)
+        finally:
+            await _close(work)
+    finally:
+        await _close(guard)
+
+
+_SETTINGS = """
+SET application_name = 'modeltrail rebuild'; SET statement_timeout = 0; SET idle_session_timeout = 0;
+SET idle_in_transaction_session_timeout = 0; SET enable_seqscan = on; SET enable_hashjoin = on;
+SET plan_cache_mode = auto; SET maintenance_work_mem = '256MB'
+"""
+
+
+async def _who(connection: Connection) -> str:
+    row = await connection.fetchrow(SQL.get_rebuild)
+    if row is None:
+        return "another rebuild has just begun on this database; wait until it is done"
+    return (
+        f"process {row['pid']} on {row['host']} rebuilds {', '.join(row['names'])} since"
+        f" {row['started_at']:%Y-%m-%d %H:%M:%S} UTC; wait until it is done, or stop it"
+    )
+
+
+async def _close(connection: Connection) -> None:
+    """Abruptly: a statement that is under way must not keep the lock."""
+    connection.terminate()
+
+
+async def stopped_names(connection: Connection) -> list[str]:
+    """What the rebuild that was stopped was about; empty when there is none, which stands for all."""
+    row = await connection.fetchrow(SQL.get_rebuild)
+    return [] if row is None else list(row["names"])
+
+
+async def forget_stopped_rebuild(connection: Connection) -> None:
+    """In a transaction: throw away the shadow tables that nobody works on. One who does, finds out what happened."""
+    if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
+        await drop_shadows(connection)
+        await connection.execute(SQL.delete_rebuild)

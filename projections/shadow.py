@@ -1,0 +1,117 @@
+"""Shadow tables: read tables filled anew in a schema of their own, under the names that they will have."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from asyncpg import Connection
+
+from modeltrail.eventlog.record import Recorded
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.fold import FoldedRows
+from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere, Target
+from modeltrail.projections.rows import WorkingRows
+from modeltrail.projections.table import Table
+
+SQL = Statements("modeltrail.projections", "rebuild.sql")
+SCHEMA = "modeltrail_rebuild"
+
+
+async def drop_shadows(connection: Connection) -> None:
+    """Throw away what a rebuild has made so far."""
+    for row in await connection.fetch(SQL.list_shadows):
+        await connection.execute(f'DROP TABLE {SCHEMA}."{row["tablename"]}"')
+    await connection.execute(SQL.forget_counts)
+
+
+async def make_room(connection: Connection) -> None:
+    """The schema, unless it is there: only who rebuilds needs the right to create one."""
+    if await connection.fetchval("SELECT to_regnamespace($1)::text", SCHEMA) is None:
+        await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+
+
+async def make_shadow(connection: Connection, live: str, table: FoldedRows) -> None:
+    """A table like the one in the schema `live`, with these rows; its indexes, counts, triggers and grants."""
+    projection = table.projection
+    name, shadow = projection.name, f"{SCHEMA}.{projection.name}"
+    await connection.execute(f"CREATE TABLE {shadow} (LIKE {live}.{name} INCLUDING ALL EXCLUDING INDEXES)")
+    columns = projection.all_columns
+    await connection.copy_records_to_table(
+        name,
+        schema_name=SCHEMA,
+        columns=[column.name for column in columns],
+        records=(tuple([column.value(row) for column in columns]) for row in table.rows.values()),
+    )
+    for row in await connection.fetch(SQL.list_indexes, live, name):
+        if row["conname"] is not None:
+            await connection.execute(f'ALTER TABLE {shadow} ADD CONSTRAINT "{row["conname"]}" {row["condef"]}')
+        else:
+            await connection.execute(_moved(row["definition"], live, name))
+    if projection.counted is not None:
+        facets = ", ".join(f"facet({column})" for column in projection.counted)
+        await connection.execute(
+            f"INSERT INTO row_counts SELECT '{shadow}', project_id, ARRAY[{facets}]::text[], count(*)"  # noqa: S608
+            f" FROM {shadow} GROUP BY 2, 3"
+        )
+    for row in await connection.fetch(SQL.list_triggers, live, name):
+        await connection.execute(_moved(row["definition"], live, name))
+    for row in await connection.fetch(SQL.list_grants, live, name):
+        await connection.execute(row["statement"])
+    await connection.execute(f"ANALYZE {shadow}")
+
+
+def _moved(definition: str, live: str, name: str) -> str:
+    """The same on the shadow table. PostgreSQL writes the schema into both kinds of definitions."""
+    wanted = f" ON {live}.{name} "
+    if wanted not in definition:
+        raise ValueError(f"cannot move to a shadow table: {definition}")
+    return definition.replace(wanted, f" ON {SCHEMA}.{name} ", 1)
+
+
+class Shadows:
+    """Shadow tables that are filled, and follow the log."""
+
+    def __init__(self, projections: Sequence[Projection[Any]]) -> None:  # Any: each has rows of its own
+        self._projections = [(each, Table(replace(each, name=f"{SCHEMA}.{each.name}"))) for each in projections]
+
+    async def take(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """Apply `events`, which follow those before. Belongs into a transaction."""
+        working = [(projection, WorkingRows(table)) for projection, table in self._projections]
+        for projection, rows in working:
+            for recorded in events:
+                for target in _targets(projection, recorded):
+                    _want(rows, target)
+            await rows.load(connection)
+            for recorded in events:
+                for target in _targets(projection, recorded):
+                    for id_ in _touched(rows, target):
+                        before = rows.get(id_)
+                        rows.put(id_, before, projection.apply(before, recorded), recorded.position)
+            changed = rows.take()
+            if changed is None:
+                continue
+            if changed.gone:
+                await connection.execute(changed.table.delete_statement, changed.gone)
+            if changed.kept:
+                await connection.execute(changed.table.save_statement(1), *changed.table.columns_of(changed.kept))
+
+
+def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
+    targets = projection.targets.get(type(recorded.event))
+    return targets(recorded.stream, recorded.event) if targets else ()
+
+
+def _want(rows: WorkingRows[Any], target: Target) -> None:
+    match target:
+        case NewRow(id=id_) | OneRow(id=id_):
+            rows.want(id_)
+        case RowsWhere(column=column, value=value):
+            rows.want_where(column, value)
+
+
+def _touched(rows: WorkingRows[Any], target: Target) -> list[Any]:
+    match target:
+        case NewRow(id=id_) | OneRow(id=id_):
+            return [id_]
+        case RowsWhere(column=column, value=value):
+            return [row.id for row in rows.where(column, value)]

@@ -1,0 +1,70 @@
+"""How each projection stands: which code filled its table, and how far it is behind the log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Connection
+from msgspec import Struct
+
+from modeltrail.eventlog.log import read_head
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.projection import Projection
+
+SQL = Statements("modeltrail.projections", "rebuild.sql")
+
+
+class Standing(Struct, frozen=True):
+    """One projection. `version` filled the table; `code_version` is today's. Lag is in events and in seconds."""
+
+    name: str
+    version: int
+    code_version: int
+    mode: str
+    position: int
+    lag_events: int
+    lag_seconds: float
+    rows: int
+    rebuilt_at: datetime | None
+    rebuilt_position: int | None
+
+
+async def list_standings(connection: Connection) -> list[Standing]:
+    """All projections, at one moment. Counts their rows, which takes a while for millions."""
+    found = []
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        head = (await read_head(connection)).position
+        stored = {row["name"]: row for row in await connection.fetch(SQL.list_projections)}
+        for projection in INLINE:
+            row = stored.get(projection.name)
+            rows = await connection.fetchval(f"SELECT count(*) FROM {projection.name}")  # noqa: S608 - a declared name
+            position = head if row is None or row["position"] is None else row["position"]
+            lag = await connection.fetchrow(SQL.get_lag, position)
+            found.append(
+                Standing(
+                    name=projection.name,
+                    version=row["version"] if row else 0,
+                    code_version=projection.version,
+                    mode=projection.mode,
+                    position=position,
+                    lag_events=lag["events"],
+                    lag_seconds=lag["seconds"],
+                    rows=rows,
+                    rebuilt_at=row["rebuilt_at"] if row else None,
+                    rebuilt_position=row["rebuilt_position"] if row else None,
+                )
+            )
+    return found
+
+
+async def outdated(connection: Connection) -> list[Projection[Any]]:  # Any: of any kind
+    """Those whose table was filled by older code than today's."""
+    stored = {row["name"]: row["version"] for row in await connection.fetch(SQL.list_projections)}
+    return [projection for projection in INLINE if stored.get(projection.name, 0) < projection.version]
+
+
+async def record_versions(connection: Connection, projections: Sequence[Projection[Any]]) -> None:
+    """Note that today's code fills these tables: there was no event before it."""
+    for projection in projections:
+        await connection.execute(SQL.save_version, projection.name, projection.version)

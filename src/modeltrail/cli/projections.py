@@ -1,0 +1,175 @@
+"""`modeltrail projections`: shows the read tables, checks them against the log, and builds them anew."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+import msgspec
+
+from modeltrail.cli.core import load_core
+from modeltrail.cli.database import check_schema, explained
+from modeltrail.cli.dev_environment import with_dev_environment
+from modeltrail.cli.errors import FAILED, CommandError
+from modeltrail.cli.event_table import printable
+from modeltrail.cli.options import data_option, json_option
+from modeltrail.cli.progress import progress
+from modeltrail.cli.running import load_settings
+from modeltrail.settings import Settings
+
+if TYPE_CHECKING:
+    from modeltrail.projections.comparison import Difference
+
+__all__ = ["projections"]
+
+T = TypeVar("T")
+SHOWN = 100
+RESUME = "go on with: modeltrail projections rebuild --resume"
+
+
+@click.group
+def projections() -> None:
+    """Show the read tables, check them against the log, and build them anew while the service runs."""
+
+
+names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+all_option = click.option("--all", "everything", is_flag=True, help="All of them.")
+
+
+@projections.command("list")
+@data_option
+@json_option
+def list_(*, data: Path | None, as_json: bool) -> None:
+    """Show each projection: its version, how far it is behind the log, its rows, and when it was last built anew."""
+    from modeltrail.projections.standing import list_standings  # noqa: PLC0415 it brings asyncpg along
+
+    settings = load_settings(with_dev_environment(data))
+
+    async def run() -> list[object]:
+        async with load_core().open_auditor(settings) as auditor:
+            return [*await list_standings(auditor.connection)]
+
+    found = _run(settings, run)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    head = ("NAME", "VERSION", "MODE", "POSITION", "LAG", "ROWS", "REBUILT")
+    _print_table([head, *(_line(msgspec.to_builtins(each)) for each in found)])
+
+
+def _line(each: dict[str, object]) -> tuple[str, ...]:
+    version = str(each["version"])
+    if each["version"] != each["code_version"]:
+        version += f" (code: {each['code_version']})"
+    rebuilt = "never" if each["rebuilt_at"] is None else f"{str(each['rebuilt_at'])[:19]} at {each['rebuilt_position']}"
+    lag = f"{each['lag_events']} events, {each['lag_seconds']:.1f} s"
+    return (str(each["name"]), version, str(each["mode"]), str(each["position"]), lag, str(each["rows"]), rebuilt)
+
+
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+@projections.command
+@names_argument
+@all_option
+@data_option
+@json_option
+def verify(*, names: tuple[str, ...], everything: bool, data: Path | None, as_json: bool) -> int:
+    """Fold the log anew and compare it with the read tables, row by row. Changes nothing.
+
+    Exit code 1 when they differ: `modeltrail projections rebuild` mends that. Reads and writes go on.
+    """
+    _require_names(names, everything=everything)
+    settings = load_settings(with_dev_environment(data))
+    with progress("verifying") as tell:
+        found = _run(settings, lambda: load_core().verify_projections(settings, names, tell))
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        _print_differences(found.first)
+        click.echo(f"{found.rows} rows at position {found.position}, {found.differences} differences")
+    return FAILED if found.differences else 0
+
+
+@projections.command
+@names_argument
+@all_option
+@click.option("--resume", is_flag=True, help="Go on with a rebuild that was stopped.")
+@click.option("--verify", "compare", is_flag=True, help="Show first what would change, and swap only if told to.")
+@click.option("--swap", is_flag=True, help="With --verify: swap without asking.")
+@data_option
+def rebuild(
+    *, names: tuple[str, ...], everything: bool, resume: bool, compare: bool, swap: bool, data: Path | None
+) -> int:
+    """Build read tables anew from the log, and swap them in, while reads and writes go on.
+
+    It can be stopped at any time, and goes on with --resume, which takes the names from what was stopped.
+    """
+    if not resume:
+        _require_names(names, everything=everything)
+    if swap and not compare:
+        raise click.UsageError("--swap goes with --verify: without that, the tables are swapped anyway")
+    settings = load_settings(with_dev_environment(data))
+
+    def confirm(found: "Sequence[Difference]") -> bool:
+        _print_differences(found)
+        click.echo(f"{'at least ' if len(found) >= SHOWN else ''}{len(found)} differences")
+        return swap or click.confirm("swap the rebuilt tables in?", err=True, default=False)
+
+    began = time.monotonic()
+    with progress("rebuilding") as tell:
+        try:
+            done = _run(
+                settings,
+                lambda: load_core().rebuild_projections(
+                    settings, names, tell, confirm if compare else None, resume=resume
+                ),
+            )
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(f"modeltrail: stopped, and nothing was swapped; {RESUME}", err=True)
+            raise
+    if done is None:
+        click.echo(f"nothing was swapped; {RESUME}")
+        return 0
+    seconds = time.monotonic() - began
+    click.echo(
+        f"rebuilt {', '.join(done.names)} as of position {done.position}: {done.events} events in {seconds:.1f} s"
+        f" ({done.events / seconds:,.0f}/s)"
+    )
+    return 0
+
+
+def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
+    if bool(names) == everything:
+        raise click.UsageError("name projections, or take --all (modeltrail projections list shows them)")
+
+
+def _run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+    from modeltrail.postgres.connect import is_lost  # noqa: PLC0415 it brings asyncpg along
+
+    async def checked() -> T:
+        await check_schema(settings.database)
+        return await work()
+
+    try:
+        with explained(settings.database):
+            return asyncio.run(checked())
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, CommandError) else error
+        if cause is None or not is_lost(cause) or "cannot be reached" in str(error):
+            raise
+        raise CommandError(
+            f"the connection to PostgreSQL at {settings.database.address} was lost; the read tables are whole, and a"
+            f" rebuild may go on with: modeltrail projections rebuild --resume"
+        ) from error
+
+
+def _print_differences(found: "Sequence[Difference]") -> None:
+    for each in found:
+        where = f"{each.table}.{each.column}" if each.column else each.table
+        click.echo(printable(f"{where} of {each.id}: found {each.found}, expected {each.expected}"))

@@ -1,0 +1,230 @@
+"""`modeltrail projections`: the read tables are what the log says, and are built anew while the service runs."""
+
+import asyncio
+import json
+import sys
+from uuid import uuid4
+
+from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.models import MODELS
+from modeltrail.projections.rebuild import LOCK
+from modeltrail.projections.standing import outdated
+from support.api import Api, made
+from support.cluster import eventually
+from support.command_line import environment_of, modeltrail
+from support.committing import connected, read_log
+from support.database import Database
+from support.fold import Fold
+from support.registry import Registry, registry
+
+SHAPE = """
+SELECT indexdef AS definition FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY($1)
+UNION ALL
+SELECT pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+WHERE NOT tgisinternal AND relname = ANY($1)
+UNION ALL
+SELECT conname || pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = conrelid
+WHERE relname = ANY($1) AND contype <> 'n'
+ORDER BY 1
+"""
+CUT = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND query LIKE 'LOCK TABLE%'
+"""
+NAMES = [projection.name for projection in INLINE]
+
+
+async def differences(database: Database) -> list[str]:
+    """In what the tables are not what an independent fold of the log says."""
+    async with connected(database) as connection:
+        return await Fold(*INLINE).over(await read_log(database)).differences(connection)
+
+
+async def write_until(done: asyncio.Event, world: Registry, versions: list[int]) -> None:
+    """About 200 commands a second, of all kinds."""
+    while not done.is_set():
+        await asyncio.gather(world.deploy(), world.ready_version())
+        versions.append(1)
+
+
+async def test_the_list_tells_how_each_stands(database: Database) -> None:
+    async with registry(database) as world:
+        await world.deploy()
+
+    code, out, err = await modeltrail(database, "projections", "list", "--json")
+
+    found = {each["name"]: each for each in json.loads(out)}
+    assert (code, err, [*found]) == (0, "", NAMES)
+    models = found["models"]
+    assert (models["version"], models["mode"], models["rows"], models["lag_events"]) == (1, "inline", 1, 0)
+    assert models["rebuilt_at"] is None
+
+
+async def test_damage_is_found_and_mended_and_the_tables_keep_their_shape(api: Api, database: Database) -> None:
+    project = api.project()
+    model = await project.model("iris", owner_email="ann@example.org")
+    kept = await project.model("other")
+    lost = await project.model("lost")
+    await project.version(model, created_by_email="bob@example.org")
+    await project.environment("models")
+    async with connected(database) as connection:
+        shape = [row["definition"] for row in await connection.fetch(SHAPE, NAMES)]
+        await connection.execute("UPDATE models SET name = 'forged' WHERE id = $1", model["id"])
+        await connection.execute("DELETE FROM models WHERE id = $1", lost["id"])
+        await connection.execute("UPDATE row_counts SET count = 7 WHERE source = 'serving_environments'")
+
+    code, out, _ = await modeltrail(database, "projections", "verify", "--all", "--json")
+
+    found = json.loads(out)
+    assert (code, found["differences"]) == (1, len(found["first"]))
+    where = {(each["table"], each["id"], each["column"]) for each in found["first"]}
+    assert {("models", model["id"], "name"), ("models", lost["id"], "")} <= where
+    assert ("row_counts", str(project.id), "serving_environments") in where
+
+    code, out, err = await modeltrail(database, "projections", "rebuild", "--all")
+
+    assert (code, err) == (0, "")
+    async with connected(database) as connection:
+        assert [row["definition"] for row in await connection.fetch(SHAPE, NAMES)] == shape
+    assert (await modeltrail(database, "projections", "verify", "--all"))[0] == 0
+    assert made(await project.get(f"/models/{model['id']}"), 200)["owner_email"] == "ann@example.org"
+    assert made(await project.get(f"/models/{kept['id']}"), 200)["name"] == "other"
+    await project.model("after")
+    assert made(await project.get("/models"), 200)["total"] == 4
+
+
+async def test_a_comparison_swaps_only_when_told_to(database: Database) -> None:
+    async with registry(database) as world:
+        model, _ = await world.ready_version()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE models SET state = 'FORGED'")
+
+    code, out, _ = await modeltrail(database, "projections", "rebuild", "models", "--verify", stdin=b"n\n")
+
+    assert f"models.state of {model}: found FORGED, expected LIVE" in out
+    assert (code, "nothing was swapped" in out) == (0, True)
+    assert len(await differences(database)) > 0
+    code, out, _ = await modeltrail(database, "projections", "rebuild", "--resume", "--verify", "--swap")
+    assert (code, "rebuilt models as of" in out) == (0, True)
+    assert await differences(database) == []
+
+
+async def test_nothing_is_lost_or_refused_when_tables_are_rebuilt_under_writes(database: Database) -> None:
+    async with registry(database) as world:
+        done, rounds = asyncio.Event(), list[int]()
+        writing = asyncio.create_task(write_until(done, world, rounds))
+        code, _, err = await modeltrail(database, "projections", "rebuild", "--all")
+        assert (code, err) == (0, "")
+        done.set()
+        await writing
+
+    assert rounds
+    assert await differences(database) == []
+
+
+async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
+    async with registry(database) as world:
+        done, rounds = asyncio.Event(), list[int]()
+        writing = asyncio.create_task(write_until(done, world, rounds))
+        for stage in ("begun", "filled"):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "modeltrail", "projections", "rebuild", "--resume", env=environment_of(database),
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            # Behind the stage, wherever the signal finds it.
+            await wait_for_stage(database, process, stage)
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            assert (await world.service(await world.deploy()))["name"]
+        done.set()
+        await writing
+
+    code, _, err = await modeltrail(database, "projections", "rebuild", "--resume")
+
+    assert (code, err) == (0, "")
+    assert await differences(database) == []
+    async with connected(database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'") == 0
+        assert await connection.fetchval("SELECT count(*) FROM row_counts WHERE source LIKE 'modeltrail_rebuild%'") == 0
+
+
+async def wait_for_stage(database: Database, process: asyncio.subprocess.Process, stage: str) -> None:
+    """Return when the process has begun, or filled the shadow tables, or is done."""
+    condition = "position IS NOT NULL" if stage == "filled" else "true"
+    async with connected(database) as connection:
+
+        async def reached() -> bool | None:
+            statement = f"SELECT true FROM projection_rebuild WHERE pid = $1 AND {condition}"
+            is_there: bool | None = await connection.fetchval(statement, process.pid)
+            return is_there or process.returncode is not None or None
+
+        await eventually(reached, within=30)
+
+
+async def test_a_second_rebuild_says_who_runs_the_first(database: Database) -> None:
+    async with connected(database) as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await connection.execute(
+            "INSERT INTO projection_rebuild (token, names, versions, host, pid)"
+            " VALUES ($1, '{models}', '{1}', 'a', 42)",
+            uuid4(),
+        )
+
+        code, _, err = await modeltrail(database, "projections", "rebuild", "--all")
+
+    assert code == 1
+    assert err.startswith("modeltrail: process 42 on a rebuilds models since 20")
+    assert err.count("\n") == 1
+
+
+async def test_a_lost_connection_is_told_in_a_sentence(database: Database) -> None:
+    async with registry(database) as world, connected(database) as connection:
+        await world.deploy()
+        await connection.execute("BEGIN; LOCK TABLE models IN SHARE MODE")
+        rebuild = asyncio.create_task(modeltrail(database, "projections", "rebuild", "--all"))
+        async with connected(database) as other:
+
+            async def cut() -> bool | None:
+                return (await other.fetchval(CUT)) > 0 or None
+
+            await eventually(cut, within=30)
+            code, _, err = await rebuild
+
+    assert (code, err.count("\n")) == (1, 1)
+    assert "was lost; the read tables are whole" in err
+
+
+async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: Database) -> None:
+    async with registry(database) as world:
+        await world.deploy()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+        await connection.execute("UPDATE models SET state = 'OLD'")
+
+    code, out, err = await modeltrail(database, "migrate")
+
+    assert (code, err) == (0, "")
+    assert f"version {MODELS.version} of models, rebuilt from the log" in out
+    assert await differences(database) == []
+    async with connected(database) as connection:
+        assert await outdated(connection) == []
+
+
+async def test_an_address_that_was_erased_is_in_no_rebuilt_table(api: Api, database: Database) -> None:
+    await api.project().model("iris", owner_email="ann@example.org")
+    await modeltrail(database, "projections", "rebuild", "--all", "--verify", stdin=b"n\n")
+    await modeltrail(database, "erase", "--email", "ann@example.org", "--yes")
+
+    async with connected(database) as connection:
+        assert await connection.fetchval("SELECT to_regclass('modeltrail_rebuild.models')") is None
+    code, _, _ = await modeltrail(database, "projections", "rebuild", "--resume")
+
+    assert code == 0
+    assert await differences(database) == []
+
+
+async def test_a_name_that_is_none_is_refused(database: Database) -> None:
+    code, _, err = await modeltrail(database, "projections", "verify", "nonsense")
+
+    assert (code, "there are: models, " in err) == (2, True)
