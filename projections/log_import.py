@@ -13,7 +13,7 @@ from modeltrail.eventlog.log import CHANNEL, Head, lock_log, recorded_from, unlo
 from modeltrail.eventlog.people import PersonKeys, persons_in
 from modeltrail.eventlog.record import Recorded
 from modeltrail.eventlog.verification import LogRow, link_of
-from modeltrail.projections.projection import OneRow, Projection, RowsWhere
+from modeltrail.projections.projection import Projection
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -127,13 +127,7 @@ class LogImport:
         ]
         for _, rows, targets in touched:
             for target in targets:
-                match target:
-                    case OneRow(id=id_):
-                        rows.want(id_)
-                    case RowsWhere(column=column, value=value):
-                        rows.want_where(column, value)
-                    case _:
-                        pass  # a new row
+                rows.want_for(target)
         for rows in working:
             await rows.load(self._connection)
         for recorded, rows, targets in touched:

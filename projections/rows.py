@@ -116,6 +116,16 @@ class WorkingRows(Generic[R]):
             if self.table.projection.unique:
                 self._ids.setdefault(self.table.unique_key(row), id_)
 
+    def want_for(self, target: Target) -> None:
+        """Ask for the rows that an event touches with the next `load`, unless they are known."""
+        match target:
+            case OneRow(id=id_):
+                self.want(id_)
+            case RowsWhere(column=column, value=value):
+                self.want_where(column, value)
+            case NewRow():
+                pass
+
     def apply(self, target: Target, recorded: Recorded) -> None:
         """Replace the rows that an event touches, which must be known, by what it makes of them."""
         make = self.table.projection.apply

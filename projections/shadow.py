@@ -9,7 +9,7 @@ from asyncpg import Connection
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.fold import FoldedRows
-from modeltrail.projections.projection import NewRow, OneRow, Projection, RowsWhere, Target
+from modeltrail.projections.projection import Projection, Target
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -80,13 +80,11 @@ class Shadows:
         for projection, rows in working:
             for recorded in events:
                 for target in _targets(projection, recorded):
-                    _want(rows, target)
+                    rows.want_for(target)
             await rows.load(connection)
             for recorded in events:
                 for target in _targets(projection, recorded):
-                    for id_ in _touched(rows, target):
-                        before = rows.get(id_)
-                        rows.put(id_, before, projection.apply(before, recorded), recorded.position)
+                    rows.apply(target, recorded)
             changed = rows.take()
             if changed is None:
                 continue
@@ -99,19 +97,3 @@ class Shadows:
 def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
     targets = projection.targets.get(type(recorded.event))
     return targets(recorded.stream, recorded.event) if targets else ()
-
-
-def _want(rows: WorkingRows[Any], target: Target) -> None:
-    match target:
-        case NewRow(id=id_) | OneRow(id=id_):
-            rows.want(id_)
-        case RowsWhere(column=column, value=value):
-            rows.want_where(column, value)
-
-
-def _touched(rows: WorkingRows[Any], target: Target) -> list[Any]:
-    match target:
-        case NewRow(id=id_) | OneRow(id=id_):
-            return [id_]
-        case RowsWhere(column=column, value=value):
-            return [row.id for row in rows.where(column, value)]
