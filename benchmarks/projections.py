@@ -26,7 +26,7 @@ RATE = re.compile(r"\(([\d,]+)/s\)")
 
 
 async def run(server: EmbeddedPostgres) -> list[Figure]:
-    """One rebuild with nobody beside it, into empty tables, and a second one, while a model is read without a pause."""
+    """One rebuild with nobody beside it, and a second one, during which a model is read without a pause."""
     address = await fresh_database(server, "bench_projections")
     connection = await writer(address, statement_seconds=None)()
     try:

@@ -5,14 +5,16 @@ import json
 import sys
 from uuid import uuid4
 
+from modeltrail.eventlog.keys import KeyRing
 from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
-from modeltrail.projections.rebuild import LOCK
+from modeltrail.projections.rebuild import LOCK, only_rebuild
 from modeltrail.projections.standing import outdated
 from support.api import Api, made
 from support.cluster import eventually
-from support.command_line import environment_of, modeltrail
-from support.committing import connected, read_log
+from support.command_line import KEY, environment_of, modeltrail
+from support.committing import connect_to, connected, read_log
 from support.database import Database
 from support.fold import Fold
 from support.registry import Registry, registry
@@ -31,6 +33,7 @@ CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND query LIKE 'LOCK TABLE%'
 """
+RING = KeyRing([KEY])
 NAMES = [projection.name for projection in INLINE]
 
 
@@ -43,7 +46,7 @@ async def differences(database: Database) -> list[str]:
 async def write_until(done: asyncio.Event, world: Registry, versions: list[int]) -> None:
     """About 200 commands a second, of all kinds."""
     while not done.is_set():
-        await asyncio.gather(world.deploy(), world.ready_version())
+        await world.deploy()
         versions.append(1)
 
 
@@ -86,7 +89,9 @@ async def test_damage_is_found_and_mended_and_the_tables_keep_their_shape(api: A
     assert (code, err) == (0, "")
     async with connected(database) as connection:
         assert [row["definition"] for row in await connection.fetch(SHAPE, NAMES)] == shape
-    assert (await modeltrail(database, "projections", "verify", "--all"))[0] == 0
+    async with connected(database) as connection:
+        compared = await verify_tables(connection, RING, INLINE, lambda _done, _total: None)
+    assert compared.differences == 0
     assert made(await project.get(f"/models/{model['id']}"), 200)["owner_email"] == "ann@example.org"
     assert made(await project.get(f"/models/{kept['id']}"), 200)["name"] == "other"
     await project.model("after")
@@ -213,14 +218,16 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
 
 async def test_an_address_that_was_erased_is_in_no_rebuilt_table(api: Api, database: Database) -> None:
     await api.project().model("iris", owner_email="ann@example.org")
-    await modeltrail(database, "projections", "rebuild", "--all", "--verify", stdin=b"n\n")
+    async with only_rebuild(connect_to(database), RING, INLINE) as rebuild:
+        await rebuild.build(lambda _done, _total: None, resume=False)
     await modeltrail(database, "erase", "--email", "ann@example.org", "--yes")
 
     async with connected(database) as connection:
         assert await connection.fetchval("SELECT to_regclass('modeltrail_rebuild.models')") is None
-    code, _, _ = await modeltrail(database, "projections", "rebuild", "--resume")
+    async with only_rebuild(connect_to(database), RING, INLINE) as rebuild:
+        await rebuild.build(lambda _done, _total: None, resume=True)
+        await rebuild.swap(lambda _done, _total: None)
 
-    assert code == 0
     assert await differences(database) == []
 
 
