@@ -25,6 +25,7 @@ class Candidate(Struct, frozen=True):
     model_framework: str
     model_framework_version: str
     uri: str
+    has_credentials: bool
 
     @property
     def is_ready(self) -> bool:
@@ -45,6 +46,7 @@ class Candidate(Struct, frozen=True):
             model_framework_version=self.model_framework_version,
             storage_uri=self.uri,
             options=options,
+            has_credentials=self.has_credentials,
         )
 
 
@@ -57,6 +59,7 @@ def candidate_in(row: VersionRow) -> Candidate:
         model_framework=row.body.model_framework,
         model_framework_version=row.body.model_framework_version,
         uri=row.body.uri,
+        has_credentials=row.has_credentials,
     )
 
 
@@ -69,6 +72,7 @@ def candidate_after(version_id: VersionId, version: Version) -> Candidate:
         model_framework=version.artifact.model_framework,
         model_framework_version=version.artifact.model_framework_version,
         uri=version.artifact.uri,
+        has_credentials=version.has_credentials,
     )
 
 

@@ -52,7 +52,7 @@ MODEL_VERSION: Decider[VersionCommand, VersionEvent, model_version.VersionSituat
     decide=model_version.decide,
     evolve=model_version.evolve,
     state_type=model_version.VersionSituation,
-    shape=2,
+    shape=3,
 )
 SERVING_ENVIRONMENT: Decider[
     serving_environment.EnvironmentCommand,

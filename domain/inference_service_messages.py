@@ -17,6 +17,7 @@ class Target(Struct, frozen=True, omit_defaults=True):
     model_framework_version: str
     storage_uri: str
     options: ServingOptions = ServingOptions()
+    has_credentials: bool = False
 
 
 # --- commands ---------------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class Version(Struct, frozen=True, tag="version"):
     status: str
     artifact: Artifact
     labels: dict[str, str]
+    has_credentials: bool = False
     taken_over: TakenOver | None = None
 
 
@@ -153,6 +154,7 @@ def evolve(state: VersionSituation, event: VersionEvent) -> VersionSituation:
             status=VersionStatus.PENDING,
             artifact=event.artifact,
             labels=event.labels,
+            has_credentials=event.has_credentials,
         )
     if isinstance(event, VersionTakenOver):
         return _taken_over(event)
@@ -175,6 +177,7 @@ def _taken_over(event: VersionTakenOver) -> Version:
         status=origin.status,
         artifact=origin.artifact,
         labels=origin.labels,
+        has_credentials=event.has_credentials,
         taken_over=TakenOver(event.fingerprint),
     )
 

@@ -52,6 +52,7 @@ CREATE TABLE model_versions (
     name text NOT NULL,
     state text NOT NULL,
     status text NOT NULL,
+    has_credentials boolean NOT NULL,
     body json NOT NULL,
     brief json
 );

@@ -92,9 +92,10 @@ VersionInModel = msgspec.defstruct(
 
 
 class VersionRow(Row, frozen=True):
-    """A version."""
+    """A version. `has_credentials`: something is kept that opens its storage."""
 
     body: VersionBody
+    has_credentials: bool = False
 
 
 def _both_defaults(_stream: UUID, event: DefaultVersionChanged) -> Iterable[Target]:
@@ -153,7 +154,14 @@ def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
         labels=event.labels,
         prebuilt_container_id=event.prebuilt_container_id,
     )
-    return VersionRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+    return VersionRow(
+        id=recorded.stream,
+        project_id=event.project_id,
+        created_at=at,
+        updated_at=at,
+        body=body,
+        has_credentials=event.has_credentials,
+    )
 
 
 def _taken_over(row: VersionRow | None, event: VersionTakenOver, recorded: Recorded) -> VersionRow:
@@ -185,6 +193,7 @@ def _taken_over(row: VersionRow | None, event: VersionTakenOver, recorded: Recor
         updated_at=origin.updated_at,
         revision=row.revision if row else 0,
         body=body,
+        has_credentials=event.has_credentials,
     )
 
 
@@ -224,7 +233,9 @@ def _brief(row: VersionRow) -> bytes | None:
 
 
 def _read(record: Record) -> VersionRow:
-    return VersionRow(**common_fields(record), body=_read_body(record["body"]))
+    return VersionRow(
+        **common_fields(record), body=_read_body(record["body"]), has_credentials=record["has_credentials"]
+    )
 
 
 MODEL_VERSIONS = Projection(
@@ -235,6 +246,7 @@ MODEL_VERSIONS = Projection(
         Column("name", "text", lambda row: row.body.name),
         Column("state", "text", lambda row: row.body.state),
         Column("status", "text", lambda row: row.body.status),
+        Column("has_credentials", "boolean", lambda row: row.has_credentials),
         Column("body", "json", lambda row: _write(row.body)),
         Column("brief", "json", _brief),
     ),

@@ -171,6 +171,10 @@ class Cluster(Protocol):
         """With `uid`, only that very object."""
         ...
 
+    async def apply_access(self, secret: Mapping[str, Any], account: Mapping[str, Any]) -> None:
+        """Make the cluster hold a Secret and the ServiceAccount that lists it, as these state."""
+        ...
+
     async def list(self) -> Listing:
         """All services of ours, and the version from which to watch."""
         ...

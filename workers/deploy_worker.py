@@ -34,6 +34,7 @@ from modeltrail.workers.lease import Lease, LeaseLostError
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
+from modeltrail.workers.storage import Locked, Storage
 from modeltrail.workers.task_runner import TaskRunner
 from modeltrail.workers.upkeep import Upkeep
 from modeltrail.workers.wakeups import Wakeups
@@ -57,13 +58,16 @@ class DeployWorker:
         *,
         owner: str,
         options: WorkerOptions | None = None,
+        storage: Storage | None = None,
     ) -> None:
-        """`connect` opens a connection of the worker's own; `owner` names this process to operators."""
+        """`connect` opens a connection of the worker's own; `owner` names this process to operators. Without
+        `storage`, versions whose storage must be opened cannot be deployed."""
         self._connect = connect
         self._cluster = cluster
         self._reporter = Reporter(committer)
         self._owner = owner
         self._options = options or WorkerOptions()
+        self._storage = storage or Locked()
         self._stopping = False
 
     async def run(self) -> None:
@@ -105,7 +109,9 @@ class DeployWorker:
         await lease.acquire()
         try:
             async with asyncio.TaskGroup() as group:
-                session = _Session(group, for_tasks, for_upkeep, self._cluster, self._reporter, self._options, lease)
+                session = _Session(
+                    group, for_tasks, for_upkeep, self._cluster, self._storage, self._reporter, self._options, lease
+                )
                 group.create_task(lease.keep(), name="lease")
                 group.create_task(session.run(), name="tasks")
         finally:
@@ -121,6 +127,7 @@ class _Session:
         connection: Connection,
         for_upkeep: Connection,
         cluster: Cluster,
+        storage: Storage,
         reporter: Reporter,
         options: WorkerOptions,
         lease: Lease,
@@ -128,6 +135,7 @@ class _Session:
         self._group = group
         self._connection = connection
         self._cluster = cluster
+        self._storage = storage
         self._reporter = reporter
         self._options = options
         self._lease = lease
@@ -161,7 +169,7 @@ class _Session:
     def _begin(self, task: TaskRow) -> None:
         runner = self._runners.get(task.id)
         if runner is None:
-            runner = TaskRunner(task, self._cluster, self._reporter, self._options, self._slots)
+            runner = TaskRunner(task, self._cluster, self._storage, self._reporter, self._options, self._slots)
             self._runners[task.id] = runner
         else:
             runner.replace(task)

@@ -1,4 +1,4 @@
-"""KServe in a real cluster, through kubernetes_asyncio. The only module that imports it.
+"""KServe in a real cluster, through kubernetes_asyncio. With `kubernetes_client` the only module that imports it.
 
 Traps of kubernetes_asyncio 36 that this module goes around:
 
@@ -15,23 +15,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from importlib.metadata import version
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
-from kubernetes_asyncio.client import ApiClient, Configuration, CustomObjectsApi
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
-from yaml import YAMLError
+from kubernetes_asyncio.client import ApiClient, CoreV1Api, CustomObjectsApi
 
-from modeltrail.workers.access import Access, kubeconfig_files
+from modeltrail.workers.access import Access
 from modeltrail.workers.answers import change_of, decoded, lines, lost, refusal, service_of
 from modeltrail.workers.cluster import (
     Bookmark,
     Change,
-    ClusterNotConfigured,
     ClusterRefused,
     ClusterUnavailable,
     Deletion,
@@ -39,6 +33,7 @@ from modeltrail.workers.cluster import (
     ObservedService,
     WatchExpired,
 )
+from modeltrail.workers.kubernetes_client import configuration, open_client
 from modeltrail.workers.manifest import SERVICE_ID
 from modeltrail.workers.observation import MANAGER, read_list
 
@@ -63,6 +58,7 @@ class KServeCluster:
         self._access = access
         self._client = client
         self._api: Any = CustomObjectsApi(client)  # for the reason given at _Call
+        self._core: Any = CoreV1Api(client)  # the same
         self._call_seconds = call_seconds
         self._watch_seconds = watch_seconds
         self._renewing = asyncio.Lock()
@@ -70,7 +66,7 @@ class KServeCluster:
     @classmethod
     async def connect(cls, access: Access, *, call_seconds: float = 15.0, watch_seconds: int = 120) -> Self:
         """Raises `ClusterNotConfigured`. Nothing is sent yet."""
-        client = await _client(await _configuration(access))
+        client = await open_client(await configuration(access))
         return cls(access, client, call_seconds=call_seconds, watch_seconds=watch_seconds)
 
     async def __aenter__(self) -> Self:
@@ -153,6 +149,25 @@ class KServeCluster:
                 return Deletion.NOT_OURS
             raise
         return Deletion.STARTED
+
+    async def apply_access(self, secret: Mapping[str, Any], account: Mapping[str, Any]) -> None:
+        """By server-side apply, with force: their names are ours alone. The account last: pods wait for it."""
+        await self._apply_core(self._core.patch_namespaced_secret, secret)
+        await self._apply_core(self._core.patch_namespaced_service_account, account)
+
+    async def _apply_core(self, patch: Any, manifest: Mapping[str, Any]) -> None:  # noqa: ANN401 for the reason at _Call
+        metadata = manifest["metadata"]
+        await self._body(
+            lambda _: patch(
+                metadata["name"],
+                metadata["namespace"],
+                dict(manifest),
+                field_manager=MANAGER,
+                force=True,
+                _content_type="application/apply-patch+yaml",
+                **self._raw(),
+            )
+        )
 
     async def list(self) -> Listing:
         try:
@@ -245,56 +260,9 @@ class KServeCluster:
         async with self._renewing:
             current = self._client.configuration
             if current.api_key == known:
-                current.api_key = (await _configuration(self._access)).api_key
+                current.api_key = (await configuration(self._access)).api_key
             return bool(current.api_key != known)
-
-
-async def _configuration(access: Access) -> Configuration:
-    settings = Configuration()
-    if access.url:
-        settings.host = access.url.rstrip("/")
-        if access.token:
-            settings.api_key["BearerToken"] = f"Bearer {access.token}"
-        return settings
-    if access.in_cluster:
-        try:
-            load_incluster_config(client_configuration=settings)
-        except (ConfigException, OSError) as error:
-            raise ClusterNotConfigured(f"KUBERNETES_IN_CLUSTER is set, but this is no pod: {error}") from error
-        return settings
-    files = kubeconfig_files(access)
-    try:
-        # Not persisted: the file is a person's, and ours only to read.
-        await load_kube_config(
-            config_file=files, context=access.context, client_configuration=settings, persist_config=False
-        )
-    except (ConfigException, YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # The loader trips over a malformed file in all these ways.
-        raise ClusterNotConfigured(f"the kubeconfig {files} cannot be used: {error}") from error
-    return settings
 
 
 def _version_of(change: Change) -> str:
     return change.resource_version if isinstance(change, Bookmark) else change.service.resource_version
-
-
-async def _client(settings: Configuration) -> ApiClient:
-    client = ApiClient(settings)
-    client.user_agent = f"{MANAGER}/{version('modeltrail')}"
-    if _is_loopback(settings.host or ""):
-        # The generated session trusts HTTP_PROXY, and no proxy can reach our own loopback.
-        await client.rest_client.pool_manager.close()
-        client.rest_client.pool_manager = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.connection_pool_maxsize)
-        )
-    return client
-
-
-def _is_loopback(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.scheme != "http":
-        return False
-    try:
-        return ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"

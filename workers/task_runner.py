@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 import structlog
@@ -29,6 +29,7 @@ from modeltrail.workers.manifest import DeploymentMode, DesiredService, manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
+from modeltrail.workers.storage import Storage, StorageError, access_name, needs_access
 
 _log = structlog.get_logger(__name__)
 
@@ -37,11 +38,18 @@ class TaskRunner:
     """Works on the newest request for one service; a newer one replaces it between two calls, never within one."""
 
     def __init__(
-        self, task: TaskRow, cluster: Cluster, reporter: Reporter, options: WorkerOptions, slots: asyncio.Semaphore
+        self,
+        task: TaskRow,
+        cluster: Cluster,
+        storage: Storage,
+        reporter: Reporter,
+        options: WorkerOptions,
+        slots: asyncio.Semaphore,
     ) -> None:
         """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
         self.task = task
         self._cluster = cluster
+        self._storage = storage
         self._reporter = reporter
         self._options = options
         self._slots = slots
@@ -105,7 +113,7 @@ class TaskRunner:
         try:
             async with self._slots:
                 observed = await self._applied(row, task)
-        except ClusterRefused as refusal:
+        except (ClusterRefused, StorageError) as refusal:
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
         if observed is None:
@@ -128,10 +136,24 @@ class TaskRunner:
         if found is not None and found.service_id != row.id:
             return None
         if found is not None and found.deployment_id == task.deployment_id and not found.deleting:
+            # Who was killed here may not have come to what opens the storage.
+            if not task.applied and (opened := await self._storage.access(row.id, task)) is not None:
+                await self._cluster.apply_access(*opened.owned_by(found))
             return found
         if found is not None and found.deleting:
             raise ClusterUnavailable(f"{task.name!r} is still being deleted")
         wanted = manifest(desired(row.id, task, self._options.mode))
+        # Before the object, so that one whose storage nobody can open is not made.
+        opened = await self._storage.access(row.id, task)
+        if opened is not None and found is not None:
+            await self._cluster.apply_access(*opened.owned_by(found))  # first, as its pods do not wait for the account
+        applied = await self._apply_object(row, task, wanted)
+        if opened is not None and found is None and applied is not None:
+            await self._cluster.apply_access(*opened.owned_by(applied))
+        return applied
+
+    async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
+        """The object once it is there; None when the name is another's."""
         try:
             return await self._cluster.apply(wanted)
         except FieldConflict as conflict:
@@ -219,5 +241,6 @@ def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredServic
         storage_uri=task.target.storage_uri,
         labels=task.labels,
         mode=mode,
+        service_account=access_name(service) if needs_access(task.target) else None,
         options=task.target.options,
     )

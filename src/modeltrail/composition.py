@@ -45,6 +45,7 @@ from modeltrail.workers.access import Access
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.manifest import DeploymentMode
 from modeltrail.workers.options import OnDrift, WorkerOptions
+from modeltrail.workers.storage import KeptCredentials
 
 _log = structlog.get_logger(__name__)
 
@@ -107,8 +108,10 @@ async def run_worker(settings: Settings) -> None:
             stall_seconds=kserve.undeploy_stall_after.total_seconds(),
             resync_seconds=kserve.resync_every.total_seconds(),
         )
+        pool = await _pool(stack, settings, smallest=0, largest=4)
+        storage = KeptCredentials(pool, keys, kserve.storage)
         settle()
-        await DeployWorker(writer(address), committer, cluster, owner=owner, options=options).run()
+        await DeployWorker(writer(address), committer, cluster, owner=owner, options=options, storage=storage).run()
 
 
 async def run_migrations(settings: Settings) -> list[str]:

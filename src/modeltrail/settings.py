@@ -140,6 +140,8 @@ class KServeSettings:
     undeploy_stall_after: timedelta
     """After how long an undeployment that is not done is reported."""
     resync_every: timedelta
+    storage: Mapping[str, str]
+    """KServe's annotations about S3, for the credentials of all versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +197,14 @@ def _database(environment: Environment) -> DatabaseSettings:
     )
 
 
+_STORAGE_VARIABLES = {
+    "KSERVE_S3_ENDPOINT": "serving.kserve.io/s3-endpoint",
+    "KSERVE_S3_REGION": "serving.kserve.io/s3-region",
+    "KSERVE_S3_USE_HTTPS": "serving.kserve.io/s3-usehttps",
+    "KSERVE_S3_VERIFY_SSL": "serving.kserve.io/s3-verifyssl",
+}
+
+
 def _kserve(environment: Environment) -> KServeSettings:
     kubeconfig = environment.get("KUBERNETES_KUBECONFIG")
     modes = {mode.value: mode.value for mode in DeploymentMode}
@@ -212,4 +222,9 @@ def _kserve(environment: Environment) -> KServeSettings:
         on_drift=OnDrift(environment.choice("KSERVE_ON_DRIFT", "repair", {each.value: each.value for each in OnDrift})),
         undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1)),
         resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5)),
+        storage={
+            annotation: value
+            for variable, annotation in _STORAGE_VARIABLES.items()
+            if (value := environment.get(variable)) is not None
+        },
     )

@@ -76,7 +76,7 @@ class Call:
         return decoded
 
     async def preconditions(self) -> Preconditions:
-        """What a DELETE demands of the object; every propagationPolicy is accepted: there are no dependents."""
+        """What a DELETE demands of the object; every propagationPolicy is accepted: dependents go in the background."""
         if not self.request.can_read_body:
             return Preconditions()
         asked = (await self.body()).get("preconditions") or {}

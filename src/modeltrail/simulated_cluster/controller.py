@@ -154,7 +154,8 @@ class Controller:
 
     def _end_of_namespace(self, found: Stored) -> _Step | None:
         for each in self._store.within(found.key.name):
-            if not each.deleting:
+            # One that belonged to another has gone with it.
+            if not each.deleting and self._store.get(each.key) is each:
                 self._objects.delete(_target(each.key), Preconditions())
         if self._store.within(found.key.name):
             return None

@@ -126,7 +126,15 @@ class Store:
         if self.journal:
             self.journal.removed(after)
         self._announce(Change("DELETED", before, after))
+        self._collect(after)
         return after
+
+    def _collect(self, owner: Stored) -> None:
+        """Take out what belonged to an object that is gone, as Kubernetes' garbage collector does before long."""
+        for each in self.within(owner.key.namespace):
+            owners = {str(reference.get("uid")) for reference in each.obj["metadata"].get("ownerReferences") or ()}
+            if owners == {owner.uid} and self.get(each.key) is each:
+                self.remove(each)
 
     def restore(self, resource_version: int, key: Key, obj: Json) -> None:
         """Put back one object as the journal kept it. Nobody is told: this happens before serving."""

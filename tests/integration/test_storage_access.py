@@ -1,0 +1,195 @@
+"""Keys that were given with a version reach the cluster as KServe reads them, and leave it with the service."""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from modeltrail.postgres.connect import writer
+from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
+from modeltrail.workers.deploy_worker import DeployWorker
+from modeltrail.workers.storage import KeptCredentials
+from support.api import Api, Json, Project
+from support.cluster import RawApi, eventually, kserve, options, raw_api
+from support.database import Database
+from support.registry import address
+
+REGION = {"serving.kserve.io/s3-region": "eu-1", "serving.kserve.io/s3-usehttps": "1"}
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[SimulatedCluster]:
+    async with SimulatedCluster(options()) as running:
+        yield running
+
+
+@pytest.fixture
+async def kubernetes(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
+    async with raw_api(cluster) as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AsyncIterator[None]:
+    """The deploy worker on the API's database."""
+    services = api.services
+    async with kserve(cluster) as connected:
+        connect = writer(address(database))
+        storage = KeptCredentials(api.pool, services.keys, REGION)
+        running = DeployWorker(connect, services.committer, connected, owner="test", storage=storage)
+        task = asyncio.create_task(running.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def deployed(project: Project, **version: Any) -> Json:  # Any: fields of a version
+    model = await project.model()
+    await project.ready_version(model, **version)
+    return await project.deployed(model, await project.environment("models"), name="iris")
+
+
+async def until(project: Project, service: Json, **expected: object) -> Json:
+    async def as_expected() -> Json | None:
+        shown: Json = (await project.get(f"/inference_services/{service['id']}")).json()
+        return shown if shown | expected == shown else None
+
+    return await eventually(as_expected, 10.0)
+
+
+async def kept(kubernetes: RawApi, service: Json, kind: str) -> tuple[int, Json]:
+    answer = await kubernetes.send("GET", f"/api/v1/namespaces/models/{kind}/modeltrail-{service['id']}")
+    return answer.status, answer.body
+
+
+async def test_the_keys_of_a_version_are_where_kserve_looks_for_them(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    project, access, secret = api.project(), uuid4().hex, uuid4().hex
+    endpoint = {"serving.kserve.io/s3-endpoint": "minio:9000", "serving.kserve.io/s3-usehttps": "0", "team": "botany"}
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key=access, secret_key=secret, labels=endpoint)
+        shown = await until(project, service, current_state="DEPLOYED")
+
+    (_, object_), (_, account), (_, kept_secret) = (
+        (200, (await kubernetes.get("iris")).body),
+        await kept(kubernetes, service, "serviceaccounts"),
+        await kept(kubernetes, service, "secrets"),
+    )
+    name = f"modeltrail-{service['id']}"
+    assert object_["spec"]["predictor"]["serviceAccountName"] == name
+    assert account["secrets"] == [{"name": name}]
+    opened = {key: b64decode(value).decode() for key, value in kept_secret["data"].items()}
+    assert opened == {"awsAccessKeyID": access, "awsSecretAccessKey": secret}
+    assert kept_secret["metadata"]["annotations"] == {
+        "serving.kserve.io/s3-endpoint": "minio:9000",
+        "serving.kserve.io/s3-usehttps": "0",
+        "serving.kserve.io/s3-region": "eu-1",
+    }
+    for each in (account, kept_secret):
+        assert each["metadata"]["ownerReferences"][0]["uid"] == object_["metadata"]["uid"] == shown["external_id"]
+        assert each["metadata"]["labels"]["modelregistry.ai-platform/inference-service-id"] == service["id"]
+    log = await api.pool.fetch("SELECT convert_from(state, 'UTF8') AS payload FROM stored_events")
+    assert not any(secret in row["payload"] for row in log)
+
+
+async def test_another_version_brings_its_own_keys_before_it_is_rolled_out(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key="a", secret_key="b")
+        await until(project, service, current_state="DEPLOYED")
+        model = {"id": service["registered_model_id"]}
+        second = await project.ready_version(model, "v2", access_key="c", secret_key="d")
+        await project.patch(f"/inference_services/{service['id']}", {"model_version_id": second["id"]})
+
+        async def rolled_out() -> bool:
+            labels = (await kubernetes.get("iris")).body["metadata"]["labels"]
+            return bool(labels["modelregistry.ai-platform/model-version-id"] == second["id"])
+
+        await eventually(rolled_out, 10.0)
+    data = (await kept(kubernetes, service, "secrets"))[1]["data"]
+    assert b64decode(data["awsAccessKeyID"]) == b"c"
+    applied = [call.resource for call in cluster.requests.all("apply")]
+    assert applied == ["inferenceservices", *("secrets", "serviceaccounts") * 2, "inferenceservices"]
+
+
+async def test_they_go_with_the_service_and_nothing_else_does(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "somebody-elses"}, "data": {}}
+    await kubernetes.send("POST", "/api/v1/namespaces/models/secrets", other)
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key="a", secret_key="b")
+        await until(project, service, current_state="DEPLOYED")
+        await project.delete(f"/inference_services/{service['id']}/undeploy")
+        await until(project, service, current_state="UNDEPLOYED")
+
+    assert [(await kept(kubernetes, service, kind))[0] for kind in ("secrets", "serviceaccounts")] == [404, 404]
+    listed = await kubernetes.send("GET", "/api/v1/namespaces/models/secrets")
+    assert [item["metadata"]["name"] for item in listed.body["items"]] == ["somebody-elses"]
+
+
+@pytest.mark.parametrize("version", [{}, {"access_key": "a", "secret_key": "b", "uri": "gs://models/iris"}])
+async def test_what_needs_no_keys_costs_no_call(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi, version: dict[str, object]
+) -> None:
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, **version)
+        await until(project, service, current_state="DEPLOYED")
+
+    assert "serviceAccountName" not in (await kubernetes.get("iris")).body["spec"]["predictor"]
+    assert {call.resource for call in cluster.requests.all()} == {"inferenceservices"}
+
+
+async def test_a_cluster_that_takes_no_secrets_fails_the_deployment_with_its_words(
+    api: Api, database: Database, cluster: SimulatedCluster
+) -> None:
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", "secrets is forbidden"), resource="secrets", times=9))
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key="a", secret_key="b")
+        shown = await until(project, service, last_error="secrets is forbidden")
+    assert shown["current_state"] == "UNDEPLOYED"
+
+
+async def test_a_secret_that_was_not_taken_at_first_is_brought_by_the_next_try(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    cluster.faults.add(Fault(action=Fail(503, "ServiceUnavailable"), resource="secrets", times=2))
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key="a", secret_key="b")
+        await until(project, service, current_state="DEPLOYED")
+
+        async def there() -> bool:
+            return (await kept(kubernetes, service, "serviceaccounts"))[0] == 200
+
+        await eventually(there, 10.0)
+
+
+async def test_keys_that_nobody_can_read_any_more_fail_the_deployment_before_anything_is_made(
+    api: Api, database: Database, cluster: SimulatedCluster
+) -> None:
+    project = api.project()
+    model = await project.model()
+    await project.ready_version(model, access_key="a", secret_key="b")
+    await api.pool.execute("UPDATE credentials SET key_id = 'lost'")
+    async with worker(api, database, cluster):
+        service = await project.deployed(model, await project.environment("models"), name="iris")
+
+        async def failed() -> str | None:
+            shown: Json = (await project.get(f"/inference_services/{service['id']}")).json()
+            return shown.get("last_error")
+
+        assert "'lost'" in await eventually(failed, 10.0)
+    assert cluster.requests.all("apply", "iris") == []
