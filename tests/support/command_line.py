@@ -1,10 +1,18 @@
-"""The `modeltrail` command in a process of its own, on a test's database."""
+"""The `modeltrail` command on a test's database."""
 
 import asyncio
+import contextlib
+import io
+import logging
 import os
 import sys
 from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from unittest import mock
 
+import structlog
+
+from modeltrail.cli.main import run
 from support.database import Database
 
 KEY = ("test", b"k" * 32)  # as the API of the tests has
@@ -23,7 +31,9 @@ def environment_of(database: Database) -> dict[str, str]:
 
 
 async def modeltrail(database: Database, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
+    """Exit code, standard output and standard error; in a process of its own only when it is to read `stdin`."""
+    if stdin is None:
+        return await asyncio.to_thread(_run_here, environment_of(database), arguments)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "modeltrail", *arguments, env=environment_of(database),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -31,3 +41,33 @@ async def modeltrail(database: Database, *arguments: str, stdin: bytes | None = 
     out, err = await asyncio.wait_for(process.communicate(stdin), 60)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+def _run_here(environment: Mapping[str, str], arguments: Sequence[str]) -> tuple[int, str, str]:
+    """All that `python -m modeltrail` does, but for loading its libraries, which takes most of the time."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with (
+        mock.patch.dict(os.environ, environment, clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        _same_logs_afterwards(),
+    ):
+        code = run(arguments)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return code, texts[0], texts[1]
+
+
+@contextlib.contextmanager
+def _same_logs_afterwards() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -55,9 +56,10 @@ async def _stoppable(service: Coroutine[Any, Any, None], on_impatience: Callable
         stopping = True
         task.cancel()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    if threading.current_thread() is threading.main_thread():  # signals reach no other one
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
     try:
         await task
     except asyncio.CancelledError:
