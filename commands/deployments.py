@@ -42,6 +42,10 @@ class Cluster(StrEnum):
     NONE = "none"
 
 
+SYNC = "modeltrail_sync"  # the channel on which the deploy worker is asked to read a service's state, by its id
+READ = "read"  # and its answer when that is done; any other says why it is not
+
+
 async def existing_service(project_id: ProjectId, service_id: ServiceId) -> ServiceRow:
     """The service's row. Raises NotFoundError when the project has none with this id."""
     return await existing(INFERENCE_SERVICES, project_id, service_id, service_not_found)

@@ -1,14 +1,16 @@
 """Routes of click-to-deploy."""
 
 from typing import Generic, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
-from modeltrail.commands.deployments import Deploy, Undeploy
+from modeltrail.commands.deployments import READ, SYNC, Cluster, Deploy, Undeploy
 from modeltrail.commands.services import RollBack
-from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
-from modeltrail.http.answers import Answer, NoContent, json, no_content, resource
+from modeltrail.domain.errors import service_not_found
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.http.answers import Answer, NoContent, error, json, no_content, resource
 from modeltrail.http.bodies import DeploymentOrder, RollBackOrder
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Tag, nothing, one, plain
@@ -17,9 +19,12 @@ from modeltrail.http.resources import submit
 from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.service_body import ServiceWithModels
 
 TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
+
+SYNC_SECONDS = 1.9  # the answer comes within 2
 
 _order = BodyReader(DeploymentOrder)
 _rollback = BodyReader(RollBackOrder)
@@ -121,4 +126,35 @@ async def roll_back(request: ApiRequest) -> Answer:
     return await submit(request, project_id, command, lambda service: resource(202, service))
 
 
-DEPLOYMENT_ROUTES = (deploy, undeploy, roll_back)
+@post(
+    "/inference_services/{service_id:str}/sync",
+    Operation(
+        tag=TAG,
+        success=one(ServiceWithModels, "The service, as the cluster has it now."),
+        refusals={
+            404: "The project has no such inference service.",
+            503: "So is a service whose state could not be read from the cluster within 2 seconds.",
+        },
+    ),
+)
+async def sync(request: ApiRequest) -> Answer:
+    """Read the service's state from the cluster now, instead of waiting for the cluster to tell."""
+    project_id = request.project_id()
+    service_id = request.path_id("service_id", "inference service id")
+    await _existing(request, project_id, service_id)
+    if request.services.cluster is Cluster.CONFIGURED:
+        answer = await request.services.asker.ask(SYNC, str(service_id), SYNC_SECONDS)
+        if answer != READ:
+            reason = "no deploy worker answered within 2 seconds; is one running?" if answer is None else answer
+            return error(503, f"the state could not be read from the cluster: {reason}", (b"retry-after", b"1"))
+    return resource(200, await _existing(request, project_id, service_id))
+
+
+async def _existing(request: ApiRequest, project_id: ProjectId, service_id: UUID) -> Document:
+    document = await request.services.documents.get(INFERENCE_SERVICES, service_id)
+    if document is None or document.project_id != project_id:
+        raise service_not_found()
+    return document
+
+
+DEPLOYMENT_ROUTES = (deploy, undeploy, roll_back, sync)

@@ -8,6 +8,7 @@ from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
+from modeltrail.postgres.asking import Asker
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 
@@ -24,3 +25,4 @@ class Services:
     keys: KeyRing
     cluster: Cluster
     default_namespace: str
+    asker: Asker

@@ -8,7 +8,7 @@ begins again by looking, and does again, harmlessly, what it did not get to repo
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import assert_never
 from uuid import UUID
 
@@ -16,6 +16,8 @@ import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
+from modeltrail.commands.deployments import READ, SYNC
+from modeltrail.postgres.asking import Answering
 from modeltrail.postgres.connect import close, is_lost
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import TaskRow, read_task
@@ -45,6 +47,7 @@ SQL = Statements("modeltrail.workers", "deploy.sql")
 SUBSCRIPTION = "deploy-worker"
 CALLS_AT_A_TIME = 32
 TASKS_PER_QUERY = 500
+_LONGEST_ANSWER = 1_000  # characters; a notification holds 8,000 bytes
 
 
 class DeployWorker:
@@ -86,8 +89,9 @@ class DeployWorker:
         retries = pauses(longest=5.0)
         while not self._stopping:
             try:
-                async with self._connection() as for_lease, self._connection() as for_tasks, self._connection() as rest:
-                    await self._work(for_lease, for_tasks, rest)
+                async with AsyncExitStack() as stack:
+                    connections = [await stack.enter_async_context(self._connection()) for _ in range(4)]
+                    await self._work(*connections)
             except* LeaseLostError as lost:
                 _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
             except* Exception as group:
@@ -104,7 +108,9 @@ class DeployWorker:
         finally:
             await close(connection)
 
-    async def _work(self, for_lease: Connection, for_tasks: Connection, for_upkeep: Connection) -> None:
+    async def _work(
+        self, for_lease: Connection, for_tasks: Connection, for_upkeep: Connection, for_questions: Connection
+    ) -> None:
         lease = Lease(for_lease, SUBSCRIPTION, self._owner)
         await lease.acquire()
         try:
@@ -114,6 +120,7 @@ class DeployWorker:
                 )
                 group.create_task(lease.keep(), name="lease")
                 group.create_task(session.run(), name="tasks")
+                group.create_task(Answering(for_questions, SYNC, session.read).run(), name="questions")
         finally:
             await lease.release()
 
@@ -156,6 +163,22 @@ class _Session:
         while True:
             await wakeups.next()
             await self._take_tasks()
+
+    async def read(self, question: str) -> str:
+        """Read the state of the service with this id from the cluster; `READ` when that is done, else why it is not."""
+        service = UUID(question)
+        runner = self._runners.get(service)
+        try:
+            if runner is None or runner.is_done:
+                await self._upkeep.read(service)
+            else:
+                async with self._slots:
+                    observed = await self._cluster.get(*runner.place)
+                if observed is not None and observed.service_id == service:
+                    await self._consider(runner, observed)
+        except ClusterError as error:
+            return str(error)[:_LONGEST_ANSWER]
+        return READ
 
     async def _take_tasks(self) -> None:
         """Begin with every request that came since the last look."""

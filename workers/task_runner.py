@@ -62,6 +62,17 @@ class TaskRunner:
         """Whether the newest request has its answer, as far as this worker knows."""
         return self._answered is self.task
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name of the object that the task is about."""
+        match self.task.task:
+            case ToApply() as task:
+                return task.target.namespace, task.name
+            case ToDelete() as task:
+                return task.namespace, task.name
+            case _:
+                assert_never(self.task.task)
+
     def replace(self, task: TaskRow) -> None:
         """Go on with a newer request."""
         self.task = task

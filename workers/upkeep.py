@@ -70,6 +70,18 @@ class Upkeep:
         """The object was seen to be gone."""
         await self._guarded(service, self._miss(service))
 
+    async def read(self, service: UUID) -> None:
+        """Look at the object now, because somebody wants to know. Raises ClusterError."""
+        row = await self._standing(service)
+        if row is None or row.deployment.standing is Standing.GONE:
+            return
+        async with self._slots:
+            found = await self._cluster.get(row.deployment.wanted.target.namespace, row.deployment.wanted.name)
+        if found is not None and found.service_id == service:
+            await self._look(service, found)
+        else:
+            await self._miss(service)
+
     async def resync(self, services: Sequence[ObservedService]) -> None:
         """These are all objects that there are."""
         async with self._reading:

@@ -28,6 +28,7 @@ from modeltrail.http.services import Services
 from modeltrail.legacy.mover import Moved, Mover, Rehearsing, Sink, Writing
 from modeltrail.legacy.tables import Source, open_tables
 from modeltrail.memory import settle
+from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
@@ -75,6 +76,7 @@ async def run_api(settings: Settings) -> None:
             keys=keys,
             cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
             default_namespace=settings.kserve.default_namespace,
+            asker=Asker(pool),
         )
         settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)

@@ -78,7 +78,7 @@ class Run:
 
 
 def test_every_answer_is_as_documented(database: Database, tmp_path: Path) -> None:
-    with api_process(database, tmp_path) as url:
+    with api_process(database, tmp_path, KSERVE_ENABLED="false") as url:
         document = httpx.get(f"{url}/schema/openapi.json").json()
         run = Run(informed_by(World(url), closed(document)), url)
 

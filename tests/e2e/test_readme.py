@@ -37,7 +37,7 @@ def test_every_route_has_an_example_that_answers_as_it_says(
     database: Database, tmp_path: Path, definitions: str
 ) -> None:
     (examples,) = blocks_below("Every route by example")
-    with api_process(database, tmp_path) as url:
+    with api_process(database, tmp_path, KSERVE_ENABLED="false") as url:
         here = definitions.replace("http://localhost:8080", url)
         script = f"set -eu -o pipefail\n{CURL}\n{here}\n{examples}"
         run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)

@@ -93,6 +93,7 @@ ATTEMPTS = (
     Attempt("PATCH", "/inference_services/{service_id}", "/inference_services/{service}", 404, {"labels": {"a": "b"}}),
     Attempt("DELETE", "/inference_services/{service_id}", "/inference_services/{idle_service}"),
     Attempt("POST", "/inference_services/{service_id}/rollback", "/inference_services/{service}/rollback", 404, {}),
+    Attempt("POST", "/inference_services/{service_id}/sync", "/inference_services/{service}/sync"),
     Attempt(
         "POST",
         "/serve_models",

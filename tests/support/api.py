@@ -22,6 +22,7 @@ from modeltrail.eventlog.record import Context, System
 from modeltrail.http.app import BASE_PATH, create_app
 from modeltrail.http.application import Application
 from modeltrail.http.services import Services
+from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import open_pool, writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
@@ -140,6 +141,7 @@ async def running_services(database: Database, cluster: Cluster = Cluster.CONFIG
             keys=keys,
             cluster=cluster,
             default_namespace="model-serving",
+            asker=Asker(pool),
         )
 
 

@@ -19,8 +19,8 @@ START_SECONDS = 30.0
 
 
 @contextmanager
-def api_process(database: Database, folder: Path) -> Iterator[str]:
-    """Its URL, once it answers. Its log is in `folder`."""
+def api_process(database: Database, folder: Path, **settings: str) -> Iterator[str]:
+    """Its URL, once it answers. Its log is in `folder`; `settings` are variables that differ from the usual ones."""
     port = free_port(HOST, 0)
     url = f"http://{HOST}:{port}"
     environment = os.environ | {
@@ -33,6 +33,7 @@ def api_process(database: Database, folder: Path) -> Iterator[str]:
         "DATABASE_DBNAME": database.name,
         "KSERVE_ENABLED": "true",
         "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
+        **settings,
     }
     command = [sys.executable, "-m", "modeltrail", "serve"]
     log = folder / "api.log"

@@ -109,7 +109,8 @@ class World:
         return [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(count)]
 
     def _extra_serve_models(self, count: int) -> list[str]:
-        model, service = self.ids["model_id"][0], self.ids["service_id"][0]
+        """Of a service that nobody else asks for: they go when it is undeployed."""
+        model, service = self.ids["model_id"][0], self._requested_services(1)[0]
         versions = [
             self._made(f"/models/{model}/versions", name=f"extra {number}", **ARTIFACT)["id"] for number in range(count)
         ]
