@@ -16,6 +16,7 @@ from modeltrail.http.schema import SCHEMA_ROUTES, schema_of
 from modeltrail.http.serve_models import SERVE_MODEL_ROUTES
 from modeltrail.http.services import Services
 from modeltrail.http.serving_environments import ENVIRONMENT_ROUTES
+from modeltrail.http.timeline import TIMELINE_ROUTES
 
 BASE_PATH = "/api/v1/model-registry"
 
@@ -25,6 +26,7 @@ _RESOURCES = (
     *ARTIFACT_ROUTES,
     *ENVIRONMENT_ROUTES,
     *SERVICE_ROUTES,
+    *TIMELINE_ROUTES,
     *SERVE_MODEL_ROUTES,
     *DEPLOYMENT_ROUTES,
 )

@@ -16,6 +16,13 @@ from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
 
 Items = TypeVar("Items")
 
+LIMIT = Parameter(
+    "limit",
+    f"How many items at most. 0, less or no number: {DEFAULT_LIMIT}; more than {LARGEST_LIMIT}:"
+    f" {LARGEST_LIMIT}. `page_size` echoes what was asked for (0 for no number).",
+    {"type": "integer", "default": DEFAULT_LIMIT},
+)
+
 
 class Page(Struct, Generic[Items], frozen=True):
     """Some of the matches, and how many there are."""
@@ -33,12 +40,7 @@ def listed(tag: Tag, listing: Listing, page: type[Struct], *filters: Parameter) 
 
 def _paging(listing: Listing) -> tuple[Parameter, ...]:
     return (
-        Parameter(
-            "limit",
-            f"How many items at most. 0, less or no number: {DEFAULT_LIMIT}; more than {LARGEST_LIMIT}:"
-            f" {LARGEST_LIMIT}. `page_size` echoes what was asked for (0 for no number).",
-            {"type": "integer", "default": DEFAULT_LIMIT},
-        ),
+        LIMIT,
         Parameter(
             "offset",
             "How many items to skip. No number: 0.",

@@ -68,6 +68,14 @@ class Query:
         return offset
 
     @property
+    def after(self) -> int:
+        """The position of the log behind which the page begins. Raises BadRequestError when negative."""
+        after = self._integer("after", absent=0)
+        if after < 0:
+            raise invalid("after", "must not be negative")
+        return after
+
+    @property
     def is_ascending(self) -> bool:
         """Whether the smallest goes first: only `asc`, spelt so, says that."""
         return self.word("order") == "asc"

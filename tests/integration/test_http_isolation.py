@@ -83,6 +83,7 @@ ATTEMPTS = (
     Attempt("GET", "/inference_services", "/inference_services?serving_environment_id={environment}", EMPTY),
     Attempt("GET", "/inference_services", "/inference_services?model_version_id={version}", EMPTY),
     Attempt("GET", "/inference_services/{service_id}", "/inference_services/{service}"),
+    Attempt("GET", "/inference_services/{service_id}/timeline", "/inference_services/{service}/timeline"),
     Attempt("POST", "/inference_services", "/inference_services", 404, SERVICE | {"registered_model_id": "{model}"}),
     Attempt(
         "POST", "/inference_services", "/inference_services", 404, SERVICE | {"serving_environment_id": "{environment}"}

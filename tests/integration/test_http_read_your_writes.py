@@ -39,6 +39,7 @@ READS = {
         "/inference_services?desired_state=DEPLOYED",
     ],
     "/inference_services/{service_id}": ["/inference_services/{service}"],
+    "/inference_services/{service_id}/timeline": ["/inference_services/{service}/timeline"],
     "/inference_service": ["/inference_service?name=later"],
     "/serve_models": ["/serve_models", "/serve_models?inference_service_id={service}"],
     "/serve_models/{serve_model_id}": ["/serve_models/{serve_model}"],
@@ -136,7 +137,7 @@ WRITES = (
         "/inference_services/{service}/undeploy",
         None,
         "",
-        (*SERVICES, "/inference_services/{service}"),
+        (*SERVICES, "/inference_services/{service}", "/inference_services/{service}/timeline"),
     ),
     Write(
         "POST",

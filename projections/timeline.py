@@ -1,0 +1,46 @@
+"""Reading an inference service's story from the log itself, so that it tells all that ever happened."""
+
+from collections.abc import Iterable
+from typing import cast
+from uuid import UUID
+
+from asyncpg import Pool
+
+from modeltrail.domain.ids import ServiceId
+from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.eventlog.codec import Codec
+from modeltrail.eventlog.keys import KeyRing
+from modeltrail.eventlog.people import PersonKeys, persons_in
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.service_story import Moment, facts_of, moment
+
+SQL = Statements("modeltrail.projections", "timeline.sql")
+
+
+async def read_timeline(pool: Pool, keys: KeyRing, service_id: ServiceId, after: int, limit: int) -> list[Moment]:
+    """Up to `limit` moments of the service's life behind position `after`, oldest first."""
+    rows = await pool.fetch(SQL.list_moments, service_id, after, limit)
+    people = PersonKeys(pool, keys)
+    if persons := persons_in(row["actor"] for row in rows if row["actor"] is not None):
+        await people.learn(persons)
+    codec = Codec(people.open)
+    # A stream holds events of its own aggregate only.
+    events = [cast("LifeEvent", codec.decode(row["topic"], row["state"])) for row in rows]
+    names = await _version_names(pool, (facts_of(event).model_version_id for event in events))
+    return [
+        moment(
+            row["notification_id"],
+            row["recorded_at"],
+            codec.decode_actor(row["actor"]),
+            event,
+            names.get(facts_of(event).model_version_id),
+        )
+        for row, event in zip(rows, events, strict=True)
+    ]
+
+
+async def _version_names(pool: Pool, versions: Iterable[UUID | None]) -> dict[UUID | None, str]:
+    """What these versions are called now; a version that was deleted has no name any more."""
+    wanted = {version for version in versions if version is not None}
+    rows = await pool.fetch(SQL.list_version_names, list(wanted)) if wanted else []
+    return {row["id"]: row["name"] for row in rows}
