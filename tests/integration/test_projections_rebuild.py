@@ -76,7 +76,7 @@ async def test_damage_is_found_and_mended_and_the_tables_keep_their_shape(api: A
         await connection.execute("DELETE FROM models WHERE id = $1", lost["id"])
         await connection.execute("UPDATE row_counts SET count = 7 WHERE source = 'serving_environments'")
 
-    code, out, _ = await modeltrail(database, "projections", "verify", "--all", "--json")
+    code, out, _ = await modeltrail(database, "projections", "verify", "--json")
 
     found = json.loads(out)
     assert (code, found["differences"]) == (1, len(found["first"]))

@@ -80,11 +80,12 @@ def _print_table(lines: Sequence[Sequence[str]]) -> None:
 @data_option
 @json_option
 def verify(*, names: tuple[str, ...], everything: bool, data: Path | None, as_json: bool) -> int:
-    """Fold the log anew and compare it with the read tables, row by row. Changes nothing.
+    """Fold the log anew and compare it with the read tables, all or those named, row by row. Changes nothing.
 
     Exit code 1 when they differ: `modeltrail projections rebuild` mends that. Reads and writes go on.
     """
-    _require_names(names, everything=everything)
+    if names:
+        _require_names(names, everything=everything)
     settings = load_settings(with_dev_environment(data))
     with progress("verifying") as tell:
         found = _run(settings, lambda: load_core().verify_projections(settings, names, tell))
