@@ -26,8 +26,8 @@ from modeltrail.postgres.ids import new_id
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
+from modeltrail.projections.one_rebuild import forget_stopped_rebuild
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.rebuild import forget_stopped_rebuild
 from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")

@@ -17,6 +17,7 @@ from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import READ, SYNC
+from modeltrail.failures import leaves_of
 from modeltrail.postgres.asking import Answering
 from modeltrail.postgres.connect import close, is_lost
 from modeltrail.postgres.statements import Statements
@@ -95,9 +96,9 @@ class DeployWorker:
             except* LeaseLostError as lost:
                 _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
             except* Exception as group:
-                if not all(is_lost(error) for error in _leaves(group)):
+                if not all(is_lost(error) for error in leaves_of(group)):
                     raise
-                _log.warning("the database connection was lost; trying again", error=str(_leaves(group)[0]))
+                _log.warning("the database connection was lost; trying again", error=str(leaves_of(group)[0]))
                 await sleep(next(retries))
 
     @asynccontextmanager
@@ -298,11 +299,3 @@ class _Session:
         for service, runner in self._runners.items():
             if service not in present and not runner.is_done:
                 self._set_going(runner)
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]

@@ -36,8 +36,9 @@ from modeltrail.projections.comparison import SHOWN, Compared, Difference, verif
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.log_import import Imported, LogImport
+from modeltrail.projections.one_rebuild import only_rebuild, stopped_names
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.rebuild import Rebuilt, only_rebuild, stopped_names
+from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.projections.standing import outdated, record_versions
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.server import serve

@@ -33,3 +33,12 @@ def _describe(failure: BaseException) -> str:
         return name
     # Not str(): PostgreSQL's DETAIL, which asyncpg adds there, quotes whole rows.
     return f"{name}: {failure.args[0]}"
+
+
+def leaves_of(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    """The errors in a group, and in the groups in it."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves_of(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

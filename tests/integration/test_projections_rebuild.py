@@ -9,7 +9,7 @@ from modeltrail.eventlog.keys import KeyRing
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
-from modeltrail.projections.rebuild import LOCK, only_rebuild
+from modeltrail.projections.one_rebuild import LOCK, only_rebuild
 from modeltrail.projections.standing import outdated
 from support.api import Api, made
 from support.cluster import eventually
