@@ -927,3 +927,15 @@ async def test_a_port_in_use_is_an_error_in_process_too(cluster: SimulatedCluste
     with pytest.raises(PortInUseError):
         async with SimulatedCluster(type(cluster.options)(port=port)):
             pass
+
+
+async def test_a_watcher_that_leaves_in_the_middle_of_changes_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with SimulatedCluster(options()) as cluster, raw_api(cluster) as api:
+        for number in range(10):
+            async with aiohttp.ClientSession() as session:
+                watch = await session.get(f"{api.url}/apis/serving.kserve.io/v1beta1/inferenceservices?watch=1")
+                changes = asyncio.gather(*(api.create(service(f"s-{number}-{each}")) for each in range(30)))
+                await asyncio.sleep(0.002)
+                watch.close()
+            await changes
+    assert caplog.records == []

@@ -200,6 +200,8 @@ class Server:
                         await response.write(text[: len(text) // 2])
                         _lose(call.request)
                     await response.write(text)
+        except ConnectionResetError:
+            raise _LostError from None  # whoever watched has gone in the middle of a line
         finally:
             self._open.remove(call.request)
         return response
