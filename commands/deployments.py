@@ -27,6 +27,7 @@ from modeltrail.domain.inference_service_messages import (
     ServiceChange,
 )
 from modeltrail.domain.inference_service_state import Service, Undeploying
+from modeltrail.domain.parked_task import ParkTask
 from modeltrail.domain.service_name import check_name, made_up_name
 from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
@@ -175,7 +176,7 @@ class Undeploy(Struct, frozen=True, kw_only=True):
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
 
 
-ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation
+ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation | ParkTask
 
 
 class Report(Struct, frozen=True):

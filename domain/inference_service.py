@@ -183,7 +183,9 @@ def evolve(state: ServiceSituation, event: ServiceEvent) -> ServiceSituation:
         case Missing():
             return state
         case Deleted():
-            return structs.replace(state, undeployment_id=None) if isinstance(event, Undeployed) else state
+            return (
+                structs.replace(state, undeployment_id=None, parked=False) if isinstance(event, Undeployed) else state
+            )
         case Service():
             return _evolve_service(state, event)
         case _:
@@ -201,7 +203,8 @@ def _evolve_service(service: Service, event: ServiceLaterEvent) -> ServiceSituat
         case ServiceDeleted():
             undeploying = service.deployment if isinstance(service.deployment, Undeploying) else None
             left = undeploying.undeployment_id if undeploying else None
-            return Deleted(registered_model_id=service.registered_model_id, undeployment_id=left)
+            parked = undeploying is not None and undeploying.parked
+            return Deleted(registered_model_id=service.registered_model_id, undeployment_id=left, parked=parked)
         case ServeModelAdded(model_version_id=version):
             return structs.replace(service, served=(*service.served, version))
         case ServeModelRemoved(model_version_id=version):

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, ModelId, VersionId
+from modeltrail.domain.parked_task import TaskFact
 
 
 class Repair(Struct, frozen=True):
@@ -117,9 +118,10 @@ class UndeploymentStalled(Event, frozen=True, tag="inference_service.undeploymen
     finalizers: tuple[str, ...]
 
 
-ServiceFact = (
+ClusterFact = (
     ServiceInterrupted | ServiceRecovered | ServiceMoved | ObjectDisappeared | ObjectDrifted | UndeploymentStalled
 )
+ServiceFact = ClusterFact | TaskFact
 
 
 def disappearance_message(event: ObjectDisappeared) -> str:

@@ -11,10 +11,11 @@ from typing import assert_never
 
 from msgspec import structs
 
-from modeltrail.domain import inference_service
+from modeltrail.domain import inference_service, parked_task
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
+    ClusterFact,
     ObjectDisappeared,
     ObjectDrifted,
     Observation,
@@ -42,8 +43,9 @@ from modeltrail.domain.inference_service_state import (
     ServiceSituation,
     Undeploying,
 )
+from modeltrail.domain.parked_task import TaskCommand, TaskFact
 
-LifeCommand = ServiceCommand | Observation
+LifeCommand = ServiceCommand | Observation | TaskCommand
 LifeEvent = ServiceEvent | ServiceFact
 
 
@@ -52,10 +54,12 @@ def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
 
     Raises NotFoundError for a change to a service that does not exist.
     """
-    if not isinstance(command, Observation):
+    if not isinstance(command, Observation | TaskCommand):
         return [*inference_service.decide(command, state)]
     if isinstance(state, Missing):
         raise service_not_found()
+    if isinstance(command, TaskCommand):
+        return [*parked_task.decide(command, state)]
     if isinstance(state, Deleted):
         return []
     match command:
@@ -167,6 +171,8 @@ def evolve(state: ServiceSituation, event: LifeEvent) -> ServiceSituation:
     """The state after `event`."""
     if not isinstance(event, ServiceFact):
         return inference_service.evolve(state, event)
+    if isinstance(event, TaskFact):
+        return state if isinstance(state, Missing) else parked_task.evolve(state, event)
     if not isinstance(state, Service):
         return state
     if isinstance(event, ServiceRecovered):
@@ -174,7 +180,7 @@ def evolve(state: ServiceSituation, event: LifeEvent) -> ServiceSituation:
     return structs.replace(state, deployment=_evolved(state.deployment, event))
 
 
-def _evolved(before: Deployment, event: ServiceFact) -> Deployment:
+def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
     match event, before:
         case ServiceInterrupted(reason=reason), Deployed():
             return structs.replace(before, interruption=reason)

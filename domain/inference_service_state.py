@@ -18,6 +18,7 @@ class Deleted(Struct, frozen=True, tag="deleted"):
 
     registered_model_id: ModelId
     undeployment_id: DeploymentId | None
+    parked: bool = False
 
 
 class Live(Struct, frozen=True):
@@ -40,12 +41,13 @@ class Waiting(Struct, frozen=True, tag="waiting"):
 
 
 class Deploying(Struct, frozen=True, tag="deploying"):
-    """Asked for, not answered. `replacing` serves on until the answer."""
+    """Asked for, not answered. `replacing` serves on until the answer; `parked` means that nobody is at it."""
 
     deployment_id: DeploymentId
     target: Target
     external_id: str | None
     replacing: Live | None
+    parked: bool = False
 
 
 class Deployed(Struct, frozen=True, tag="deployed"):
@@ -68,10 +70,11 @@ class Failed(Struct, frozen=True, tag="failed"):
 
 
 class Undeploying(Struct, frozen=True, tag="undeploying"):
-    """To be taken away; `stalled` says what it waits for, when it has waited long."""
+    """To be taken away; `stalled` says what it waits for, when it has waited long; `parked` that nobody is at it."""
 
     undeployment_id: DeploymentId
     stalled: str | None = None
+    parked: bool = False
 
 
 Deployment = Idle | Waiting | Deploying | Deployed | Failed | Undeploying

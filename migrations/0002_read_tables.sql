@@ -126,6 +126,7 @@ CREATE TABLE deployment_tasks (
     updated_at timestamptz NOT NULL,
     requested_position bigint NOT NULL,
     request_id text NOT NULL,
+    parked json,  -- since when and why nobody is at it; null while the deploy worker is
     body json NOT NULL
 );
 CREATE INDEX deployment_tasks_requested_idx ON deployment_tasks (requested_position);

@@ -34,6 +34,7 @@ from modeltrail.domain.inference_service_messages import (
     UndeploymentRequested,
     VersionChosen,
 )
+from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
 from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, Resources, ServingOptions
 from modeltrail.eventlog.record import Recorded
 from modeltrail.projections.serve_models import ServeModelBody
@@ -158,7 +159,7 @@ def _live(body: ServiceBody, external_id: str, url: str) -> ServiceBody:
 
 
 def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
-    """The service after what the cluster did unasked."""
+    """The service after what the cluster did unasked, or what became of a task that the worker failed at."""
     match event:
         case ServiceInterrupted(message=message):
             return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=message)
@@ -178,6 +179,12 @@ def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
             return structs.replace(body, last_error=drift_message(event))
         case UndeploymentStalled(message=message):
             return structs.replace(body, last_error=message)
+        case TaskParked():
+            return structs.replace(body, last_error=parked_message(event))
+        case TaskRetried():
+            return structs.replace(body, last_error=UNSET)
+        case TaskDismissed():
+            return body
         case _:
             assert_never(event)
 

@@ -36,6 +36,7 @@ from modeltrail.domain.inference_service_messages import (
     UndeploymentRequested,
     VersionChosen,
 )
+from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.reader import ERASED
 from modeltrail.eventlog.record import Actor, System
@@ -90,6 +91,8 @@ def facts_of(event: LifeEvent) -> Facts:
             named |= {"model_version_id": target.model_version_id, "namespace": target.namespace}
         case UndeploymentRequested() | Undeployed() | UndeploymentStalled():
             named["deployment_id"] = event.undeployment_id
+        case TaskParked() | TaskRetried() | TaskDismissed():
+            named["deployment_id"] = event.task_id
         case _:
             pass
     return Facts(**named)
@@ -185,5 +188,11 @@ def _unasked(event: ServiceFact) -> str:
             return f"drifted: {drift_message(event)}"
         case UndeploymentStalled(message=message):
             return f"undeployment stalled: {message}"
+        case TaskParked():
+            return parked_message(event)
+        case TaskRetried(reason=reason):
+            return "retried by an operator" + (f": {reason}" if reason else "")
+        case TaskDismissed(reason=reason):
+            return f"dismissed by an operator: {reason}"
         case _:
             assert_never(event)

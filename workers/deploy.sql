@@ -21,9 +21,9 @@ RETURNING epoch
 UPDATE subscriptions SET expires_at = '-infinity', position = greatest(position, $3) WHERE name = $1 AND epoch = $2
 
 -- name: list_tasks_after
-SELECT id, project_id, revision, position, created_at, updated_at, requested_position, request_id, body
+SELECT id, project_id, revision, position, created_at, updated_at, requested_position, request_id, parked, body
 FROM deployment_tasks
-WHERE requested_position > $1
+WHERE requested_position > $1 AND parked IS NULL
 ORDER BY requested_position
 LIMIT $2
 

@@ -12,12 +12,13 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import assert_never
 from uuid import UUID
 
+import msgspec
 import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import READ, SYNC
-from modeltrail.failures import leaves_of
+from modeltrail.failures import causes_of, leaves_of
 from modeltrail.postgres.asking import Answering
 from modeltrail.postgres.connect import close, is_lost
 from modeltrail.postgres.statements import Statements
@@ -184,9 +185,15 @@ class _Session:
     async def _take_tasks(self) -> None:
         """Begin with every request that came since the last look."""
         while rows := await self._connection.fetch(SQL.list_tasks_after, self._seen, TASKS_PER_QUERY):
-            for task in map(read_task, rows):
-                self._seen = self._lease.position = task.requested_position
-                self._begin(task)
+            for row in rows:
+                self._seen = self._lease.position = row["requested_position"]
+                try:
+                    task = read_task(row)
+                except msgspec.DecodeError as error:
+                    # Nor can it be parked: the log's writer reads the row, too. `modeltrail worker parked` shows it.
+                    _log.error("a deployment task cannot be read", service=str(row["id"]), cause=causes_of(error))
+                else:
+                    self._begin(task)
             if len(rows) < TASKS_PER_QUERY:
                 return
 
@@ -291,8 +298,12 @@ class _Session:
         await self._upkeep.resync(services)
 
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
-        await runner.consider(observed)
-        self._forget_if_done(runner.task.id)
+        if await runner.understands(observed):
+            self._forget_if_done(runner.task.id)
+        else:
+            self._set_going(
+                runner
+            )  # it asks once more itself, and parks the task if that fails as well
 
     def _set_going_without(self, present: set[UUID | None]) -> None:
         """What waits for the cluster's answer on an object that is not there would wait for ever."""

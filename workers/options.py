@@ -16,9 +16,11 @@ class OnDrift(StrEnum):
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`stall_seconds`: after how long an undeployment that is not done is reported; `resync_seconds`: how often all
-    objects are listed, whatever the watch says."""
+    objects are listed, whatever the watch says; `tries`: after how many failures in a row through a fault of our own
+    a task is parked. A cluster or database that does not answer is no such fault."""
 
     mode: DeploymentMode = DeploymentMode.STANDARD
     on_drift: OnDrift = OnDrift.REPAIR
     stall_seconds: float = 60.0
     resync_seconds: float = 300.0
+    tries: int = 10

@@ -15,10 +15,13 @@ from modeltrail.domain.inference_service_messages import (
     FailDeployment,
     RecordApplied,
 )
-from modeltrail.failures import causes_of, stack_of
+from modeltrail.domain.parked_task import ParkTask
+from modeltrail.failures import causes_of, place_of, stack_of
+from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (
     Cluster,
+    ClusterError,
     ClusterRefused,
     ClusterUnavailable,
     Deletion,
@@ -91,18 +94,28 @@ class TaskRunner:
                 return
 
     async def _work_on(self, task: TaskRow) -> None:
+        failures, cause = 0, ""
         for pause in pauses():
             if self.task is not task:
                 return
             self._nudged.clear()
             try:
+                if failures >= self._options.tries:
+                    await self._park(task, failures, cause)
+                    return
                 if await self._try(task):
                     return
+                failures = 0
             except ClusterUnavailable as error:
                 _log.warning("the cluster does not answer; trying again", service=str(task.id), error=str(error))
                 await sleep(error.retry_after or 0.0)  # it asked for this: no news cuts it short
                 await sleep(pause, self._nudged)
-            except Exception as error:  # noqa: BLE001 - it must not end the others; it is tried again, and logged
+            except ClusterError as error:
+                _log.error("the cluster cannot be used; trying again", service=str(task.id), error=str(error))
+                await sleep(pause, self._nudged)
+            except Exception as error:  # noqa: BLE001 - it must not end the others; it is tried again, and then parked
+                if not is_lost(error):
+                    failures, cause = failures + 1, place_of(error)
                 facts = {"cause": causes_of(error), "stack": stack_of(error)}
                 _log.error("a deployment task failed; trying again", service=str(task.id), **facts)
                 await sleep(pause, self._nudged)
@@ -175,6 +188,18 @@ class TaskRunner:
                 return None
             return await self._cluster.apply(wanted, force=True)
 
+    async def understands(self, observed: ObservedService) -> bool:
+        """Consider what was seen, and say whether that went well; what does not must not end those who look."""
+        try:
+            await self.consider(observed)
+        except Exception as error:
+            if is_lost(error):
+                raise
+            facts = {"cause": causes_of(error), "stack": stack_of(error)}
+            _log.error("an answer of the cluster was not understood", service=str(self.task.id), **facts)
+            return False
+        return True
+
     async def consider(self, observed: ObservedService) -> None:
         """Report the cluster's verdict if `observed` holds one on the newest request."""
         row, task = self.task, self.task.task
@@ -199,6 +224,11 @@ class TaskRunner:
         except BaseException:
             self._answered = None  # cancelled, or worse: whoever looks next must report it
             raise
+
+    async def _park(self, row: TaskRow, tries: int, cause: str) -> None:
+        """Leave it to an operator."""
+        await self._answer(row, ParkTask(task_id=row.task.id, tries=tries, cause=cause))
+        _log.error("a deployment task is parked: modeltrail worker parked", service=str(row.id), task=str(row.task.id))
 
     async def _delete(self, row: TaskRow, task: ToDelete) -> bool:
         try:

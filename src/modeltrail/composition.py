@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from asyncpg import Connection, Pool
@@ -15,13 +15,17 @@ from asyncpg import Connection, Pool
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.commands.erasure import Traces, erase, find_traces
+from modeltrail.commands.parked_tasks import DecideOnParked, Wish
 from modeltrail.commands.rehearsal import Rehearsal
+from modeltrail.domain.errors import NotFoundError, RuleError
+from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
+from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
@@ -37,6 +41,7 @@ from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.log_import import Imported, LogImport
 from modeltrail.projections.one_rebuild import only_rebuild, stopped_names
+from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.projections.standing import outdated, record_versions
@@ -115,6 +120,32 @@ async def run_worker(settings: Settings) -> None:
         storage = KeptCredentials(pool, keys, kserve.storage)
         settle()
         await DeployWorker(writer(address), committer, cluster, owner=owner, options=options, storage=storage).run()
+
+
+async def parked_tasks(settings: Settings) -> list[ParkedTask]:
+    """What the deploy worker has set aside."""
+    async with _connection(_address(settings)) as connection:
+        return await list_parked(connection)
+
+
+async def decide_on_parked(
+    settings: Settings, task: UUID, operator: str, decide: Callable[[DeploymentId], Wish]
+) -> None:
+    """Let `operator`, an address, retry or dismiss a parked task. Raises DomainError when it is not parked."""
+    keys, address = _key_ring(settings), _address(settings)
+    parked = {each.id: each for each in await parked_tasks(settings)}
+    found = parked.get(DeploymentId(task))
+    if found is None:
+        raise NotFoundError(f"task {task} is not parked, or not any more")
+    if not found.is_readable:
+        raise RuleError(f"task {task} cannot be decided on: {found.cause}")
+    async with AsyncExitStack() as stack:
+        pool = await _pool(stack, settings, smallest=0, largest=2)
+        await check_keys(pool, keys)
+        actor = await People(pool, keys).seal(operator)
+        committer = await stack.enter_async_context(Committer(writer(address), INLINE))
+        context = Context(ProjectId(found.project_id), uuid4(), f"cli-{uuid4()}", actor)
+        await committer.submit(DecideOnParked(ServiceId(found.inference_service_id), decide(found.id)), context)
 
 
 async def run_migrations(settings: Settings) -> list[str]:

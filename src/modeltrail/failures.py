@@ -19,6 +19,16 @@ def stack_of(failure: BaseException) -> str:
     return "\n".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
 
 
+def place_of(failure: BaseException) -> str:
+    """The error's type, and the place in our own code that it came out of, in a few words."""
+    places = [
+        f" in {name}, line {line}"
+        for frame, line in traceback.walk_tb(failure.__traceback__)
+        if (name := frame.f_globals.get("__name__", "")).startswith("modeltrail.")
+    ]
+    return f"{type(failure).__qualname__}{places[-1] if places else ''}"
+
+
 def _chain(failure: BaseException | None) -> list[BaseException]:
     chain: list[BaseException] = []
     while failure is not None and failure not in chain:

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from modeltrail.cli.event_reader import EventReader
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
     from modeltrail.commands.erasure import Traces
+    from modeltrail.commands.parked_tasks import Wish
+    from modeltrail.domain.ids import DeploymentId
     from modeltrail.eventlog.auditor import Auditor
     from modeltrail.eventlog.rotation import KeyUse, Rotation
     from modeltrail.legacy.mover import Moved
     from modeltrail.legacy.tables import Source
     from modeltrail.projections.comparison import Compared, Difference
     from modeltrail.projections.log_import import Imported
+    from modeltrail.projections.parked_tasks import ParkedTask
     from modeltrail.projections.rebuild import Rebuilt
 
 __all__ = ["Core", "load_core"]
@@ -28,6 +32,14 @@ class Core(Protocol):
 
     async def run_worker(self, settings: Settings) -> None:
         """Work until cancelled."""
+
+    async def parked_tasks(self, settings: Settings) -> "list[ParkedTask]":
+        """What the deploy worker has set aside."""
+
+    async def decide_on_parked(
+        self, settings: Settings, task: UUID, operator: str, decide: "Callable[[DeploymentId], Wish]"
+    ) -> None:
+        """Let `operator`, an address, retry or dismiss a parked task."""
 
     async def run_migrations(self, settings: Settings) -> list[str]:
         """Apply what the database lacks; return the names of what was applied."""

@@ -1,4 +1,4 @@
-"""`modeltrail serve`, `worker` and `migrate`: the commands that production runs."""
+"""`modeltrail serve` and `migrate`: commands that production runs."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from modeltrail.cli.database import check_connection, check_schema, explained
 from modeltrail.cli.ports import check_port
 from modeltrail.cli.running import load_settings, run_until_stopped
 
-__all__ = ["migrate", "serve", "worker"]
+__all__ = ["migrate", "serve"]
 
 
 @click.command
@@ -24,22 +24,6 @@ def serve() -> None:
     async def service() -> None:
         await check_schema(settings.database)
         await load_core().run_api(settings)
-
-    with explained(settings.database):
-        run_until_stopped(service())
-
-
-@click.command
-def worker() -> None:
-    """Run the deploy worker.
-
-    It brings to the cluster what the event log asks for, and reports back. Any number may run at once.
-    """
-    settings = load_settings()
-
-    async def service() -> None:
-        await check_schema(settings.database)
-        await load_core().run_worker(settings)
 
     with explained(settings.database):
         run_until_stopped(service())
