@@ -301,9 +301,7 @@ class _Session:
         if await runner.understands(observed):
             self._forget_if_done(runner.task.id)
         else:
-            self._set_going(
-                runner
-            )  # it asks once more itself, and parks the task if that fails as well
+            self._set_going(runner)  # it asks once more itself, and parks the task if that fails as well
 
     def _set_going_without(self, present: set[UUID | None]) -> None:
         """What waits for the cluster's answer on an object that is not there would wait for ever."""
