@@ -18,6 +18,7 @@ from modeltrail.commands.models import existing_model, require_revision
 from modeltrail.commands.question import RowAt
 from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, namespace_in
 from modeltrail.commands.versions import existing_version
+from modeltrail.domain.canary import back_from_canary
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
@@ -39,8 +40,10 @@ from modeltrail.domain.inference_service_state import (
     Service,
     Undeploying,
     Waiting,
+    canary_in,
     target_in,
 )
+from modeltrail.domain.inference_service_wishes import ALL
 from modeltrail.domain.service_name import check_name
 from modeltrail.domain.serving_options import ServingOptions, check_options
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
@@ -154,7 +157,7 @@ class Revise(Struct, frozen=True, kw_only=True):
         """Whether what is asked for differs from what the cluster was asked for last."""
         if self.version_id not in (None, row.body.model_version_id):
             return True
-        options = self.options.over(service.options)
+        options = self._options(service)
         if self.labels not in (None, service.labels) or not options.mean_the_same_as(service.options):
             return True
         match service.deployment:
@@ -166,7 +169,7 @@ class Revise(Struct, frozen=True, kw_only=True):
                 assert_never(service.deployment)
 
     async def _deployment(self, row: ServiceRow, service: Service) -> RequestDeployment | PostponeDeployment:
-        options = self.options.over(service.options)
+        options = self._options(service)
         asked_for = self.version_id
         if asked_for is None and isinstance(service.deployment, Waiting):
             asked_for = service.deployment.model_version_id
@@ -177,6 +180,10 @@ class Revise(Struct, frozen=True, kw_only=True):
             return PostponeDeployment(model_version_id=asked_for, message=NOT_READY, options=options)
         target = version.target(await self._namespace(row, service), options)
         return RequestDeployment(deployment_id=self.deployment_id, target=target)
+
+    def _options(self, service: Service) -> ServingOptions:
+        options = self.options.over(service.options)
+        return options.with_all_traffic() if options.canary_traffic_percent == ALL else options
 
     async def _candidate(self, row: ServiceRow, asked_for: VersionId | None) -> Candidate | None:
         model_id = ModelId(row.body.registered_model_id)
@@ -234,7 +241,10 @@ class RollBack(Struct, frozen=True, kw_only=True):
         back_to = self._earlier(service)
         version_id = self.version_id or back_to.model_version_id
         version = await existing_version(self.project_id, version_id, ModelId(row.body.registered_model_id))
-        target = candidate_in(version).target(back_to.namespace, back_to.options)
+        target = candidate_in(version).target(back_to.namespace, back_to.options.with_all_traffic())
+        canary = canary_in(service.deployment)
+        if canary is not None and canary.canary_beside == version_id:
+            target = back_from_canary(service, canary)
         wish = RequestDeployment(deployment_id=self.deployment_id, target=target)
         change = await carry_on(INFERENCE_SERVICE, self.service_id, wish)
         return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))

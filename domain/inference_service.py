@@ -21,6 +21,8 @@ from typing import assert_never
 
 from msgspec import structs
 
+from modeltrail.domain.canary import canary_deployed
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.errors import ConflictError, service_not_found
 from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_messages import (
@@ -136,6 +138,9 @@ def _confirm_deployment(command: ConfirmDeployment, service: Service) -> list[Se
     deploying = _awaiting(service, command.deployment_id)
     if deploying is None:
         return []
+    canary = canary_deployed(service, command.deployment_id, command.external_id, command.url)
+    if canary is not None:
+        return [canary]
     succeeded = DeploymentSucceeded(
         deployment_id=command.deployment_id,
         registered_model_id=service.registered_model_id,
@@ -198,7 +203,7 @@ def _evolve_service(service: Service, event: ServiceLaterEvent) -> ServiceSituat
             return structs.replace(service, name=name)
         case ServiceRelabelled(labels=labels):
             return structs.replace(service, labels=labels)
-        case VersionChosen():
+        case VersionChosen() | CanaryPromoted() | CanaryAborted():
             return service
         case ServiceDeleted():
             undeploying = service.deployment if isinstance(service.deployment, Undeploying) else None
@@ -246,7 +251,9 @@ def went_live(service: Service, version: VersionId) -> Service:
     return structs.replace(service, served=(version,), lived=lived)
 
 
-def _evolve_deployment(before: Deployment, event: DeploymentEvent) -> Deployment:
+def _evolve_deployment(  # noqa: C901 - one flat case per event
+    before: Deployment, event: DeploymentEvent
+) -> Deployment:
     match event:
         case DeploymentRequested(deployment_id=deployment, target=target):
             live = live_in(before)
@@ -268,6 +275,11 @@ def _evolve_deployment(before: Deployment, event: DeploymentEvent) -> Deployment
                 external_id=before.external_id,
                 still_live=before.replacing,
             )
+        case CanaryDeployed(deployment_id=deployment, stable_version_id=stable, external_id=external_id, url=url):
+            # What is live is the version with the rest of the traffic.
+            wanted = target_in(before)
+            served = Live(stable, external_id, url)
+            return before if wanted is None else Deployed(deployment_id=deployment, target=wanted, live=served)
         case UndeploymentRequested(undeployment_id=undeployment):
             return Undeploying(undeployment_id=undeployment)
         case Undeployed() | DeploymentWithdrawn():

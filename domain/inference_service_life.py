@@ -12,6 +12,7 @@ from typing import assert_never
 from msgspec import structs
 
 from modeltrail.domain import inference_service, parked_task
+from modeltrail.domain.canary import canary_deployed
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
@@ -42,6 +43,7 @@ from modeltrail.domain.inference_service_state import (
     Service,
     ServiceSituation,
     Undeploying,
+    live_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
 
@@ -108,6 +110,9 @@ def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
         case Deployed(deployment_id=current, target=target) | Failed(deployment_id=current, target=target):
             if current != command.deployment_id:
                 return []
+            canary = canary_deployed(service, current, command.external_id, command.url)
+            if canary is not None:
+                return [canary]
             recovered = ServiceRecovered(
                 deployment_id=current,
                 registered_model_id=service.registered_model_id,
@@ -151,6 +156,8 @@ def _drifted(command: RecordDrift, service: Service) -> list[LifeEvent]:
 def _repaired(repair: Repair | None, state: ServiceSituation) -> list[LifeEvent]:
     match state:
         case Service(deployment=Deployed(target=target) | Failed(target=target)) if repair is not None:
+            if target.canary_beside is not None and live_in(state.deployment) is None and state.lived:
+                target = state.lived[0]  # alone in a new object, a canary would have all the traffic
             request = RequestDeployment(deployment_id=repair.deployment_id, target=target)
             return [*inference_service.decide(request, state)]
         case _:

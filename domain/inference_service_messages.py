@@ -2,13 +2,18 @@
 
 from msgspec import Struct
 
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.serving_options import ServingOptions
 
 
 class Target(Struct, frozen=True, omit_defaults=True):
-    """All that the cluster must be told to serve one version, as it was when the deployment was requested."""
+    """All that the cluster must be told to serve one version, as it was when the deployment was requested.
+
+    `canary_beside` is the version that keeps the rest of the traffic. A target that `aborts_canary` leaves all the
+    traffic with the revision that has served this version since before the canary.
+    """
 
     namespace: str
     model_version_id: VersionId
@@ -18,6 +23,8 @@ class Target(Struct, frozen=True, omit_defaults=True):
     storage_uri: str
     options: ServingOptions = ServingOptions()
     has_credentials: bool = False
+    canary_beside: VersionId | None = None
+    aborts_canary: bool = False
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -233,6 +240,7 @@ DeploymentEvent = (
     | Undeployed
     | DeploymentPostponed
     | DeploymentWithdrawn
+    | CanaryDeployed
 )
 ServiceLaterEvent = (
     DeploymentEvent
@@ -242,5 +250,7 @@ ServiceLaterEvent = (
     | ServiceDeleted
     | ServeModelAdded
     | ServeModelRemoved
+    | CanaryPromoted
+    | CanaryAborted
 )
 ServiceEvent = ServiceCreated | ServiceLaterEvent

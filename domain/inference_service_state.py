@@ -116,3 +116,9 @@ def target_in(deployment: Deployment) -> Target | None:
             return None
         case _:
             assert_never(deployment)
+
+
+def canary_in(deployment: Deployment) -> Target | None:
+    """What gets, or is to get, a part of the traffic only."""
+    target = target_in(deployment)
+    return target if target is not None and target.canary_beside is not None else None

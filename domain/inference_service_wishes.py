@@ -2,6 +2,9 @@
 
 from typing import assert_never
 
+from msgspec import structs
+
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
@@ -23,6 +26,7 @@ from modeltrail.domain.inference_service_messages import (
     ServiceRelabelled,
     ServiceRenamed,
     ServiceWish,
+    Target,
     UndeploymentRequested,
     VersionChosen,
 )
@@ -34,8 +38,12 @@ from modeltrail.domain.inference_service_state import (
     Service,
     Undeploying,
     Waiting,
+    canary_in,
+    live_in,
     target_in,
 )
+
+ALL = 100  # percent
 
 
 def decide_wish(command: ServiceWish, service: Service) -> list[ServiceEvent]:
@@ -66,14 +74,48 @@ def decide_wish(command: ServiceWish, service: Service) -> list[ServiceEvent]:
 def _request_deployment(command: RequestDeployment, service: Service) -> list[ServiceEvent]:
     if isinstance(service.deployment, Undeploying):
         raise RuleError("inference service is being undeployed; deploy it again once that is done")
+    target = _with_traffic(command.target, service)
     requested = DeploymentRequested(
         deployment_id=command.deployment_id,
         name=service.name,
         registered_model_id=service.registered_model_id,
         labels=service.labels,
-        target=command.target,
+        target=target,
     )
-    return [requested]
+    return [*_end_of_canary(target, service), requested]
+
+
+def _with_traffic(target: Target, service: Service) -> Target:
+    """The target beside the version that keeps the rest of the traffic, or with all of it.
+
+    The first version that goes live has all of it, whatever is said: KServe has nothing to send the rest to.
+    """
+    percent = target.options.canary_traffic_percent
+    if target.aborts_canary:
+        return target
+    if percent is not None and percent < ALL and live_in(service.deployment) is not None and service.lived:
+        return structs.replace(target, canary_beside=service.lived[0].model_version_id)
+    return structs.replace(target, options=target.options.with_all_traffic(), canary_beside=None)
+
+
+def _end_of_canary(target: Target, service: Service) -> list[ServiceEvent]:
+    """What becomes of the canary that is under way, if any."""
+    canary = canary_in(service.deployment)
+    if canary is None or target.canary_beside is not None or live_in(service.deployment) is None:
+        return []
+    if not isinstance(service.deployment, Deploying | Deployed | Failed):
+        return []
+    deployment = service.deployment.deployment_id
+    if target.aborts_canary:
+        stable = target.model_version_id
+        aborted = CanaryAborted(
+            deployment_id=deployment, model_version_id=canary.model_version_id, stable_version_id=stable
+        )
+        return [aborted]
+    if target.model_version_id != canary.model_version_id:
+        # Until the other version is ready, KServe would give all the traffic to the canary.
+        raise RuleError("a canary of this inference service is under way; promote or abort it first")
+    return [CanaryPromoted(deployment_id=deployment, model_version_id=canary.model_version_id)]
 
 
 def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[ServiceEvent]:

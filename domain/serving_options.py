@@ -4,6 +4,7 @@ Nothing set means: as the serving environment says, else as KServe does by itsel
 """
 
 import re
+from enum import StrEnum
 
 from msgspec import Struct, structs
 
@@ -17,6 +18,13 @@ _QUANTITY = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(m|k|Ki|[MGTPE]i?|[eE][+-]?
 # A resource is `cpu`, `memory`, or something with a domain such as `nvidia.com/gpu`.
 _RESOURCE = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _RUNTIME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+class DeploymentMode(StrEnum):
+    """How KServe runs a service; it cannot be changed later."""
+
+    STANDARD = "Standard"
+    KNATIVE = "Knative"
 
 
 class Resources(Struct, frozen=True):
@@ -47,6 +55,10 @@ class ServingOptions(Struct, frozen=True, omit_defaults=True):
             others, runtime=others.named_runtime
         )
 
+    def with_all_traffic(self) -> "ServingOptions":
+        """These options for a version that is no canary."""
+        return structs.replace(self, canary_traffic_percent=None)
+
     @property
     def named_runtime(self) -> str | None:
         """The ServingRuntime that is asked for by name."""
@@ -68,6 +80,18 @@ def check_options(options: ServingOptions) -> None:
     if options.resources is not None:
         _check_quantities(options.resources.requests)
         _check_quantities(options.resources.limits)
+
+
+def check_canary(options: ServingOptions, mode: DeploymentMode) -> None:
+    """Refuse a canary where KServe knows none. Raises RuleError.
+
+    https://kserve.github.io/website/docs/model-serving/predictive-inference/rollout-strategies/canary
+    """
+    if options.canary_traffic_percent is not None and mode is not DeploymentMode.KNATIVE:
+        raise RuleError(
+            f"invalid canary_traffic_percent: KServe splits traffic only in Knative mode, and this service deploys in"
+            f" {mode.value} mode; leave it out, or set KSERVE_DEPLOYMENT_MODE=Knative"
+        )
 
 
 def _check_quantities(quantities: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from litestar import Router
 
 from modeltrail.http.application import Application
+from modeltrail.http.canaries import CANARY_ROUTES
 from modeltrail.http.deployments import DEPLOYMENT_ROUTES
 from modeltrail.http.errors import answer_to
 from modeltrail.http.health import HEALTH_ROUTES
@@ -29,6 +30,7 @@ _RESOURCES = (
     *TIMELINE_ROUTES,
     *SERVE_MODEL_ROUTES,
     *DEPLOYMENT_ROUTES,
+    *CANARY_ROUTES,
 )
 
 

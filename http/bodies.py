@@ -33,6 +33,17 @@ Runtime = Annotated[
 ]
 Protocol = Annotated[str, Meta(max_length=50, description="One of " + ", ".join(PROTOCOLS) + ".", examples=["v2"])]
 
+Percent = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=100,
+        description="How much of the traffic goes to this version, in Knative mode; the rest stays with the one that"
+        " was live before, until the canary is promoted or aborted. The first version that is live has all of it.",
+        examples=[10],
+    ),
+]
+
 RequiredUri = Annotated[str, Meta(min_length=1, max_length=500, examples=["s3://models/churn/1"])]
 RequiredFramework = Annotated[str, Meta(min_length=1, max_length=100, examples=["sklearn"])]
 RequiredFrameworkVersion = Annotated[str, Meta(min_length=1, max_length=50, examples=["1.4"])]
@@ -150,6 +161,7 @@ class Serving(Body, frozen=True, kw_only=True):
     resources: GivenResources | None = None
     runtime: Runtime | None = None
     protocol_version: Protocol | None = None
+    canary_traffic_percent: Percent | None = None
 
     def options(self) -> ServingOptions:
         """What is given of them."""
@@ -160,6 +172,7 @@ class Serving(Body, frozen=True, kw_only=True):
             resources=None if given is None else Resources(given.requests or {}, given.limits or {}),
             runtime=self.runtime or None,
             protocol_version=self.protocol_version or None,
+            canary_traffic_percent=self.canary_traffic_percent,
         )
 
 

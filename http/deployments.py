@@ -10,6 +10,7 @@ from modeltrail.commands.deployments import READ, SYNC, Cluster, Deploy, Undeplo
 from modeltrail.commands.services import RollBack
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.serving_options import check_canary
 from modeltrail.http.answers import Answer, NoContent, error, json, no_content, resource
 from modeltrail.http.bodies import DeploymentOrder, RollBackOrder
 from modeltrail.http.body_reader import BodyReader
@@ -61,6 +62,7 @@ async def deploy(request: ApiRequest) -> Answer:
     """Put a version of a model on the cluster; the worker carries it out."""
     project_id = request.project_id()
     body = await request.read(_order)
+    check_canary(body.options(), request.services.mode)
     command = Deploy(
         project_id=project_id,
         service_id=ServiceId(new_id()),

@@ -3,6 +3,7 @@
 from modeltrail.commands.services import Create, Delete, Revise
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
+from modeltrail.domain.serving_options import check_canary
 from modeltrail.http.answers import Answer, NoContent, created, no_content, shown
 from modeltrail.http.bodies import ServiceCreation, ServicePatch
 from modeltrail.http.body_reader import BodyReader
@@ -54,6 +55,7 @@ async def create_service(request: ApiRequest) -> Answer:
     """
     project_id = request.project_id()
     body = await request.read(_creation)
+    check_canary(body.options(), request.services.mode)
     command = Create(
         project_id=project_id,
         service_id=ServiceId(new_id()),
@@ -150,6 +152,7 @@ async def revise_service(request: ApiRequest) -> Answer:
     """
     project_id, service_id = request.project_id(), ServiceId(request.path_id("service_id", "id"))
     body = await request.read(_patch)
+    check_canary(body.options(), request.services.mode)
     command = Revise(
         project_id=project_id,
         service_id=service_id,

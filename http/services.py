@@ -6,6 +6,7 @@ from asyncpg import Pool
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.postgres.asking import Asker
@@ -15,7 +16,8 @@ from modeltrail.projections.list_reader import ListReader
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One set per process. `default_namespace` is for environments that name none."""
+    """One set per process. `default_namespace` is for environments that name none; `mode` is how KServe runs
+    services."""
 
     committer: Committer
     documents: DocumentReader
@@ -26,3 +28,4 @@ class Services:
     cluster: Cluster
     default_namespace: str
     asker: Asker
+    mode: DeploymentMode = DeploymentMode.STANDARD

@@ -6,6 +6,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import Struct, structs
 
+from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.ids import DeploymentId, ModelId
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
@@ -82,7 +83,7 @@ def _apply(row: TaskRow | None, recorded: Recorded) -> TaskRow | None:
             return _requested(ToDelete(**structs.asdict(event)), recorded)
         case DeploymentApplied() if row is not None and isinstance(row.task, ToApply):
             return structs.replace(row, task=structs.replace(row.task, applied=True))
-        case DeploymentSucceeded() | DeploymentFailed() | Undeployed():
+        case DeploymentSucceeded() | CanaryDeployed() | DeploymentFailed() | Undeployed():
             return None
         case TaskParked(tries=tries, cause=cause) if row is not None:
             return structs.replace(row, parked=Parked(recorded.recorded_at, tries, cause))

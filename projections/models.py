@@ -8,6 +8,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.event import Event
 from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
@@ -98,7 +99,13 @@ class ModelRow(Row, frozen=True):
 
 
 _DeploymentEvent = (
-    DeploymentSucceeded | DeploymentFailed | Undeployed | ServiceInterrupted | ServiceRecovered | ObjectDisappeared
+    DeploymentSucceeded
+    | CanaryDeployed
+    | DeploymentFailed
+    | Undeployed
+    | ServiceInterrupted
+    | ServiceRecovered
+    | ObjectDisappeared
 )
 
 
@@ -234,7 +241,7 @@ def _changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 -
 def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> ModelRow:
     others = tuple(service for service in row.live_services if service != recorded.stream)
     match event:
-        case DeploymentSucceeded() | ServiceRecovered():
+        case DeploymentSucceeded() | CanaryDeployed() | ServiceRecovered():
             live, status = (*others, recorded.stream), DeploymentStatus.DEPLOYED
         case DeploymentFailed():
             live, status = row.live_services, DeploymentStatus.FAILED

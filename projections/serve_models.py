@@ -8,6 +8,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import Struct, structs
 
+from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.decider import AnyEvent
 from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, VersionId, serve_model_id
@@ -106,6 +107,8 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
             if version != body.model_version_id:
                 return None  # a roll-out replaces what served before
             state = ServeModelState.RUNNING
+        case CanaryDeployed(model_version_id=version) if version == body.model_version_id:
+            state = ServeModelState.RUNNING
         case DeploymentRequested(target=target) if target.model_version_id == body.model_version_id:
             state = ServeModelState.PENDING
         case (
@@ -128,7 +131,9 @@ def serve_models_after(served: tuple[ServeModelBody, ...], recorded: Recorded) -
     return tuple(each for each in changed if each is not None)
 
 
-_OfOneVersion = DeploymentFailed | ServiceInterrupted | ObjectDisappeared | ServeModelAdded | ServeModelRemoved
+_OfOneVersion = (
+    CanaryDeployed | DeploymentFailed | ServiceInterrupted | ObjectDisappeared | ServeModelAdded | ServeModelRemoved
+)
 
 
 def _the_one_asked_for(stream: UUID, event: DeploymentRequested) -> Iterable[Target]:

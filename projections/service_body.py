@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.inference_service_facts import (
     ObjectDisappeared,
     ObjectDrifted,
@@ -43,7 +44,14 @@ from modeltrail.projections.times import Microseconds, to_microseconds
 T = TypeVar("T")
 
 ServiceBodyChange = (
-    DeploymentEvent | ServiceRenamed | ServiceRelabelled | VersionChosen | ServeModelAdded | ServeModelRemoved
+    DeploymentEvent
+    | ServiceRenamed
+    | ServiceRelabelled
+    | VersionChosen
+    | ServeModelAdded
+    | ServeModelRemoved
+    | CanaryPromoted
+    | CanaryAborted
 )
 
 
@@ -76,6 +84,7 @@ class ServiceBody(Struct, frozen=True, kw_only=True):
     resources: Resources | UnsetType = UNSET
     protocol_version: str | UnsetType = UNSET
     canary_traffic_percent: int | UnsetType = UNSET
+    stable_model_version_id: UUID | UnsetType = UNSET
     labels: dict[str, str]
 
 
@@ -127,18 +136,19 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             return structs.replace(body, labels=labels)
         case VersionChosen(model_version_id=version):
             return structs.replace(body, model_version_id=version)
-        case ServeModelAdded() | ServeModelRemoved():
+        case ServeModelAdded() | ServeModelRemoved() | CanaryPromoted() | CanaryAborted():
             return body
         case DeploymentRequested(target=target):
             return structs.replace(
                 _with_options(body, target.options),
                 desired_state=ServiceState.DEPLOYED,
                 model_version_id=target.model_version_id,
+                stable_model_version_id=target.canary_beside or UNSET,
                 last_error=UNSET,
             )
         case DeploymentApplied(external_id=external_id):
             return structs.replace(body, external_id=external_id)
-        case DeploymentSucceeded(external_id=external_id, url=url):
+        case DeploymentSucceeded(external_id=external_id, url=url) | CanaryDeployed(external_id=external_id, url=url):
             return _live(body, external_id, url)
         case DeploymentFailed(message=message):
             return structs.replace(body, last_error=message)

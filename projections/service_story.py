@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.inference_service_facts import (
     ObjectDisappeared,
     ObjectDrifted,
@@ -142,6 +143,15 @@ def _asked_or_answered(event: ServiceEvent, version: str) -> str:  # noqa: C901 
     match event:
         case ServiceCreated(registered_model_name=model, serving_environment_name=environment):
             return f"created for model {model!r} in environment {environment!r}"
+        case DeploymentRequested(target=target) if target.canary_beside is not None:
+            percent = target.options.canary_traffic_percent
+            return f"deployment of version {version!r} as canary with {percent} % of the traffic requested"
+        case CanaryDeployed(traffic_percent=percent):
+            return f"canary ready: version {version!r} gets {percent} % of the traffic"
+        case CanaryPromoted():
+            return f"canary promoted: version {version!r} is to have all the traffic"
+        case CanaryAborted():
+            return f"canary aborted: version {version!r} is to have no traffic any more"
         case DeploymentRequested(target=target):
             return f"deployment of version {version!r} to namespace {target.namespace!r} requested"
         case DeploymentPostponed(message=message):

@@ -6,6 +6,7 @@ import msgspec
 from asyncpg import Record
 from msgspec import Struct, structs
 
+from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.inference_service_facts import (
     ObjectDisappeared,
     ObjectDrifted,
@@ -67,7 +68,11 @@ def _apply(row: StandingRow | None, recorded: Recorded) -> StandingRow | None:
 
 def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployment:
     match recorded.event:
-        case DeploymentSucceeded(external_id=uid, url=url) | ServiceRecovered(external_id=uid, url=url):
+        case (
+            DeploymentSucceeded(external_id=uid, url=url)
+            | CanaryDeployed(external_id=uid, url=url)
+            | ServiceRecovered(external_id=uid, url=url)
+        ):
             return StandingDeployment(before.wanted, Standing.LIVE, uid, url)
         case DeploymentFailed(reason=reason):
             return structs.replace(before, standing=Standing.FAILED, reason=reason)

@@ -8,14 +8,13 @@ one of ours or of another label, or would speak to KServe or Kubernetes (an anno
 
 import re
 from collections.abc import Iterator, Mapping
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from modeltrail.domain.model_format import model_format
-from modeltrail.domain.serving_options import ServingOptions
+from modeltrail.domain.serving_options import DeploymentMode, ServingOptions
 
 PREFIX = "modelregistry.ai-platform"
 SERVICE_ID = f"{PREFIX}/inference-service-id"
@@ -34,13 +33,6 @@ _COMMANDING = re.compile(r"(.*\.)?(kserve\.io|knative\.dev|kubernetes\.io|k8s\.i
 _ANNOTATION_BUDGET = 128 * 1024  # bytes; Kubernetes allows 256 KiB for all annotations together
 
 
-class DeploymentMode(Enum):
-    """How KServe runs a service; it cannot be changed later."""
-
-    STANDARD = "Standard"
-    KNATIVE = "Knative"
-
-
 class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment asks for."""
 
@@ -57,6 +49,7 @@ class DesiredService(msgspec.Struct, frozen=True, kw_only=True):
     mode: DeploymentMode = DeploymentMode.STANDARD
     service_account: str | None = None
     options: ServingOptions = ServingOptions()
+    aborts_canary: bool = False
 
 
 def manifest(desired: DesiredService) -> dict[str, Any]:
@@ -90,7 +83,9 @@ def _predictor(desired: DesiredService) -> dict[str, Any]:
     scaling = {
         "minReplicas": options.min_replicas,
         "maxReplicas": options.max_replicas,
-        "canaryTrafficPercent": options.canary_traffic_percent,
+        # None for the new revision: all stays with the one that was rolled out last. Without the field, KServe would
+        # send all to the newest that is ready, which is the canary until the new one is.
+        "canaryTrafficPercent": 0 if desired.aborts_canary else options.canary_traffic_percent,
     }
     set_ = {name: value for name, value in scaling.items() if value is not None}
     return {**account, **set_, "model": _model(desired)}

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from modeltrail.workers.manifest import DeploymentMode
+from modeltrail.domain.serving_options import DeploymentMode
 
 
 class OnDrift(StrEnum):

@@ -16,6 +16,7 @@ from modeltrail.domain.inference_service_messages import (
     RecordApplied,
 )
 from modeltrail.domain.parked_task import ParkTask
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.failures import causes_of, place_of, stack_of
 from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
@@ -28,7 +29,7 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.manifest import DeploymentMode, DesiredService, manifest
+from modeltrail.workers.manifest import DesiredService, manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
@@ -292,4 +293,5 @@ def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredServic
         mode=mode,
         service_account=access_name(service) if needs_access(task.target) else None,
         options=task.target.options,
+        aborts_canary=task.target.aborts_canary,
     )

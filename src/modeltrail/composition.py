@@ -19,6 +19,7 @@ from modeltrail.commands.parked_tasks import DecideOnParked, Wish
 from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
@@ -50,7 +51,6 @@ from modeltrail.server import serve
 from modeltrail.settings import Settings
 from modeltrail.workers.access import Access
 from modeltrail.workers.deploy_worker import DeployWorker
-from modeltrail.workers.manifest import DeploymentMode
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from modeltrail.workers.storage import KeptCredentials
 
@@ -83,6 +83,7 @@ async def run_api(settings: Settings) -> None:
             cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
             default_namespace=settings.kserve.default_namespace,
             asker=Asker(pool),
+            mode=DeploymentMode(settings.kserve.deployment_mode.value),
         )
         settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)

@@ -25,6 +25,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from support.api_process import api_process
 from support.database import Database
 from support.fuzzing import Json, World, closed, informed_by
+from support.registry import confirmer
 
 # How many requests per route and phase: few in the gate, many for `make fuzz`.
 LONG = os.environ.get("FUZZ_EXAMPLES")
@@ -80,7 +81,7 @@ class Run:
 def test_every_answer_is_as_documented(database: Database, tmp_path: Path) -> None:
     with api_process(database, tmp_path, KSERVE_ENABLED="false") as url:
         document = httpx.get(f"{url}/schema/openapi.json").json()
-        run = Run(informed_by(World(url), closed(document)), url)
+        run = Run(informed_by(World(url, confirmer(database)), closed(document)), url)
 
     assert not run.problems, "\n\n".join(run.problems)
     unreached = [label for label, statuses in run.statuses.items() if min(statuses, default=500) >= 400]

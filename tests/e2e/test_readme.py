@@ -8,10 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from modeltrail.http.app import BASE_PATH
 from support.api_process import api_process
 from support.database import Database
 
 README = Path(__file__).parents[2] / "README.md"
+# Without a cluster no version goes live, and none beside it. Their success is in test_http_canary.py.
+NEEDS_A_CANARY = {("post", f"{BASE_PATH}/inference_services/{{service_id}}/{route}") for route in ("promote", "abort")}
 CURL = """curl() { command curl "$@" -w '%{stderr}%{http_code} %{method} %{url_effective}\\n'; }"""
 
 
@@ -49,7 +52,8 @@ def test_every_route_has_an_example_that_answers_as_it_says(
     assert [status for status, _, _ in answered] == [status for status, _ in said]
     routes = {(method, path) for path, methods in document["paths"].items() for method in methods}
     well = {route_of(method, address, routes) for status, method, address in answered if status < "400"}
-    assert well == routes
+    assert well == routes - NEEDS_A_CANARY
+    assert {route_of(method, address, routes) for _, method, address in answered} >= NEEDS_A_CANARY
 
 
 def route_of(method: str, address: str, routes: set[tuple[str, str]]) -> tuple[str, str]:

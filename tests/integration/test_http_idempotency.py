@@ -36,6 +36,8 @@ WHOLE: dict[str, Json] = {
         "serving_environment_id": "{environment}",
     },
     "/serve_models": {"inference_service_id": "{service}", "model_version_id": "{other_version}"},
+    "/inference_services/{canary}/promote": {},
+    "/inference_services/{canary}/abort": {},
     "/inference_services/{service}/rollback": {"model_version_id": "{version}"},
     "/deploy": {"registered_model_id": "{model}", "serving_environment_id": "{environment}"},
 }
@@ -66,8 +68,13 @@ async def world(project: Project) -> World:
     version = await project.ready_version(other)
     service = await project.deployed(other, environment, name="other")
     other_version = await project.version(other, "v0")
+    canary = await project.deployed(other, environment, name="canary", model_version_id=version["id"])
+    await project.confirm(canary)
+    await project.patch(f"/inference_services/{canary['id']}", {"canary_traffic_percent": 10})
+    await project.confirm(canary)
     return World(
         project,
+        canary=canary,
         model=model,
         environment=environment,
         service=service,
@@ -106,7 +113,10 @@ def test_the_tests_know_every_post(api: Api) -> None:
     routes = [route for route in create_app(api.services).routes if isinstance(route, HTTPRoute)]
     posts = {route.path_format for route in routes if "POST" in route.methods}
 
-    known = {path.replace("{model}", "{model_id}").replace("{service}", "{service_id}") for path in WHOLE}
+    known = {
+        path.replace("{model}", "{model_id}").replace("{service}", "{service_id}").replace("{canary}", "{service_id}")
+        for path in WHOLE
+    }
     known.add("/inference_services/{service_id}/sync")  # it looks, as often as it is asked to
     assert {path.removeprefix("/api/v1/model-registry") for path in posts} == known
 

@@ -94,6 +94,8 @@ ATTEMPTS = (
     Attempt("PATCH", "/inference_services/{service_id}", "/inference_services/{service}", 404, {"labels": {"a": "b"}}),
     Attempt("DELETE", "/inference_services/{service_id}", "/inference_services/{idle_service}"),
     Attempt("POST", "/inference_services/{service_id}/rollback", "/inference_services/{service}/rollback", 404, {}),
+    Attempt("POST", "/inference_services/{service_id}/promote", "/inference_services/{service}/promote"),
+    Attempt("POST", "/inference_services/{service_id}/abort", "/inference_services/{service}/abort"),
     Attempt("POST", "/inference_services/{service_id}/sync", "/inference_services/{service}/sync"),
     Attempt(
         "POST",

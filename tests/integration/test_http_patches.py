@@ -55,6 +55,7 @@ CHANGES: dict[str, dict[str, tuple[Any, str]]] = {  # by path and field: a new v
         "max_replicas": (3, "inference_service.deployment_postponed"),
         "resources": ({"requests": {"cpu": "1"}}, "inference_service.deployment_postponed"),
         "protocol_version": ("v2", "inference_service.deployment_postponed"),
+        "canary_traffic_percent": (10, "inference_service.deployment_postponed"),
         "desired_state": ("UNDEPLOYED", "inference_service.deployment_withdrawn"),
         "model_version_id": (READY_VERSION, "inference_service.version_chosen"),
     },

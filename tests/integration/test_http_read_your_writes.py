@@ -56,6 +56,7 @@ class Write:
     body: Any  # Any: JSON with {...} in its texts
     makes: str = ""
     changes: tuple[str, ...] = ()
+    comes_up: bool = False  # and the cluster says so before the next write
 
 
 BOTH_SIDES = ("/models/{model}", "/model?name=one", "/model?externalId={model}")
@@ -187,6 +188,31 @@ WRITES = (
         {"model_version_id": "{version}"},
         "",
         (*SERVICES, "/inference_services/{service}"),
+        comes_up=True,
+    ),
+    *(
+        write
+        for route, end in (("promote", True), ("abort", False))
+        for write in (
+            Write(
+                "PATCH",
+                "/inference_services/{service_id}",
+                "/inference_services/{service}",
+                {"canary_traffic_percent": 10},
+                "",
+                (*SERVICES, "/inference_services/{service}"),
+                comes_up=True,
+            ),
+            Write(
+                "POST",
+                f"/inference_services/{{service_id}}/{route}",
+                f"/inference_services/{{service}}/{route}",
+                None,
+                "",
+                (*SERVICES, "/inference_services/{service}", "/inference_services/{service}/timeline"),
+                comes_up=end,
+            ),
+        )
     ),
     Write(
         "PATCH",
@@ -242,6 +268,9 @@ async def test_what_one_process_answered_the_other_reads_at_once_by_every_route(
 
             assert {read for read in write.changes if at_once[read] == before[read]} == set(), write
             before = at_once
+            if write.comes_up:
+                await writer.confirm({"id": known["service"]})
+                before = await everything(reader, known)
             writer, reader = reader, writer
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.simulated_cluster import (
     Delay,
     ExpireHistory,
@@ -38,7 +39,7 @@ from modeltrail.workers.cluster import (
     WatchExpired,
 )
 from modeltrail.workers.kserve import KServeCluster
-from modeltrail.workers.manifest import DeploymentMode, DesiredService, manifest
+from modeltrail.workers.manifest import DesiredService, manifest
 from support.cluster import (
     STUCK,
     RawApi,

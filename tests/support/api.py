@@ -16,6 +16,7 @@ from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster, Report
 from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_messages import ConfirmDeployment
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System
@@ -125,7 +126,9 @@ def made(response: httpx.Response, status: int = 201) -> Json:
 
 
 @asynccontextmanager
-async def running_services(database: Database, cluster: Cluster = Cluster.CONFIGURED) -> AsyncIterator[Services]:
+async def running_services(
+    database: Database, cluster: Cluster = Cluster.CONFIGURED, mode: DeploymentMode = DeploymentMode.KNATIVE
+) -> AsyncIterator[Services]:
     """All that the API works with."""
     keys = KeyRing([("test", b"k" * 32)])
     async with AsyncExitStack() as stack:
@@ -142,6 +145,7 @@ async def running_services(database: Database, cluster: Cluster = Cluster.CONFIG
             cluster=cluster,
             default_namespace="model-serving",
             asker=Asker(pool),
+            mode=mode,
         )
 
 

@@ -32,6 +32,7 @@ def api_process(database: Database, folder: Path, **settings: str) -> Iterator[s
         "DATABASE_PASSWORD": database.password,
         "DATABASE_DBNAME": database.name,
         "KSERVE_ENABLED": "true",
+        "KSERVE_DEPLOYMENT_MODE": "Knative",
         "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
         **settings,
     }

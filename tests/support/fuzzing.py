@@ -1,7 +1,7 @@
 """The API's document as a well-informed and suspicious caller reads it: with ids that exist, and nothing unsaid."""
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +17,10 @@ ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri
 class World:
     """One project with something of everything, made over HTTP. `ids` are those of it, by the names of parameters and
     fields; `own` what only one operation asks for, by operation; `words` are what else may be asked for, by
-    the names of parameters."""
+    the names of parameters. `confirm` says of a service that the cluster has it ready."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, confirm: Callable[[str], None]) -> None:
+        self._confirm = confirm
         self.project_id = str(uuid4())
         headers = {"Project-ID": self.project_id, "X-User-Email": "ada@example.com"}
         with httpx.Client(base_url=url + BASE_PATH, headers=headers) as self._client:
@@ -33,6 +34,8 @@ class World:
                 "delete_serve_model": {"serve_model_id": self._extra_serve_models(3)},
                 "find_service": {"name": ["v1"], "serving_environment_id": self.ids["environment_id"][:1]},
                 "roll_back": {"service_id": self._requested_services(3)},
+                "promote": {"service_id": [self._canary() for _ in range(3)]},
+                "abort": {"service_id": [self._canary() for _ in range(3)]},
             }
         models, versions = self.ids["model_id"], self.ids["version_id"]
         self.orders = [
@@ -108,6 +111,14 @@ class World:
         }
         return [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(count)]
 
+    def _canary(self) -> str:
+        """An inference service with a canary."""
+        (service,) = self._requested_services(1)
+        self._confirm(service)
+        self._client.patch(f"/inference_services/{service}", json={"canary_traffic_percent": 10}).raise_for_status()
+        self._confirm(service)
+        return service
+
     def _extra_serve_models(self, count: int) -> list[str]:
         """Of a service that nobody else asks for: they go when it is undeployed."""
         model, service = self.ids["model_id"][0], self._requested_services(1)[0]
@@ -143,6 +154,10 @@ def informed_by(world: World, document: Json) -> Json:
     for operation in operations(informed):
         if known_bodies := bodies.get(operation["operationId"]):
             operation["requestBody"]["content"]["application/json"]["examples"] = _examples(known_bodies)
+        if operation["operationId"] in ("promote", "abort"):
+            # The one key that the document gives as an example belongs to the first request that takes it.
+            key = {"$ref": "#/components/parameters/Idempotency-Key"}
+            operation["parameters"] = [each for each in operation["parameters"] if each != key]
         own = world.own.get(operation["operationId"], {})
         for parameter in operation["parameters"]:
             _inform_parameter(parameter, world.ids | world.words | own, always=own)

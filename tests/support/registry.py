@@ -1,6 +1,7 @@
 """A registry without HTTP: a committer on a test's database, and the commands that lead to a deployment."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from modeltrail.commands.batch import Outcome
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.inference_service_messages import ConfirmDeployment, DeploymentRequested
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion, VersionStatus
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.domain.serving_environment import CreateEnvironment
@@ -112,3 +114,16 @@ class Registry:
 async def registry(database: Database) -> AsyncIterator[Registry]:
     async with Committer(writer(address(database)), INLINE) as committer:
         yield Registry(committer, database)
+
+
+def confirmer(database: Database) -> Callable[[str], None]:
+    """What a worker reports once the cluster serves what was asked of it, for tests of other processes."""
+
+    async def confirm(service: str) -> None:
+        async with registry(database) as world:
+            events = [recorded.event for recorded in await world.events(UUID(service))]
+            newest = [event for event in events if isinstance(event, DeploymentRequested)][-1]
+            ready = ConfirmDeployment(deployment_id=newest.deployment_id, external_id="uid-1", url="http://iris")
+            await world.submit(deployments.Report(ServiceId(UUID(service)), ready))
+
+    return lambda service: asyncio.run(confirm(service))

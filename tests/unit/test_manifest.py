@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from modeltrail.domain.model_format import ModelFormat, model_format
-from modeltrail.domain.serving_options import Resources, ServingOptions
+from modeltrail.domain.serving_options import DeploymentMode, Resources, ServingOptions
 from modeltrail.workers.manifest import (
     DEPLOYMENT_ID,
     DEPLOYMENT_MODE,
     MODEL_ID,
     SERVICE_ID,
     VERSION_ID,
-    DeploymentMode,
     manifest,
 )
 from support.cluster import desired

@@ -69,8 +69,7 @@ def ready(obj: Json, now: str) -> Json:
         "states": states,
         "copies": {"failedCopies": 0, "totalCopies": 1},
     }
-    status = _common(obj, model_status)
-    status["components"]["predictor"]["latestReadyRevision"] = revision(obj)
+    status = _common(obj, model_status, newly_ready=revision(obj))
     met = dict.fromkeys(("IngressReady", "PredictorReady", "Ready"), ("True", "", ""))
     return {**status, "conditions": _conditions(old, met, now), **_addresses(obj)}
 
@@ -101,14 +100,43 @@ def failed(obj: Json, now: str) -> Json:
     return {**_common(obj, model_status), "conditions": _conditions(old, conditions, now)}
 
 
-def _common(obj: Json, model_status: Json) -> Json:
+def _common(obj: Json, model_status: Json, newly_ready: str | None = None) -> Json:
     return {
-        "components": {"predictor": {"latestCreatedRevision": revision(obj)}},
+        "components": {"predictor": _component(obj, newly_ready)},
         "deploymentMode": deployment_mode(obj),
         "modelStatus": model_status,
         # That of the Deployment underneath, which the real controller copies here; never the object's own.
         "observedGeneration": 1,
     }
+
+
+def _component(obj: Json, newly_ready: str | None) -> Json:
+    """The revisions of the predictor, and in `Knative` mode which of them has which part of the traffic.
+
+    KServe sends `canaryTrafficPercent` to the newest revision that is ready, and the rest to the one that had all of it
+    last; without the field the newest that is ready has all of it (pkg/controller/v1beta1/inferenceservice/reconcilers/
+    knative/ksvc_reconciler.go, pkg/apis/serving/v1beta1/inference_service_status.go).
+    """
+    old = ((obj.get("status") or {}).get("components") or {}).get("predictor") or {}
+    ready = newly_ready or old.get("latestReadyRevision")
+    component: Json = {"latestCreatedRevision": revision(obj)}
+    if ready:
+        component["latestReadyRevision"] = ready
+    if deployment_mode(obj) != "Knative" or not ready:
+        return component
+    before, rolled_out = old.get("previousRolledoutRevision"), old.get("latestRolledoutRevision")
+    percent = obj["spec"]["predictor"].get("canaryTrafficPercent")
+    newest = {"latestRevision": True, "revisionName": ready}
+    if percent is None or percent >= 100 or rolled_out is None:
+        if rolled_out != ready:
+            before, rolled_out = rolled_out, ready
+        traffic = [{**newest, "percent": 100}]
+    else:
+        rest = {"latestRevision": False, "revisionName": rolled_out, "percent": 100 - percent, "tag": "prev"}
+        traffic = [{**newest, "percent": percent}, rest]
+    if before:
+        component["previousRolledoutRevision"] = before
+    return {**component, "latestRolledoutRevision": rolled_out, "traffic": traffic}
 
 
 def _addresses(obj: Json) -> Json:

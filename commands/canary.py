@@ -1,0 +1,58 @@
+"""What becomes of a canary: all the traffic, or none."""
+
+from msgspec import Struct, structs
+
+from modeltrail.commands.decision import Answer, Decision, carry_on
+from modeltrail.commands.deployments import existing_service, state_of_service
+from modeltrail.domain.canary import back_from_canary
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import RuleError
+from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
+from modeltrail.domain.inference_service_messages import RequestDeployment, Target
+from modeltrail.domain.inference_service_state import Deployed, canary_in
+from modeltrail.projections.inference_services import INFERENCE_SERVICES
+
+NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
+
+
+async def _redeployed(service_id: ServiceId, deployment_id: DeploymentId, target: Target) -> Decision:
+    wish = RequestDeployment(deployment_id=deployment_id, target=target)
+    change = await carry_on(INFERENCE_SERVICE, service_id, wish)
+    return Decision(Answer(INFERENCE_SERVICES, service_id), (change,))
+
+
+class Promote(Struct, frozen=True, kw_only=True):
+    """Give a canary all the traffic."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+
+    async def decide(self) -> Decision:
+        """Raises RuleError when there is none, or it is not ready."""
+        await existing_service(self.project_id, self.service_id)
+        service = await state_of_service(self.service_id)
+        canary = canary_in(service.deployment)
+        if canary is None:
+            raise RuleError(NO_CANARY)
+        if not isinstance(service.deployment, Deployed) or service.deployment.interruption is not None:
+            raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
+        whole = structs.replace(canary, options=canary.options.with_all_traffic())
+        return await _redeployed(self.service_id, self.deployment_id, whole)
+
+
+class Abort(Struct, frozen=True, kw_only=True):
+    """Take a canary's traffic back to the version that was live before, ready or not."""
+
+    project_id: ProjectId
+    service_id: ServiceId
+    deployment_id: DeploymentId
+
+    async def decide(self) -> Decision:
+        """Raises RuleError when there is none."""
+        await existing_service(self.project_id, self.service_id)
+        service = await state_of_service(self.service_id)
+        canary = canary_in(service.deployment)
+        if canary is None:
+            raise RuleError(NO_CANARY)
+        return await _redeployed(self.service_id, self.deployment_id, back_from_canary(service, canary))

@@ -1,0 +1,55 @@
+"""Routes that end a canary."""
+
+from modeltrail.commands.canary import Abort, Promote
+from modeltrail.domain.ids import DeploymentId, ServiceId
+from modeltrail.http.answers import Answer, resource
+from modeltrail.http.deployments import TAG
+from modeltrail.http.documentation import Operation, one
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.resources import submit
+from modeltrail.http.routes import post
+from modeltrail.postgres.ids import new_id
+from modeltrail.projections.service_body import ServiceWithModels
+
+MISSING = {404: "The project has no such inference service."}
+
+
+@post(
+    "/inference_services/{service_id:str}/promote",
+    Operation(
+        tag=TAG,
+        success=one(ServiceWithModels, "The service; its canary is on its way to all the traffic.", 202),
+        refusals={**MISSING, 400: "So is a service without a canary, and one whose canary is not ready."},
+    ),
+)
+async def promote(request: ApiRequest) -> Answer:
+    """Give the canary of an inference service all the traffic."""
+    project_id = request.project_id()
+    command = Promote(
+        project_id=project_id,
+        service_id=ServiceId(request.path_id("service_id", "inference service id")),
+        deployment_id=DeploymentId(new_id()),
+    )
+    return await submit(request, project_id, command, lambda service: resource(202, service))
+
+
+@post(
+    "/inference_services/{service_id:str}/abort",
+    Operation(
+        tag=TAG,
+        success=one(ServiceWithModels, "The service; all its traffic goes back to the version before.", 202),
+        refusals={**MISSING, 400: "So is a service without a canary."},
+    ),
+)
+async def abort(request: ApiRequest) -> Answer:
+    """Take all traffic from the canary of an inference service, back to the version that was live before."""
+    project_id = request.project_id()
+    command = Abort(
+        project_id=project_id,
+        service_id=ServiceId(request.path_id("service_id", "inference service id")),
+        deployment_id=DeploymentId(new_id()),
+    )
+    return await submit(request, project_id, command, lambda service: resource(202, service))
+
+
+CANARY_ROUTES = (promote, abort)

@@ -1,0 +1,141 @@
+"""A canary from its request to its end, as the domain sees it."""
+
+import pytest
+from msgspec import structs
+
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import RuleError
+from modeltrail.domain.ids import DeploymentId, VersionId
+from modeltrail.domain.inference_service_facts import (
+    ObjectDisappeared,
+    RecordDisappearance,
+    RecordInterruption,
+    RecordReadiness,
+    Repair,
+    ServiceInterrupted,
+)
+from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.inference_service_messages import (
+    ConfirmDeployment,
+    DeploymentRequested,
+    RequestDeployment,
+    Target,
+)
+from modeltrail.domain.serving_options import DeploymentMode, ServingOptions, check_canary
+from support.given import stories_of
+from support.samples import (
+    CREATED,
+    MODEL,
+    OTHER_VERSION,
+    SECOND,
+    THIRD,
+    VERSION,
+    applied,
+    failed,
+    requested,
+    succeeded,
+    target,
+)
+
+given = stories_of(INFERENCE_SERVICE)
+LIVE: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), succeeded())
+CANARY = target(OTHER_VERSION, options=ServingOptions(canary_traffic_percent=10))
+BESIDE = structs.replace(CANARY, canary_beside=VERSION)
+BACK = target(aborts_canary=True)
+
+
+def asked(wanted: Target, deployment: DeploymentId = SECOND) -> DeploymentRequested:
+    return structs.replace(requested(deployment), target=wanted)
+
+
+def canary(percent: int = 10, deployment: DeploymentId = SECOND, version: VersionId = OTHER_VERSION) -> CanaryDeployed:
+    return CanaryDeployed(
+        deployment_id=deployment,
+        registered_model_id=MODEL,
+        model_version_id=version,
+        stable_version_id=VERSION,
+        traffic_percent=percent,
+        external_id="uid-1",
+        url="http://iris",
+    )
+
+
+def wish(wanted: Target, deployment: DeploymentId = THIRD) -> RequestDeployment:
+    return RequestDeployment(deployment_id=deployment, target=wanted)
+
+
+ROLLING_OUT = (*LIVE, asked(BESIDE))
+RUNNING = (*ROLLING_OUT, canary())
+CONFIRM = ConfirmDeployment(deployment_id=SECOND, external_id="uid-1", url="http://iris")
+PROMOTED = CanaryPromoted(deployment_id=SECOND, model_version_id=OTHER_VERSION)
+ABORTED = CanaryAborted(deployment_id=SECOND, model_version_id=OTHER_VERSION, stable_version_id=VERSION)
+
+
+def test_a_canary_leaves_the_rest_to_the_version_that_is_live() -> None:
+    given(*LIVE).when(wish(CANARY, SECOND), CONFIRM).then(asked(BESIDE), canary())
+
+
+def test_the_first_version_has_all_the_traffic_whatever_is_said() -> None:
+    given(CREATED).when(wish(CANARY, SECOND)).then(asked(target(OTHER_VERSION)))
+
+
+def test_a_canary_with_all_the_traffic_is_none() -> None:
+    whole = target(OTHER_VERSION, options=ServingOptions(canary_traffic_percent=100))
+    given(*LIVE).when(wish(whole, SECOND)).then(asked(target(OTHER_VERSION)))
+
+
+def test_a_canary_gets_another_share_beside_the_same_version() -> None:
+    more = structs.replace(CANARY, options=ServingOptions(canary_traffic_percent=50))
+    given(*RUNNING).when(wish(more)).then(asked(structs.replace(more, canary_beside=VERSION), THIRD))
+
+
+def test_a_promoted_canary_is_deployed_with_all_the_traffic() -> None:
+    whole = target(OTHER_VERSION)
+    confirm = structs.replace(CONFIRM, deployment_id=THIRD)
+    given(*RUNNING).when(wish(whole), confirm).then(PROMOTED, asked(whole, THIRD), succeeded(THIRD, OTHER_VERSION))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [ROLLING_OUT, RUNNING, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))],
+    ids=["on its way", "running", "failed"],
+)
+def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[LifeEvent, ...]) -> None:
+    given(*history).when(wish(BACK)).then(ABORTED, asked(BACK, THIRD))
+
+
+def test_a_third_version_waits_for_the_end_of_the_canary() -> None:
+    third = target(VersionId(MODEL))
+    message = "a canary of this inference service is under way; promote or abort it first"
+    given(*RUNNING).when(wish(third)).then_refused(RuleError, message)
+
+
+def test_a_canary_that_is_ready_after_all_has_its_share_and_no_more() -> None:
+    ready = RecordReadiness(deployment_id=SECOND, external_id="uid-1", url="http://iris")
+    given(*ROLLING_OUT, failed(SECOND, OTHER_VERSION)).when(ready).then(canary())
+    interrupt = RecordInterruption(deployment_id=SECOND, reason="NoPods", message="none")
+    interrupted = ServiceInterrupted(
+        deployment_id=SECOND,
+        registered_model_id=MODEL,
+        model_version_id=OTHER_VERSION,
+        reason="NoPods",
+        message="none",
+    )
+    given(*RUNNING).when(interrupt, ready).then(interrupted, canary())
+
+
+def test_a_canary_whose_object_is_gone_does_not_come_back_alone() -> None:
+    gone = ObjectDisappeared(
+        deployment_id=SECOND, registered_model_id=MODEL, model_version_id=VERSION, external_id="uid-1"
+    )
+    repair = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=Repair(THIRD))
+    given(*RUNNING).when(repair).then(gone, requested(THIRD))
+
+
+def test_there_are_no_canaries_in_standard_mode() -> None:
+    options = ServingOptions(canary_traffic_percent=0)
+    with pytest.raises(RuleError, match="KServe splits traffic only in Knative mode"):
+        check_canary(options, DeploymentMode.STANDARD)
+    check_canary(options, DeploymentMode.KNATIVE)
+    check_canary(ServingOptions(), DeploymentMode.STANDARD)
