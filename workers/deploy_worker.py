@@ -298,10 +298,11 @@ class _Session:
         await self._upkeep.resync(services)
 
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
-        if await runner.understands(observed):
+        waits = runner.task.id not in self._running
+        if await runner.understands(observed) and not (waits and runner.is_overwritten(observed)):
             self._forget_if_done(runner.task.id)
         else:
-            self._set_going(runner)  # it asks once more itself, and parks the task if that fails as well
+            self._set_going(runner)  # it looks itself, and then applies once more, or parks the task
 
     def _set_going_without(self, present: set[UUID | None]) -> None:
         """What waits for the cluster's answer on an object that is not there would wait for ever."""

@@ -188,6 +188,14 @@ class TaskRunner:
                 return None
             return await self._cluster.apply(wanted, force=True)
 
+    def is_overwritten(self, observed: ObservedService) -> bool:
+        """Whether it seems that an apply for an earlier deployment, by a worker that was killed, arrived after ours.
+
+        It may also be old news from before our apply, which only a look at the cluster tells.
+        """
+        task = self.task.task
+        return isinstance(task, ToApply) and observed.deployment_id != task.deployment_id and not observed.deleting
+
     async def understands(self, observed: ObservedService) -> bool:
         """Consider what was seen, and say whether that went well; what does not must not end those who look."""
         try:
