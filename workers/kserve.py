@@ -7,11 +7,10 @@ Traps of kubernetes_asyncio 36 that this module goes around:
   response, and bodies are read here.
 - `watch.Watch` opens a second session, swallows the first `410`, reconnects without pause or bound, and
   `readline` raises on lines over 4 MiB. So the watch is read here too.
-- Tokens out of a kubeconfig (exec plugins, files) are read once and never again. On `401` they are.
+- Tokens out of a kubeconfig (exec plugins, files) are read once and never again. On `401` they are: `RenewableClient`.
 - The session honours `HTTP_PROXY` even for loopback addresses, and `KUBECONFIG` is read at import.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from kubernetes_asyncio.client import ApiClient, CoreV1Api, CustomObjectsApi
+from kubernetes_asyncio.config import ConfigException
 
 from modeltrail.workers.access import Access
 from modeltrail.workers.answers import change_of, decoded, lines, lost, refusal, service_of
@@ -33,7 +32,7 @@ from modeltrail.workers.cluster import (
     ObservedService,
     WatchExpired,
 )
-from modeltrail.workers.kubernetes_client import configuration, open_client
+from modeltrail.workers.kubernetes_client import RenewableClient
 from modeltrail.workers.manifest import SERVICE_ID
 from modeltrail.workers.observation import MANAGER, read_list
 
@@ -41,7 +40,7 @@ _KIND = ("serving.kserve.io", "v1beta1")
 _PLURAL = "inferenceservices"
 _PAGE = 500
 
-# The API is Any: its stubs know neither `_content_type` nor that a raw call returns aiohttp's response.
+# The API is Any for the reason given in RenewableClient.
 _Call = Callable[[Any], Awaitable[Any]]
 
 
@@ -52,22 +51,16 @@ class KServeCluster:
     connection that died without a word can go unnoticed.
     """
 
-    def __init__(
-        self, access: Access, client: ApiClient, *, call_seconds: float = 15.0, watch_seconds: int = 120
-    ) -> None:
-        self._access = access
+    def __init__(self, client: RenewableClient, *, call_seconds: float = 15.0, watch_seconds: int = 120) -> None:
         self._client = client
-        self._api: Any = CustomObjectsApi(client)  # for the reason given at _Call
-        self._core: Any = CoreV1Api(client)  # the same
         self._call_seconds = call_seconds
         self._watch_seconds = watch_seconds
-        self._renewing = asyncio.Lock()
 
     @classmethod
     async def connect(cls, access: Access, *, call_seconds: float = 15.0, watch_seconds: int = 120) -> Self:
         """Raises `ClusterNotConfigured`. Nothing is sent yet."""
-        client = await open_client(await configuration(access))
-        return cls(access, client, call_seconds=call_seconds, watch_seconds=watch_seconds)
+        client = await RenewableClient.open(access)
+        return cls(client, call_seconds=call_seconds, watch_seconds=watch_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,13 +145,13 @@ class KServeCluster:
 
     async def apply_access(self, secret: Mapping[str, Any], account: Mapping[str, Any]) -> None:
         """By server-side apply, with force: their names are ours alone. The account last: pods wait for it."""
-        await self._apply_core(self._core.patch_namespaced_secret, secret)
-        await self._apply_core(self._core.patch_namespaced_service_account, account)
+        await self._apply_core(lambda: self._client.core.patch_namespaced_secret, secret)
+        await self._apply_core(lambda: self._client.core.patch_namespaced_service_account, account)
 
-    async def _apply_core(self, patch: Any, manifest: Mapping[str, Any]) -> None:  # noqa: ANN401 for the reason at _Call
+    async def _apply_core(self, patch: Callable[[], Any], manifest: Mapping[str, Any]) -> None:
         metadata = manifest["metadata"]
         await self._body(
-            lambda _: patch(
+            lambda _: patch()(
                 metadata["name"],
                 metadata["namespace"],
                 dict(manifest),
@@ -241,27 +234,21 @@ class KServeCluster:
             raise lost(error) from error
 
     async def _send(self, call: _Call) -> aiohttp.ClientResponse:
-        """Send, and once more with a fresh token when the cluster does not know us."""
+        """Send, and once more with fresh credentials when the cluster does not know us."""
         for attempt in (1, 2):
-            known = dict(self._client.configuration.api_key)
+            shown = self._client.credentials
             try:
-                response: aiohttp.ClientResponse = await call(self._api)
+                response: aiohttp.ClientResponse = await call(self._client.custom)
                 if response.status < 300:
                     return response
                 body = await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise lost(error) from error
-            if response.status != 401 or attempt == 2 or not await self._renewed(known):
+            except ConfigException as error:
+                raise ClusterUnavailable(f"the token of this pod cannot be read just now: {error}") from error
+            if response.status != 401 or attempt == 2 or not await self._client.renew(shown):
                 break
         raise refusal(response.status, body, response.headers)
-
-    async def _renewed(self, known: Mapping[str, str]) -> bool:
-        """Whether there is another token than the one just refused; of many callers only one looks."""
-        async with self._renewing:
-            current = self._client.configuration
-            if current.api_key == known:
-                current.api_key = (await configuration(self._access)).api_key
-            return bool(current.api_key != known)
 
 
 def _version_of(change: Change) -> str:

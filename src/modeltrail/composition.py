@@ -103,7 +103,7 @@ async def run_worker(settings: Settings) -> None:
     if not kserve.enabled:
         raise SettingsError("the deploy worker has nothing to do: set KSERVE_ENABLED=true to let it drive a cluster")
     keys = _key_ring(settings)
-    access = Access(in_cluster=kserve.in_cluster, kubeconfig=kserve.kubeconfig)
+    access = Access(in_cluster=kserve.in_cluster, kubeconfig=kserve.kubeconfig, context=kserve.context)
     address = _address(settings)
     async with _connection(address) as connection:
         await check_keys(connection, keys)

@@ -134,6 +134,8 @@ class KServeSettings:
     in_cluster: bool
     kubeconfig: Path | None
     """None leaves it to the usual rules: KUBECONFIG, then ~/.kube/config."""
+    context: str | None
+    """Of the kubeconfig; None is its current one."""
     default_namespace: str
     deployment_mode: DeploymentMode
     on_drift: OnDrift
@@ -212,6 +214,7 @@ def _kserve(environment: Environment) -> KServeSettings:
         enabled=environment.boolean("KSERVE_ENABLED", default=False),
         in_cluster=environment.boolean("KUBERNETES_IN_CLUSTER", default=False),
         kubeconfig=Path(kubeconfig).expanduser() if kubeconfig else None,
+        context=environment.get("KUBERNETES_CONTEXT"),
         default_namespace=environment.matching(
             "KUBERNETES_DEFAULT_NAMESPACE",
             "model-serving",

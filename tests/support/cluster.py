@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -29,6 +30,8 @@ def options(
     *,
     data: Path | None = None,
     token: str | None = None,
+    token_file: Path | None = None,
+    tls: SSLContext | None = None,
     strict_namespaces: bool = False,
     history: int = 10_000,
     bookmark_every: float = 30.0,
@@ -37,6 +40,8 @@ def options(
     return Options(
         data=data,
         token=token,
+        token_file=token_file,
+        tls=tls,
         strict_namespaces=strict_namespaces,
         history=history,
         bookmark_every=bookmark_every,

@@ -54,6 +54,7 @@ def test_every_variable_is_read() -> None:
             "KSERVE_ENABLED": "1",
             "KUBERNETES_IN_CLUSTER": "True",
             "KUBERNETES_KUBECONFIG": "/etc/kubeconfig",
+            "KUBERNETES_CONTEXT": "production",
             "KUBERNETES_DEFAULT_NAMESPACE": "serving",
             "KSERVE_DEPLOYMENT_MODE": "knative",
         }
@@ -68,6 +69,7 @@ def test_every_variable_is_read() -> None:
     assert settings.kserve.enabled
     assert settings.kserve.in_cluster
     assert settings.kserve.kubeconfig == Path("/etc/kubeconfig")
+    assert settings.kserve.context == "production"
     assert settings.kserve.deployment_mode is DeploymentMode.KNATIVE
 
 

@@ -69,7 +69,8 @@ class DevSession:
     async def _start_cluster(self, stack: AsyncExitStack, lifeline: Lifeline) -> str:
         port = free_port("127.0.0.1", _CLUSTER_PORT)
         self._environment |= {"KSERVE_ENABLED": "true", "KUBERNETES_KUBECONFIG": str(self._folder.kubeconfig)}
-        self._environment.pop("KUBERNETES_IN_CLUSTER", None)
+        for elsewhere in ("KUBERNETES_IN_CLUSTER", "KUBERNETES_CONTEXT"):
+            self._environment.pop(elsewhere, None)
         cluster = await self._start(
             stack,
             lifeline,

@@ -21,6 +21,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--data", type=_FILE, help="File that keeps the objects across restarts; without it none are kept.")
 @click.option("--kubeconfig", type=_FILE, help="Write a kubeconfig for this cluster to this file.")
 @click.option("--token", envvar="SIMULATED_CLUSTER_TOKEN", help="Demand this bearer token.")
+@click.option("--token-file", type=_FILE, help="Demand the bearer token in this file, which may change meanwhile.")
 @click.option("--ready-after", default=1.0, show_default=True, help="Seconds until a service is ready, or failed.")
 @click.option("--slow-after", default=15.0, show_default=True, help="Seconds until a slow service is ready.")
 @click.option("--strict-namespaces", is_flag=True, help="Refuse unknown namespaces; else they appear on first use.")
@@ -31,17 +32,21 @@ def main(
     data: Path | None,
     kubeconfig: Path | None,
     token: str | None,
+    token_file: Path | None,
     ready_after: float,
     slow_after: float,
     strict_namespaces: bool,
     history: int,
 ) -> None:
+    if token_file is not None and (token is not None or not token_file.is_file()):
+        raise click.UsageError("--token-file must be the only token, and a file that is there")
     logging.basicConfig(level=logging.WARNING, format="simulated cluster | %(levelname)s %(message)s")
     options = Options(
         host=host,
         port=port,
         data=data,
         token=token,
+        token_file=token_file,
         strict_namespaces=strict_namespaces,
         history=history,
         timing=Timing(ready_after=ready_after, slow_after=slow_after),
@@ -59,7 +64,7 @@ async def _serve(options: Options, kubeconfig: Path | None) -> None:
         loop.add_signal_handler(each, stop.set)
     async with SimulatedCluster(options) as cluster:
         if kubeconfig:
-            write_kubeconfig(kubeconfig, cluster.url, options.token)
+            write_kubeconfig(kubeconfig, cluster.url, options.token, options.token_file)
         click.echo(f"simulated cluster listening on {cluster.url}")
         await stop.wait()
 

@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 from types import TracebackType
 from typing import Self
 
@@ -30,17 +31,24 @@ class PortInUseError(Exception):
 class Options:
     """How a simulated cluster behaves; `port` 0 picks a free one, `data` None keeps nothing.
 
-    `history` is the number of changes that a watch can be resumed over; `bookmark_every` is in seconds.
+    `history` is the number of changes that a watch can be resumed over; `bookmark_every` is in seconds. `token_file`
+    holds the bearer token to demand and may change at any time, as that of a pod does; with `tls` it speaks HTTPS.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     data: Path | None = None
     token: str | None = None
+    token_file: Path | None = None
+    tls: SSLContext | None = None
     strict_namespaces: bool = False
     history: int = 10_000
     bookmark_every: float = 30.0
     timing: Timing = field(default_factory=Timing)
+
+    def demanded_token(self) -> str | None:
+        """The bearer token that is right at this moment; None when none is needed."""
+        return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else self.token
 
 
 class SimulatedCluster:
@@ -79,16 +87,16 @@ class SimulatedCluster:
             raise
         objects = Objects(self.store, strict_namespaces=options.strict_namespaces)
         self._server = Server(
-            self.store, objects, self._admin, token=options.token, bookmark_every=options.bookmark_every
+            self.store, objects, self._admin, token=options.demanded_token, bookmark_every=options.bookmark_every
         )
         # Cancelling handlers ends watches and hung requests when their client goes away.
         self._runner = web.AppRunner(
             self._server.application(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, ssl_context=options.tls).start()
         host = f"[{options.host}]" if ":" in options.host else options.host
-        self._url = f"http://{host}:{listener.getsockname()[1]}"
+        self._url = f"http{'s' if options.tls else ''}://{host}:{listener.getsockname()[1]}"
         controller = Controller(self.store, objects, options.timing)
         self._controller = asyncio.create_task(controller.run(), name="simulated-kserve")
         _log.info("simulated cluster listening on %s", self._url)

@@ -7,13 +7,14 @@ import msgspec
 _NAME = "modeltrail-simulated"
 
 
-def write_kubeconfig(path: Path, url: str, token: str | None = None) -> None:
+def write_kubeconfig(path: Path, url: str, token: str | None = None, token_file: Path | None = None) -> None:
     """Written as JSON, which is YAML too; readable by its owner only, for it may hold a token."""
+    user = {"tokenFile": str(token_file.absolute())} if token_file else {"token": token} if token else {}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": _NAME, "cluster": {"server": url}}],
-        "users": [{"name": _NAME, "user": {"token": token} if token else {}}],
+        "users": [{"name": _NAME, "user": user}],
         "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
         "current-context": _NAME,
     }

@@ -5,6 +5,7 @@ import hmac
 import logging
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import NoReturn
 
@@ -24,6 +25,9 @@ from modeltrail.simulated_cluster.store import Store
 from modeltrail.simulated_cluster.watches import WatchRequest, error_line, watch_lines
 
 _log = logging.getLogger(__name__)
+Token = Callable[[], str | None]
+"""The bearer token that is demanded right now, if any."""
+
 _HEADER = "X-Simulated-Cluster"
 _OPEN_TO_ALL = ("/version", "/healthz", "/livez", "/readyz")
 _LONGEST_WATCH = 1800.0
@@ -37,9 +41,7 @@ class _LostError(Exception):
 class Server:
     """Answers requests from a store; `application()` is what aiohttp serves."""
 
-    def __init__(
-        self, store: Store, objects: Objects, admin: Admin, *, token: str | None, bookmark_every: float
-    ) -> None:
+    def __init__(self, store: Store, objects: Objects, admin: Admin, *, token: Token, bookmark_every: float) -> None:
         self._store = store
         self._objects = objects
         self._admin = admin
@@ -91,10 +93,11 @@ class Server:
         return await self._record(call_of(request))
 
     def _authenticate(self, request: web.Request) -> None:
-        if self._token is None:
+        demanded = self._token()
+        if demanded is None:
             return
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        if not hmac.compare_digest(given.encode(), demanded.encode()):
             raise failures.unauthorized()
 
     async def _record(self, call: Call) -> web.StreamResponse:
