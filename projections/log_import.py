@@ -9,12 +9,11 @@ from msgspec import Struct
 
 from modeltrail.eventlog.cloud_event import UnusableExportError, from_line
 from modeltrail.eventlog.codec import Codec, Opener, keep_sealed
-from modeltrail.eventlog.log import CHANNEL, Head, lock_log, recorded_from, unlock_log
+from modeltrail.eventlog.log import CHANNEL, Head, lock_log, read_head, recorded_from, unlock_log
 from modeltrail.eventlog.people import PersonKeys, persons_in
-from modeltrail.eventlog.record import Recorded
 from modeltrail.eventlog.verification import LogRow, link_of
+from modeltrail.projections.following import follow
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
 BATCH = 1_000
@@ -54,7 +53,7 @@ class LogImport:
         `on_progress` is told how many bytes were read. Raises UnusableExportError where the export is not whole, or is
         not of the log that the database holds; the events before are in the database then.
         """
-        head = there = await self._head()
+        head = there = await read_head(self._connection)
         before, read = Head(), 0
         left = iter(lines)
         while batch := list(islice(left, BATCH)):
@@ -69,12 +68,6 @@ class LogImport:
         if before.position < there.position:
             raise UnusableExportError(f"the database holds {there.position} events, the export only {before.position}")
         return Imported(head.position - there.position, there.position, head)
-
-    async def _head(self) -> Head:
-        try:
-            return await lock_log(self._connection, held=False)
-        finally:
-            await unlock_log(self._connection)
 
     def _require_same(self, rows: Sequence[LogRow], there: Head) -> None:
         for row in rows:
@@ -104,35 +97,12 @@ class LogImport:
         return Head(rows[-1]["notification_id"], rows[-1]["hash"], rows[-1]["recorded_at"])
 
     async def _write(self, rows: Sequence[LogRow]) -> None:
-        working = [WorkingRows(table) for table in self._tables]
         async with self._connection.transaction():
             await self._connection.copy_records_to_table(
                 "stored_events", columns=COLUMNS, records=[[row[column] for column in COLUMNS] for row in rows]
             )
-            await self._project([recorded_from(row, self._codec) for row in rows], working)
-            for changed in (each.take() for each in working):
-                if changed is not None:
-                    table = changed.table
-                    await self._connection.execute(table.delete_statement, changed.gone)
-                    await self._connection.execute(table.save_statement(1), *table.columns_of(changed.kept))
+            await follow(self._connection, self._tables, [recorded_from(row, self._codec) for row in rows])
             await self._connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(rows[-1]["notification_id"]))
-
-    async def _project(self, events: Sequence[Recorded], working: Sequence[WorkingRows[Any]]) -> None:
-        """What the events make of the rows that they touch, as the writer of each event once did."""
-        touched = [
-            (recorded, rows, list(targets_of(recorded.stream, recorded.event)))
-            for recorded in events
-            for rows in working
-            if (targets_of := rows.table.projection.targets.get(type(recorded.event))) is not None
-        ]
-        for _, rows, targets in touched:
-            for target in targets:
-                rows.want_for(target)
-        for rows in working:
-            await rows.load(self._connection)
-        for recorded, rows, targets in touched:
-            for target in targets:
-                rows.apply(target, recorded)
 
 
 def _chained(lines: Iterable[bytes], before: Head) -> Iterator[LogRow]:

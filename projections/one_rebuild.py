@@ -35,9 +35,9 @@ async def only_rebuild(
                 raise RebuildError(await _who(work))
             yield Rebuild(guard, work, ring, projections)
         finally:
-            await _close(work)
+            work.terminate()
     finally:
-        await _close(guard)
+        guard.terminate()  # abruptly: a statement that is under way must not keep the lock
 
 
 _SETTINGS = """
@@ -55,11 +55,6 @@ async def _who(connection: Connection) -> str:
         f"process {row['pid']} on {row['host']} rebuilds {', '.join(row['names'])} since"
         f" {row['started_at']:%Y-%m-%d %H:%M:%S} UTC; wait until it is done, or stop it"
     )
-
-
-async def _close(connection: Connection) -> None:
-    """Abruptly: a statement that is under way must not keep the lock."""
-    connection.terminate()
 
 
 async def stopped_names(connection: Connection) -> list[str]:

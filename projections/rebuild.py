@@ -18,9 +18,10 @@ from modeltrail.eventlog.log import lock_log, read_head, unlock_log
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.comparison import Difference
 from modeltrail.projections.fold import Fold
+from modeltrail.projections.following import follow
 from modeltrail.projections.history import PAGE, History
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.shadow import SCHEMA, Shadows, drop_shadows, make_room, make_shadow
+from modeltrail.projections.shadow import SCHEMA, drop_shadows, make_room, make_shadow, shadow_tables
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 NEAR = 500  # events: so few are applied under the log's lock
@@ -55,7 +56,7 @@ class Rebuild:
         self._work = work
         self._ring = ring
         self._projections: Sequence[Projection[Any]] = projections  # Any: each has rows of its own
-        self._shadows = Shadows(projections)
+        self._shadows = shadow_tables(projections)
         self._token = uuid4()
         self._live = "public"
         self._position = 0
@@ -78,7 +79,7 @@ class Rebuild:
             and (stored["names"], stored["versions"]) == ([*self.names], versions)
         ):
             self._position = stored["position"]
-            await self._sign()
+            await self._sign(self._position)
         else:
             await self._fill(on_progress)
         await self._follow(on_progress)
@@ -172,14 +173,14 @@ class Rebuild:
         self._position = fold.position
         self.events += fold.position
 
-    async def _sign(self, position: int | None = -1) -> None:
-        """Write down who works on the shadow tables, so that a second can be told."""
+    async def _sign(self, position: int | None) -> None:
+        """Write down who works on the shadow tables, and how far they are, so that a second can be told."""
         await self._work.execute(
             SQL.save_rebuild,
             self._token,
             self.names,
             [projection.version for projection in self._projections],
-            self._position if position == -1 else position,
+            position,
             socket.gethostname(),
             os.getpid(),
         )
@@ -212,16 +213,8 @@ class Rebuild:
 
     async def _apply_rest(self) -> None:
         """Under the log's lock: whatever is still missing."""
-        limit = PAGE
-        while events := await self._next(limit):
-            before = self._position
-            try:
-                async with self._work.transaction():
-                    await self._apply(events)
-            except asyncpg.UniqueViolationError:
-                if len(events) == 1:
-                    raise
-                self._position, limit = before, len(events) // 2
+        while await self._step(PAGE):
+            pass
 
     async def _next(self, limit: int) -> list[Any]:
         events = await History(self._work, self._ring).after(self._position, limit)
@@ -230,7 +223,7 @@ class Rebuild:
         return events
 
     async def _apply(self, events: Sequence[Any]) -> None:
-        await self._shadows.take(self._work, events)
+        await follow(self._work, self._shadows, events)
         await self._move_to(events[-1].position)
         self._position = events[-1].position
         self.events += len(events)

@@ -27,9 +27,6 @@ FROM stored_events WHERE notification_id > $1
 -- name: get_rebuild
 SELECT token, names, versions, position, host, pid, started_at FROM projection_rebuild
 
--- name: get_rebuild_for_update
-SELECT token, position FROM projection_rebuild FOR UPDATE
-
 -- name: save_rebuild
 INSERT INTO projection_rebuild (token, names, versions, position, host, pid) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO UPDATE

@@ -1,16 +1,14 @@
 """Shadow tables: read tables filled anew in a schema of their own, under the names that they will have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from asyncpg import Connection
 
-from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.fold import FoldedRows
-from modeltrail.projections.projection import Projection, Target
-from modeltrail.projections.rows import WorkingRows
+from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
@@ -68,32 +66,6 @@ def _moved(definition: str, live: str, name: str) -> str:
     return definition.replace(wanted, f" ON {SCHEMA}.{name} ", 1)
 
 
-class Shadows:
-    """Shadow tables that are filled, and follow the log."""
-
-    def __init__(self, projections: Sequence[Projection[Any]]) -> None:  # Any: each has rows of its own
-        self._projections = [(each, Table(replace(each, name=f"{SCHEMA}.{each.name}"))) for each in projections]
-
-    async def take(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        """Apply `events`, which follow those before. Belongs into a transaction."""
-        working = [(projection, WorkingRows(table)) for projection, table in self._projections]
-        for projection, rows in working:
-            for recorded in events:
-                for target in _targets(projection, recorded):
-                    rows.want_for(target)
-            await rows.load(connection)
-            for recorded in events:
-                for target in _targets(projection, recorded):
-                    rows.apply(target, recorded)
-            changed = rows.take()
-            if changed is None:
-                continue
-            if changed.gone:
-                await connection.execute(changed.table.delete_statement, changed.gone)
-            if changed.kept:
-                await connection.execute(changed.table.save_statement(1), *changed.table.columns_of(changed.kept))
-
-
-def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
-    targets = projection.targets.get(type(recorded.event))
-    return targets(recorded.stream, recorded.event) if targets else ()
+def shadow_tables(projections: Sequence[Projection[Any]]) -> list[Table[Any]]:  # Any: each has rows of its own
+    """For reading and writing the shadows of these projections' tables."""
+    return [Table(replace(each, name=f"{SCHEMA}.{each.name}")) for each in projections]

@@ -1,0 +1,39 @@
+"""Read tables that follow the log: what events make of their rows, many events at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from asyncpg import Connection
+
+from modeltrail.eventlog.record import Recorded
+from modeltrail.projections.projection import Projection, Target
+from modeltrail.projections.rows import WorkingRows
+from modeltrail.projections.table import Table
+
+
+async def follow(
+    connection: Connection,
+    tables: Iterable[Table[Any]],  # Any: rows of any kind
+    events: Sequence[Recorded],
+) -> None:
+    """Change the rows that `events` touch, which come after all that the tables hold. Belongs into a transaction."""
+    for table in tables:
+        rows = WorkingRows(table)
+        touched = [(target, recorded) for recorded in events for target in _targets(table.projection, recorded)]
+        for target, _ in touched:
+            rows.want_for(target)
+        await rows.load(connection)
+        for target, recorded in touched:
+            rows.apply(target, recorded)
+        changed = rows.take()
+        if changed is None:
+            continue
+        if changed.gone:
+            await connection.execute(table.delete_statement, changed.gone)
+        if changed.kept:
+            await connection.execute(table.save_statement(1), *table.columns_of(changed.kept))
+
+
+def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:  # Any: the same
+    targets = projection.targets.get(type(recorded.event))
+    return targets(recorded.stream, recorded.event) if targets else ()
