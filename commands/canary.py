@@ -9,10 +9,20 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
 from modeltrail.domain.inference_service_messages import RequestDeployment, Target
-from modeltrail.domain.inference_service_state import Deployed, canary_in
+from modeltrail.domain.inference_service_state import Deployed, Service, canary_in
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
+
+
+async def _under_way(project_id: ProjectId, service_id: ServiceId) -> tuple[Service, Target]:
+    """The service, and its canary. Raises NotFoundError, and RuleError when there is no canary."""
+    await existing_service(project_id, service_id)
+    service = await state_of_service(service_id)
+    canary = canary_in(service.deployment)
+    if canary is None:
+        raise RuleError(NO_CANARY)
+    return service, canary
 
 
 async def _redeployed(service_id: ServiceId, deployment_id: DeploymentId, target: Target) -> Decision:
@@ -30,11 +40,7 @@ class Promote(Struct, frozen=True, kw_only=True):
 
     async def decide(self) -> Decision:
         """Raises RuleError when there is none, or it is not ready."""
-        await existing_service(self.project_id, self.service_id)
-        service = await state_of_service(self.service_id)
-        canary = canary_in(service.deployment)
-        if canary is None:
-            raise RuleError(NO_CANARY)
+        service, canary = await _under_way(self.project_id, self.service_id)
         if not isinstance(service.deployment, Deployed) or service.deployment.interruption is not None:
             raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
         whole = structs.replace(canary, options=canary.options.with_all_traffic())
@@ -50,9 +56,5 @@ class Abort(Struct, frozen=True, kw_only=True):
 
     async def decide(self) -> Decision:
         """Raises RuleError when there is none."""
-        await existing_service(self.project_id, self.service_id)
-        service = await state_of_service(self.service_id)
-        canary = canary_in(service.deployment)
-        if canary is None:
-            raise RuleError(NO_CANARY)
+        service, canary = await _under_way(self.project_id, self.service_id)
         return await _redeployed(self.service_id, self.deployment_id, back_from_canary(service, canary))

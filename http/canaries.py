@@ -5,13 +5,12 @@ from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.http.answers import Answer, resource
 from modeltrail.http.deployments import TAG
 from modeltrail.http.documentation import Operation, one
+from modeltrail.http.inference_services import MISSING
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
 from modeltrail.http.routes import post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.service_body import ServiceWithModels
-
-MISSING = {404: "The project has no such inference service."}
 
 
 @post(
@@ -24,13 +23,7 @@ MISSING = {404: "The project has no such inference service."}
 )
 async def promote(request: ApiRequest) -> Answer:
     """Give the canary of an inference service all the traffic."""
-    project_id = request.project_id()
-    command = Promote(
-        project_id=project_id,
-        service_id=ServiceId(request.path_id("service_id", "inference service id")),
-        deployment_id=DeploymentId(new_id()),
-    )
-    return await submit(request, project_id, command, lambda service: resource(202, service))
+    return await _end(request, Promote)
 
 
 @post(
@@ -43,8 +36,12 @@ async def promote(request: ApiRequest) -> Answer:
 )
 async def abort(request: ApiRequest) -> Answer:
     """Take all traffic from the canary of an inference service, back to the version that was live before."""
+    return await _end(request, Abort)
+
+
+async def _end(request: ApiRequest, kind: type[Promote | Abort]) -> Answer:
     project_id = request.project_id()
-    command = Abort(
+    command = kind(
         project_id=project_id,
         service_id=ServiceId(request.path_id("service_id", "inference service id")),
         deployment_id=DeploymentId(new_id()),

@@ -1,26 +1,24 @@
 """Routes of click-to-deploy."""
 
 from typing import Generic, Literal, TypeVar
-from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
 from modeltrail.commands.deployments import READ, SYNC, Cluster, Deploy, Undeploy
 from modeltrail.commands.services import RollBack
-from modeltrail.domain.errors import service_not_found
-from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
 from modeltrail.domain.serving_options import check_canary
 from modeltrail.http.answers import Answer, NoContent, error, json, no_content, resource
 from modeltrail.http.bodies import DeploymentOrder, RollBackOrder
 from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Tag, nothing, one, plain
+from modeltrail.http.inference_services import MISSING, SERVICE
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
 from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
-from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.service_body import ServiceWithModels
 
 TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
@@ -87,7 +85,7 @@ def _initiated(service: Document) -> Answer:
     Operation(
         tag=TAG,
         success=nothing("It is on its way off the cluster."),
-        refusals={404: "The project has no such inference service."},
+        refusals=MISSING,
     ),
 )
 async def undeploy(request: ApiRequest) -> NoContent:
@@ -134,7 +132,7 @@ async def roll_back(request: ApiRequest) -> Answer:
         tag=TAG,
         success=one(ServiceWithModels, "The service, as the cluster has it now."),
         refusals={
-            404: "The project has no such inference service.",
+            **MISSING,
             503: "So is a service whose state could not be read from the cluster within 2 seconds.",
         },
     ),
@@ -143,20 +141,13 @@ async def sync(request: ApiRequest) -> Answer:
     """Read the service's state from the cluster now, instead of waiting for the cluster to tell."""
     project_id = request.project_id()
     service_id = request.path_id("service_id", "inference service id")
-    await _existing(request, project_id, service_id)
+    await SERVICE.read(request, project_id, service_id)
     if request.services.cluster is Cluster.CONFIGURED:
         answer = await request.services.asker.ask(SYNC, str(service_id), SYNC_SECONDS)
         if answer != READ:
             reason = "no deploy worker answered within 2 seconds; is one running?" if answer is None else answer
             return error(503, f"the state could not be read from the cluster: {reason}", (b"retry-after", b"1"))
-    return resource(200, await _existing(request, project_id, service_id))
-
-
-async def _existing(request: ApiRequest, project_id: ProjectId, service_id: UUID) -> Document:
-    document = await request.services.documents.get(INFERENCE_SERVICES, service_id)
-    if document is None or document.project_id != project_id:
-        raise service_not_found()
-    return document
+    return resource(200, await SERVICE.read(request, project_id, service_id))
 
 
 DEPLOYMENT_ROUTES = (deploy, undeploy, roll_back, sync)

@@ -25,7 +25,7 @@ STATES = ("desired_state", "current_state")
 
 TAKEN = {409: "Another inference service of the environment has this name."}
 
-_service = Resource(INFERENCE_SERVICES, service_not_found)
+SERVICE = Resource(INFERENCE_SERVICES, service_not_found)
 _creation = BodyReader(ServiceCreation)
 _patch = BodyReader(ServicePatch)
 
@@ -99,7 +99,7 @@ async def list_services(request: ApiRequest) -> Answer:
 async def show_service(request: ApiRequest) -> Answer:
     """Show an inference service with the models that it serves."""
     project_id = request.project_id()
-    return await _service.show(request, project_id, request.path_id("service_id", "id"))
+    return await SERVICE.show(request, project_id, request.path_id("service_id", "id"))
 
 
 @get(
@@ -127,7 +127,7 @@ async def find_service(request: ApiRequest) -> Answer:
         having["external_id"] = external_id
     if not {"external_id", "name"} & having.keys():
         raise service_not_found()
-    return await _service.show(request, project_id, await SERVICE_LIST.newest(request.services.pool, having))
+    return await SERVICE.show(request, project_id, await SERVICE_LIST.newest(request.services.pool, having))
 
 
 @patch(

@@ -62,23 +62,24 @@ class Query:
     @property
     def offset(self) -> int:
         """How many items go before the page. Raises BadRequestError when negative."""
-        offset = self._integer("offset", absent=0)
-        if offset < 0:
-            raise invalid("offset", "must not be negative")
-        return offset
+        return self._natural("offset")
 
     @property
     def after(self) -> int:
         """The position of the log behind which the page begins. Raises BadRequestError when negative."""
-        after = self._integer("after", absent=0)
-        if after < 0:
-            raise invalid("after", "must not be negative")
-        return after
+        return self._natural("after")
 
     @property
     def is_ascending(self) -> bool:
         """Whether the smallest goes first: only `asc`, spelt so, says that."""
         return self.word("order") == "asc"
+
+    def _natural(self, name: str) -> int:
+        """The number, 0 when there is none. Raises BadRequestError when it is negative."""
+        number = self._integer(name, absent=0)
+        if number < 0:
+            raise invalid(name, "must not be negative")
+        return number
 
     def _integer(self, name: str, *, absent: int) -> int:
         """A number as Go's strconv.Atoi gives it when its error is ignored: 0 for no number, else cut to 64 bits."""

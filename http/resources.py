@@ -38,14 +38,19 @@ class Resource:
         """
         if id_ is None:
             raise self._missing()
-        document = await request.services.documents.get(self._projection, id_)
-        if document is None or document.project_id != project_id:
-            raise self._missing()
+        document = await self.read(request, project_id, id_)
         if parent_id is not None and document.parent_id != parent_id:
             raise self._missing()
         if has_revision(request.listed_header(b"if-none-match"), document.revision):
             return not_modified(document)
         return resource(200, self._shown_as(document))
+
+    async def read(self, request: ApiRequest, project_id: ProjectId, id_: UUID) -> Document:
+        """What is stored of it. Raises NotFoundError when the project has none such."""
+        document = await request.services.documents.get(self._projection, id_)
+        if document is None or document.project_id != project_id:
+            raise self._missing()
+        return document
 
 
 async def submit(

@@ -3,15 +3,13 @@
 import msgspec
 from msgspec import Struct
 
-from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import ServiceId
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import Operation, Parameter, plain
-from modeltrail.http.inference_services import MISSING, TAG
+from modeltrail.http.inference_services import MISSING, SERVICE, TAG
 from modeltrail.http.lists import LIMIT
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.routes import get
-from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.service_story import Moment
 from modeltrail.projections.timeline import read_timeline
 
@@ -50,9 +48,7 @@ async def show_timeline(request: ApiRequest) -> Answer:
     query = request.parsed_query()
     after, limit = query.after, query.limit
     services = request.services
-    document = await services.documents.get(INFERENCE_SERVICES, service_id)
-    if document is None or document.project_id != project_id:
-        raise service_not_found()
+    await SERVICE.read(request, project_id, service_id)
     items = await read_timeline(services.pool, services.keys, service_id, after, limit)
     answer = Timeline(tuple(items), query.limit_asked_for, items[-1].position if items else after)
     return json(200, msgspec.json.encode(answer))

@@ -78,11 +78,16 @@ async def verify_tables(
     return Compared(position, rows, found.count, found.first)
 
 
+def comparable(projection: Projection[Any]) -> list[str]:  # Any: of any kind
+    """The columns in SQL, in a form that knows equality, which JSON does not."""
+    return [f"{column.name}::text" if column.type == "json" else column.name for column in projection.all_columns]
+
+
 async def _compare_rows(connection: Connection, table: FoldedRows, found: Differences) -> None:
     """Compare, and forget each row behind it."""
     projection = table.projection
     columns = projection.all_columns
-    names = ", ".join(f"{column.name}::text" if column.type == "json" else column.name for column in columns)
+    names = ", ".join(comparable(projection))
     async for stored in connection.cursor(f"SELECT {names} FROM {projection.name}", prefetch=ROWS_A_FETCH):  # noqa: S608
         row = table.rows.pop(stored["id"], None)
         if row is None:

@@ -16,7 +16,7 @@ from modeltrail.domain.person import PersonErased
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log, read_head, unlock_log
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.comparison import Difference
+from modeltrail.projections.comparison import Difference, comparable
 from modeltrail.projections.fold import Fold
 from modeltrail.projections.following import follow
 from modeltrail.projections.history import PAGE, History
@@ -135,10 +135,7 @@ class Rebuild:
         async with self.frozen(on_progress) as connection:
             for projection in self._projections:
                 live, shadow = f"{self._live}.{projection.name}", f"{SCHEMA}.{projection.name}"
-                names = [
-                    f"{column.name}::text" if column.type == "json" else column.name
-                    for column in projection.all_columns
-                ]
+                names = comparable(projection)
                 old = ", ".join(f"o.{name}" for name in names)
                 new = ", ".join(f"n.{name}" for name in names)
                 rows = await connection.fetch(

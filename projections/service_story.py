@@ -38,9 +38,8 @@ from modeltrail.domain.inference_service_messages import (
     VersionChosen,
 )
 from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
-from modeltrail.domain.personal import Personal
-from modeltrail.eventlog.reader import ERASED
-from modeltrail.eventlog.record import Actor, System
+from modeltrail.eventlog.reader import name_of
+from modeltrail.eventlog.record import Actor
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 
@@ -100,17 +99,16 @@ def facts_of(event: LifeEvent) -> Facts:
 
 
 def moment(
-    position: int, at: datetime, actor: Actor | None, event: LifeEvent, version_name: str | None = None
+    position: int, at: datetime, actor: Actor | None, event: LifeEvent, facts: Facts, version_name: str | None = None
 ) -> Moment:
-    """The event as it is told. `version_name` is what its version is called, when that is known."""
-    facts = facts_of(event)
+    """The event as it is told, with its `facts`. `version_name` is what its version is called, when that is known."""
     version = version_name or str(facts.model_version_id)
     return Moment(
         position=position,
         at=to_microseconds(at),
         type=str(event.__struct_config__.tag),
         says=_in_words(event, version),
-        by=_name(actor),
+        by=name_of(actor) or UNSET,
         deployment_id=facts.deployment_id or UNSET,
         model_version_id=facts.model_version_id or UNSET,
         model_version_name=(version_name or UNSET) if facts.model_version_id else UNSET,
@@ -123,16 +121,6 @@ def moment(
         managers=facts.managers or UNSET,
         finalizers=facts.finalizers or UNSET,
     )
-
-
-def _name(actor: Actor | None) -> str | UnsetType:
-    match actor:
-        case None:
-            return UNSET
-        case System(system=system):
-            return system
-        case Personal(text=text):
-            return text or ERASED
 
 
 def _in_words(event: LifeEvent, version: str) -> str:

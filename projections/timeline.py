@@ -26,16 +26,18 @@ async def read_timeline(pool: Pool, keys: KeyRing, service_id: ServiceId, after:
     codec = Codec(people.open)
     # A stream holds events of its own aggregate only.
     events = [cast("LifeEvent", codec.decode(row["topic"], row["state"])) for row in rows]
-    names = await _version_names(pool, (facts_of(event).model_version_id for event in events))
+    facts = [facts_of(event) for event in events]
+    names = await _version_names(pool, (each.model_version_id for each in facts))
     return [
         moment(
             row["notification_id"],
             row["recorded_at"],
             codec.decode_actor(row["actor"]),
             event,
-            names.get(facts_of(event).model_version_id),
+            each,
+            names.get(each.model_version_id),
         )
-        for row, event in zip(rows, events, strict=True)
+        for row, event, each in zip(rows, events, facts, strict=True)
     ]
 
 

@@ -125,7 +125,7 @@ class LogReader:
                 type=row["topic"],
                 project_id=row["project_id"],
                 recorded_at=row["recorded_at"],
-                actor=_name(self._codec.decode_actor(row["actor"])),
+                actor=name_of(self._codec.decode_actor(row["actor"])),
                 request_id=row["request_id"],
                 causation_id=row["causation_id"],
                 data=msgspec.json.decode(row["state"]),
@@ -140,7 +140,8 @@ def _persons(rows: Iterable[Record]) -> set[UUID]:
     return {actor.person for actor in actors if isinstance(actor, Personal)}
 
 
-def _name(actor: Actor | None) -> str | None:
+def name_of(actor: Actor | None) -> str | None:
+    """What somebody is called: a person's address, or that they were erased; or a part of modeltrail."""
     match actor:
         case None:
             return None
