@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from asyncpg import Connection
 
@@ -18,10 +18,18 @@ from modeltrail.projections.table import Table
 class Rehearsal:
     """Decides commands on what the database holds now and on what those before them decided."""
 
-    def __init__(self, connection: Connection, projections: Iterable[Projection[Any]]) -> None:  # Any: of any kind
+    def __init__(
+        self, connection: Connection, tables: Sequence[Table[Any]], working: WorkingSet
+    ) -> None:  # Any: of any kind
         self._connection = connection
-        self._tables = [Table(projection) for projection in projections]
-        self._working: WorkingSet | None = None
+        self._tables = tables
+        self._working = working
+
+    @classmethod
+    async def begin(cls, connection: Connection, projections: Iterable[Projection[Any]]) -> Self:  # Any: of any kind
+        """With nothing decided yet."""
+        tables = [Table(projection) for projection in projections]
+        return cls(connection, tables, WorkingSet(await read_head(connection), tables))
 
     async def begin_anew(self) -> None:
         """Forget what was decided: memory need not hold all that is rehearsed."""
@@ -29,9 +37,6 @@ class Rehearsal:
 
     async def decide(self, commands: Sequence[tuple[Command, Context]]) -> list[int | Exception]:
         """For each, how many events it would add, or why it would be refused."""
-        if self._working is None:
-            await self.begin_anew()
-        assert self._working is not None  # noqa: S101 - for mypy: it was begun above
         loop = asyncio.get_running_loop()
         pendings = [Pending(command, context, loop.create_future()) for command, context in commands]
         await decide_all(self._connection, self._working, pendings)

@@ -19,7 +19,6 @@ from modeltrail.commands.parked_tasks import DecideOnParked, Wish
 from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
-from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeyRing
@@ -83,7 +82,7 @@ async def run_api(settings: Settings) -> None:
             cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
             default_namespace=settings.kserve.default_namespace,
             asker=Asker(pool),
-            mode=DeploymentMode(settings.kserve.deployment_mode.value),
+            mode=settings.kserve.deployment_mode,
         )
         settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)
@@ -112,7 +111,7 @@ async def run_worker(settings: Settings) -> None:
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))
         owner = f"{socket.gethostname()}:{os.getpid()}"
         options = WorkerOptions(
-            mode=DeploymentMode(kserve.deployment_mode.value),
+            mode=kserve.deployment_mode,
             on_drift=OnDrift(kserve.on_drift.value),
             stall_seconds=kserve.undeploy_stall_after.total_seconds(),
             resync_seconds=kserve.resync_every.total_seconds(),
@@ -291,7 +290,7 @@ async def import_legacy(
             committer = await stack.enter_async_context(Committer(writer(address), INLINE))
             sink = Writing(committer, People(pool, keys))
         else:
-            sink = Rehearsing(Rehearsal(connection, INLINE))
+            sink = Rehearsing(await Rehearsal.begin(connection, INLINE))
         return await Mover(tables, sink, connection, keys).move(on_progress)
 
 

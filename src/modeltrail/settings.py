@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self, TypedDict
 
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.environment import Environment, SettingsError
 from modeltrail.secret_keys import SecretKey, load_keys
 
@@ -42,13 +43,6 @@ class LogLevel(StrEnum):
 class LogFormat(StrEnum):
     JSON = "json"
     CONSOLE = "console"
-
-
-class DeploymentMode(StrEnum):
-    """How KServe runs a predictor; it cannot change once an InferenceService exists."""
-
-    STANDARD = "Standard"
-    KNATIVE = "Knative"
 
 
 class OnDrift(StrEnum):

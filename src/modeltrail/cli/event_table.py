@@ -91,3 +91,10 @@ def printable(text: str) -> str:
 
 def _fit(text: str, size: int) -> str:
     return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"
+
+
+def print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest text; for tables that are not followed line by line."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

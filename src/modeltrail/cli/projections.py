@@ -13,7 +13,7 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import FAILED, CommandError
-from modeltrail.cli.event_table import printable
+from modeltrail.cli.event_table import print_table, printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
@@ -56,7 +56,7 @@ def list_(*, data: Path | None, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found))
         return
     head = ("NAME", "VERSION", "MODE", "POSITION", "LAG", "ROWS", "REBUILT")
-    _print_table([head, *(_line(msgspec.to_builtins(each)) for each in found)])
+    print_table([head, *(_line(msgspec.to_builtins(each)) for each in found)])
 
 
 def _line(each: dict[str, object]) -> tuple[str, ...]:
@@ -66,12 +66,6 @@ def _line(each: dict[str, object]) -> tuple[str, ...]:
     rebuilt = "never" if each["rebuilt_at"] is None else f"{str(each['rebuilt_at'])[:19]} at {each['rebuilt_position']}"
     lag = f"{each['lag_events']} events, {each['lag_seconds']:.1f} s"
     return (str(each["name"]), version, str(each["mode"]), str(each["position"]), lag, str(each["rows"]), rebuilt)
-
-
-def _print_table(lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
 @projections.command

@@ -14,7 +14,7 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import CommandError
-from modeltrail.cli.event_table import printable
+from modeltrail.cli.event_table import print_table, printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 
@@ -73,10 +73,7 @@ def parked(*, data: Path | None, as_json: bool) -> None:
         (each["id"], each["wanted"], each["name"], each["namespace"], each["since"][:19], each["tries"], each["cause"])
         for each in found
     ]
-    lines = [_HEAD, *(tuple(printable(str(value)) for value in row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    print_table([_HEAD, *(tuple(printable(str(value)) for value in row) for row in rows)])
 
 
 @worker.command

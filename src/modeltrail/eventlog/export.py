@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 from asyncpg import Connection
 
 from modeltrail.eventlog.cloud_event import UnusableExportError, from_line, to_line
-from modeltrail.eventlog.log import read_head
-from modeltrail.eventlog.selection import Selection, behind, read_oldest
+from modeltrail.eventlog.selection import Selection, as_of_now, behind, read_oldest
 
 PAGE = 2_000
 _BLOCK = 65_536
@@ -24,9 +22,8 @@ async def export(
     Ends where the log ended when it began. A line that an interruption cut short is written anew.
     Raises UnusableExportError when the file is no export, and OSError.
     """
-    end = (await read_head(connection)).position
-    end = end if selection.until is None else min(end, selection.until)
-    selection = msgspec.structs.replace(behind(selection, _mend(path)), until=end)
+    selection, end = await as_of_now(connection, selection)
+    selection = behind(selection, _mend(path))
     written = 0
     with path.open("ab") as file:
         while rows := await read_oldest(connection, selection, PAGE):

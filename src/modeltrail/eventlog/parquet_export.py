@@ -14,11 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from asyncpg import Connection, Record
-from msgspec import structs
 
 from modeltrail.eventlog.cloud_event import UnusableExportError
-from modeltrail.eventlog.log import read_head
-from modeltrail.eventlog.selection import Selection, behind, read_oldest
+from modeltrail.eventlog.selection import Selection, as_of_now, behind, read_oldest
 
 EVENTS_A_FILE = 100_000
 PAGE = 10_000  # a row group; as many are held in memory
@@ -50,9 +48,8 @@ async def export_parquet(
 
     Ends where the log ended when it began. Raises UnusableExportError when the folder holds other files, and OSError.
     """
-    end = (await read_head(connection)).position
-    left = behind(selection, _open(folder))
-    left = structs.replace(left, until=end if selection.until is None else min(end, selection.until))
+    left, end = await as_of_now(connection, selection)
+    left = behind(left, _open(folder))
     written = 0
     while page := await read_oldest(connection, left, PAGE):
         first, in_file = page[0]["notification_id"], 0

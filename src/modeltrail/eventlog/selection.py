@@ -72,6 +72,13 @@ def behind(selection: Selection, position: int) -> Selection:
     return structs.replace(selection, after=max(position, selection.after))
 
 
+async def as_of_now(connection: Connection, selection: Selection) -> tuple[Selection, int]:
+    """The same events, as far as the log goes by now; and the position where that is."""
+    end = (await read_head(connection)).position
+    end = end if selection.until is None else min(end, selection.until)
+    return structs.replace(selection, until=end), end
+
+
 def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[Any]]:  # Any: several types
     """The statement and its arguments. All its text is from here and from selection.sql."""
     conditions = ["notification_id > $1"]

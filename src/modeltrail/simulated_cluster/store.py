@@ -91,6 +91,7 @@ class Store:
         self._history: deque[Change] = deque()
         self._history_size = history
         self._waiting: set[asyncio.Event] = set()
+        self._owned: dict[str, dict[Key, None]] = {}  # what names an owner with this UID, or once did
 
     def __len__(self) -> int:
         return sum(map(len, self._objects.values()))
@@ -112,7 +113,7 @@ class Store:
         before = self.get(key)
         self.resource_version += 1
         after = stored(key, obj, managers, self.resource_version)
-        self._objects.setdefault(key.resource, {})[key.namespace, key.name] = after
+        self._put(after)
         if self.journal:
             self.journal.wrote(after)
         self._announce(Change("MODIFIED" if before else "ADDED", before, after))
@@ -129,18 +130,23 @@ class Store:
         self._collect(after)
         return after
 
+    def _put(self, each: Stored) -> None:
+        self._objects.setdefault(each.key.resource, {})[each.key.namespace, each.key.name] = each
+        for uid in _owners(each):
+            self._owned.setdefault(uid, {})[each.key] = None
+
     def _collect(self, owner: Stored) -> None:
         """Take out what belonged to an object that is gone, as Kubernetes' garbage collector does before long."""
-        for each in self.within(owner.key.namespace):
-            owners = {str(reference.get("uid")) for reference in each.obj["metadata"].get("ownerReferences") or ()}
-            if owners == {owner.uid} and self.get(each.key) is each:
+        for key in self._owned.pop(owner.uid, ()):
+            each = self.get(key)
+            if each is not None and _owners(each) == {owner.uid} and key.namespace == owner.key.namespace:
                 self.remove(each)
 
     def restore(self, resource_version: int, key: Key, obj: Json) -> None:
         """Put back one object as the journal kept it. Nobody is told: this happens before serving."""
         managers = read_managers(obj["metadata"].get("managedFields") or ())
         version = int(obj["metadata"]["resourceVersion"])
-        self._objects.setdefault(key.resource, {})[key.namespace, key.name] = stored(key, obj, managers, version)
+        self._put(stored(key, obj, managers, version))
         self.forget_history(at_least=max(resource_version, version))
 
     def forget(self, key: Key, resource_version: int) -> None:
@@ -179,3 +185,7 @@ class Store:
             self.horizon = self._history.popleft().resource_version
         for event in self._waiting:
             event.set()
+
+
+def _owners(each: Stored) -> set[str]:
+    return {str(reference.get("uid")) for reference in each.obj["metadata"].get("ownerReferences") or ()}
