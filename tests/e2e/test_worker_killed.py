@@ -3,7 +3,6 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -12,22 +11,10 @@ import pytest
 
 from modeltrail.eventlog.log import LOCK
 from modeltrail.simulated_cluster import SimulatedCluster
-from support.cluster import eventually, options, raw_api
+from support.cluster import eventually, raw_api
 from support.database import Database
-from support.registry import Registry, registry
+from support.registry import Registry
 from support.worker_process import WorkerProcess
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,36 +8,22 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import asyncpg
-import pytest
 
 from modeltrail.domain.ids import ServiceId
 from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers.manifest import SERVICE_ID
-from support.cluster import eventually, options, raw_api
+from support.cluster import eventually, raw_api
 from support.database import Database
-from support.registry import Registry, registry
+from support.registry import Registry
 from support.worker_process import WorkerProcess
 
 DEPLOYMENTS = int(os.environ.get("FIRE_DEPLOYMENTS", "40"))
 KILLS = int(os.environ.get("FIRE_KILLS", "5"))
 OUTCOMES = {"DeploymentRequested": {"DeploymentSucceeded", "DeploymentFailed"}, "UndeploymentRequested": {"Undeployed"}}
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
 
 
 async def is_settled(connection: asyncpg.Connection) -> bool:

@@ -6,6 +6,9 @@ import pytest
 
 from support.api import Api, Project, running_api
 from support.database import Database
+from support.fixtures import cluster, kubernetes, world
+
+__all__ = ["api", "cluster", "kubernetes", "project", "world"]
 
 
 @pytest.fixture

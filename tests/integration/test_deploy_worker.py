@@ -1,11 +1,6 @@
 """The deploy worker with a real database and the real Kubernetes client, against the simulated cluster."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
-
-import pytest
+from uuid import uuid4
 
 from modeltrail.commands.deployments import Cluster, Undeploy
 from modeltrail.domain.ids import DeploymentId
@@ -13,48 +8,16 @@ from modeltrail.domain.inference_service_messages import DeploymentFailed, Deplo
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster
-from modeltrail.workers.deploy_worker import DeployWorker
-from support.cluster import eventually, kserve, options, raw_api, service
+from support.cluster import raw_api, service
 from support.database import Database
-from support.registry import Registry, address, registry
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
-
-
-@asynccontextmanager
-async def worker(world: Registry, cluster: SimulatedCluster, owner: str = "test") -> AsyncIterator[None]:
-    async with kserve(cluster) as connected:
-        running = DeployWorker(writer(address(world.database)), world.committer, connected, owner=owner)
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-
-async def until_names(world: Registry, stream: UUID, last: str, within: float = 10.0) -> list[str]:
-    async def ended() -> list[str] | None:
-        names = await world.event_names(stream)
-        return names if names[-1] == last else None
-
-    return await eventually(ended, within)
+from support.deploy_worker import until, worker
+from support.registry import Registry, address
 
 
 async def test_a_requested_deployment_becomes_deployed(world: Registry, cluster: SimulatedCluster) -> None:
     async with worker(world, cluster):
         deployed = await world.deploy(name="iris")
-        names = await until_names(world, deployed, "DeploymentSucceeded")
+        names = await until(world, deployed, "DeploymentSucceeded")
     assert names == ["ServiceCreated", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"]
     shown = await world.service(deployed)
     assert shown["current_state"] == "DEPLOYED"
@@ -67,7 +30,7 @@ async def test_the_cluster_s_answer_names_the_request_that_caused_it(
 ) -> None:
     async with worker(world, cluster):
         deployed = await world.deploy()
-        await until_names(world, deployed, "DeploymentSucceeded")
+        await until(world, deployed, "DeploymentSucceeded")
     events = await world.events(deployed)
     request = next(each for each in events if isinstance(each.event, DeploymentRequested))
     answer = next(each for each in events if isinstance(each.event, DeploymentSucceeded))
@@ -81,7 +44,7 @@ async def test_a_request_made_before_the_worker_started_is_carried_out(
 ) -> None:
     deployed = await world.deploy()
     async with worker(world, cluster):
-        await until_names(world, deployed, "DeploymentSucceeded")
+        await until(world, deployed, "DeploymentSucceeded")
 
 
 async def test_a_model_that_cannot_be_loaded_fails_with_kserve_s_reason(
@@ -89,7 +52,7 @@ async def test_a_model_that_cannot_be_loaded_fails_with_kserve_s_reason(
 ) -> None:
     async with worker(world, cluster):
         deployed = await world.deploy(uri="s3://models/simulate-fail")
-        await until_names(world, deployed, "DeploymentFailed")
+        await until(world, deployed, "DeploymentFailed")
     failed = (await world.events(deployed))[-1].event
     assert isinstance(failed, DeploymentFailed)
     assert failed.reason == "ModelLoadFailed"
@@ -104,7 +67,7 @@ async def test_a_refusal_fails_the_deployment_once(world: Registry, cluster: Sim
     cluster.faults.add(Fault(action=refusal, verb="apply", times=1))
     async with worker(world, cluster):
         deployed = await world.deploy()
-        names = await until_names(world, deployed, "DeploymentFailed")
+        names = await until(world, deployed, "DeploymentFailed")
     assert names.count("DeploymentFailed") == 1
     assert "denied" in (await world.service(deployed))["last_error"]
 
@@ -114,7 +77,7 @@ async def test_a_cluster_that_is_down_is_tried_again(world: Registry, cluster: S
     cluster.faults.add(Fault(action=Reset(), verb="apply", times=2))
     async with worker(world, cluster):
         deployed = await world.deploy()
-        names = await until_names(world, deployed, "DeploymentSucceeded", within=20)
+        names = await until(world, deployed, "DeploymentSucceeded", within=20)
     assert names.count("DeploymentSucceeded") == 1
 
 
@@ -125,16 +88,16 @@ async def test_another_s_object_of_the_same_name_is_left_alone(world: Registry, 
         theirs = (await api.create(service("iris", uri="s3://theirs"))).body
         async with worker(world, cluster):
             deployed = await world.deploy_to(model, environment, "iris")
-            await until_names(world, deployed, "DeploymentFailed")
+            await until(world, deployed, "DeploymentFailed")
         assert (await api.get("iris")).body["spec"] == theirs["spec"]
 
 
 async def test_an_undeployment_is_done_when_the_object_is_gone(world: Registry, cluster: SimulatedCluster) -> None:
     async with worker(world, cluster), raw_api(cluster) as api:
         deployed = await world.deploy(name="iris")
-        await until_names(world, deployed, "DeploymentSucceeded")
+        await until(world, deployed, "DeploymentSucceeded")
         await world.undeploy(deployed)
-        names = await until_names(world, deployed, "Undeployed")
+        names = await until(world, deployed, "Undeployed")
         namespace = (await world.service(deployed))["serving_environment_name"]
         assert (await api.get("iris", namespace)).status == 404
     assert names[-2:] == ["UndeploymentRequested", "Undeployed"]
@@ -149,25 +112,25 @@ async def test_an_undeployment_overtakes_a_deployment_that_never_gets_ready(
 ) -> None:
     async with worker(world, cluster):
         deployed = await world.deploy(uri="s3://models/simulate-never")
-        await until_names(world, deployed, "DeploymentApplied")
+        await until(world, deployed, "DeploymentApplied")
         await world.undeploy(deployed)
-        await until_names(world, deployed, "Undeployed")
+        await until(world, deployed, "Undeployed")
 
 
 async def test_a_restarted_worker_finds_the_verdict_that_it_missed(world: Registry, cluster: SimulatedCluster) -> None:
     async with worker(world, cluster):
         deployed = await world.deploy(uri="s3://models/simulate-slow")
-        await until_names(world, deployed, "DeploymentApplied")
-    async with worker(world, cluster, "successor"):
-        names = await until_names(world, deployed, "DeploymentSucceeded")
+        await until(world, deployed, "DeploymentApplied")
+    async with worker(world, cluster, owner="successor"):
+        names = await until(world, deployed, "DeploymentSucceeded")
     assert names == ["ServiceCreated", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"]
 
 
 async def test_of_two_workers_one_works(world: Registry, cluster: SimulatedCluster) -> None:
-    async with worker(world, cluster, "first"), worker(world, cluster, "second"):
+    async with worker(world, cluster, owner="first"), worker(world, cluster, owner="second"):
         deployed = [await world.deploy() for _ in range(5)]
         for each in deployed:
-            assert (await until_names(world, each, "DeploymentSucceeded")).count("DeploymentSucceeded") == 1
+            assert (await until(world, each, "DeploymentSucceeded")).count("DeploymentSucceeded") == 1
     async with raw_api(cluster) as api:
         listed = await api.send("GET", "/apis/serving.kserve.io/v1beta1/inferenceservices")
     assert len(listed.body["items"]) == 5
@@ -176,24 +139,24 @@ async def test_of_two_workers_one_works(world: Registry, cluster: SimulatedClust
 async def test_the_second_worker_takes_over_at_once_when_the_first_dies(
     world: Registry, cluster: SimulatedCluster, database: Database
 ) -> None:
-    async with worker(world, cluster, "first"):
-        await until_names(world, await world.deploy(), "DeploymentSucceeded")
-    async with worker(world, cluster, "second"):
-        await until_names(world, await world.deploy(), "DeploymentSucceeded", within=5)
+    async with worker(world, cluster, owner="first"):
+        await until(world, await world.deploy(), "DeploymentSucceeded")
+    async with worker(world, cluster, owner="second"):
+        await until(world, await world.deploy(), "DeploymentSucceeded", within=5)
 
 
 async def test_a_lost_database_connection_is_survived(
     world: Registry, cluster: SimulatedCluster, database: Database
 ) -> None:
     async with worker(world, cluster):
-        await until_names(world, await world.deploy(), "DeploymentSucceeded")
+        await until(world, await world.deploy(), "DeploymentSucceeded")
         connection = await writer(address(database))()
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await connection.close()
-        await until_names(world, await world.deploy(), "DeploymentSucceeded")
+        await until(world, await world.deploy(), "DeploymentSucceeded")
 
 
 async def test_an_object_that_vanishes_before_the_verdict_is_applied_again(
@@ -201,10 +164,10 @@ async def test_an_object_that_vanishes_before_the_verdict_is_applied_again(
 ) -> None:
     async with worker(world, cluster), raw_api(cluster) as api:
         deployed = await world.deploy(uri="s3://models/simulate-slow", name="iris")
-        await until_names(world, deployed, "DeploymentApplied")
+        await until(world, deployed, "DeploymentApplied")
         namespace = (await world.service(deployed))["serving_environment_name"]
         await api.delete("iris", namespace)
-        names = await until_names(world, deployed, "DeploymentSucceeded")
+        names = await until(world, deployed, "DeploymentSucceeded")
     assert names.count("DeploymentApplied") == 1
     assert len(cluster.requests.all("apply", "iris")) == 2
 

@@ -1,34 +1,20 @@
 """Canaries over HTTP, carried out by the worker in a simulated cluster that splits traffic as KServe does."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from modeltrail.domain.serving_options import DeploymentMode
-from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import SimulatedCluster
-from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.options import WorkerOptions
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
-from support.cluster import RawApi, eventually, kserve, options, raw_api
+from support.cluster import RawApi, eventually
 from support.database import Database
-from support.registry import address
+from support.deploy_worker import worker
+from support.registry import Registry
 
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def raw(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
 
 
 @pytest.fixture
@@ -73,24 +59,17 @@ class Scene:
 
 @pytest.fixture
 async def scene(
-    database: Database, api: Api, project: Project, cluster: SimulatedCluster, raw: RawApi
+    database: Database, api: Api, project: Project, cluster: SimulatedCluster, kubernetes: RawApi
 ) -> AsyncIterator[Scene]:
     model, environment = await project.model(), await project.environment()
     first = await project.ready_version(model, "v1")
     second = await project.ready_version(model, "v2", uri="s3://models/iris/2")
     service = await project.deployed(model, environment, name="iris", model_version_id=first["id"])
-    scene = Scene(project, raw, service, first["id"], second["id"])
+    scene = Scene(project, kubernetes, service, first["id"], second["id"])
     knative = WorkerOptions(mode=DeploymentMode.KNATIVE)
-    async with kserve(cluster) as connected:
-        committer = api.services.committer
-        worker = DeployWorker(writer(address(database)), committer, connected, owner="test", options=knative)
-        task = asyncio.create_task(worker.run())
-        try:
-            await scene.settled(scene.first)
-            yield scene
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+    async with worker(Registry(api.services.committer, database), cluster, knative):
+        await scene.settled(scene.first)
+        yield scene
 
 
 async def with_canary(scene: Scene, percent: int = 10) -> tuple[str, Json]:

@@ -1,44 +1,21 @@
 """Reading a service's state from the cluster because somebody wants to know now."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
-import pytest
-
 from modeltrail.commands.deployments import Cluster
-from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
-from modeltrail.workers.deploy_worker import DeployWorker
 from support.api import Api, Json, Project, refusal, running_api
-from support.cluster import RawApi, eventually, kserve, options, raw_api
+from support.cluster import RawApi, eventually
 from support.database import Database
-from support.registry import address
+from support.deploy_worker import worker as any_worker
+from support.registry import Registry
 
 
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AsyncIterator[None]:
-    async with kserve(cluster) as connected:
-        running = DeployWorker(writer(address(database)), api.services.committer, connected, owner="test")
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractAsyncContextManager[None]:
+    """The deploy worker on the API's database."""
+    return any_worker(Registry(api.services.committer, database), cluster)
 
 
 async def live(project: Project) -> Json:

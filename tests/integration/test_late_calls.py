@@ -1,8 +1,6 @@
 """What is heard twice, or arrives late: the same request again, and calls of a worker that was killed meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,52 +17,18 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.eventlog.log import CHANNEL
 from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import SimulatedCluster
-from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.manifest import DEPLOYMENT_ID
 from modeltrail.workers.observation import MANAGER
-from support.cluster import RawApi, eventually, kserve, options, raw_api
-from support.database import Database
-from support.registry import Registry, address, registry
+from support.cluster import RawApi, eventually
+from support.deploy_worker import until, worker
+from support.registry import Registry, address
 
 SLOW = "s3://models/simulate-slow"
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def worker(world: Registry, cluster: SimulatedCluster) -> AsyncIterator[None]:
-    async with kserve(cluster) as connected:
-        running = DeployWorker(writer(address(world.database)), world.committer, connected, owner="test")
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-
-async def until(world: Registry, stream: UUID, last: str) -> list[str]:
-    async def ended() -> list[str] | None:
-        names = await world.event_names(stream)
-        return names if names[-1] == last else None
-
-    return await eventually(ended, 10.0)
+def api(kubernetes: RawApi) -> RawApi:
+    return kubernetes
 
 
 async def deliver_again(world: Registry) -> None:

@@ -1,9 +1,7 @@
 """A task that the worker fails at through a fault of its own is set aside, seen, and decided on by an operator."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,41 +13,17 @@ from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers import task_runner
 from modeltrail.workers.cluster import ClusterNotConfigured
-from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.manifest import DesiredService, manifest
 from modeltrail.workers.options import WorkerOptions
-from support.cluster import eventually, kserve, options
+from support.cluster import eventually
 from support.command_line import modeltrail
 from support.database import Database
-from support.registry import Registry, address, registry
+from support.deploy_worker import until
+from support.deploy_worker import worker as any_worker
+from support.registry import Registry, address
 
+worker = partial(any_worker, options=WorkerOptions(tries=2))
 OPERATOR = ("--by", "ada@example.com")
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
-
-
-@asynccontextmanager
-async def worker(world: Registry, cluster: SimulatedCluster) -> AsyncIterator[None]:
-    async with kserve(cluster) as connected:
-        connect = writer(address(world.database))
-        once_more = WorkerOptions(tries=2)
-        running = DeployWorker(connect, world.committer, connected, owner="test", options=once_more)
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 class Fault:
@@ -75,14 +49,6 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     made = Fault("poisoned", KeyError("AKIA-a-secret"))
     monkeypatch.setattr(task_runner, "manifest", made)
     return made
-
-
-async def until(world: Registry, stream: UUID, last: str) -> list[str]:
-    async def ended() -> list[str] | None:
-        names = await world.event_names(stream)
-        return names if names[-1] == last else None
-
-    return await eventually(ended, 10.0)
 
 
 async def listed(database: Database) -> list[dict[str, Any]]:  # Any: JSON

@@ -39,15 +39,8 @@ ALL = "/apis/serving.kserve.io/v1beta1/inferenceservices"
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
+def api(kubernetes: RawApi) -> RawApi:
+    return kubernetes
 
 
 @pytest.fixture

@@ -1,52 +1,27 @@
 """Keys that were given with a version reach the cluster as KServe reads them, and leave it with the service."""
 
-import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
-from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.storage import KeptCredentials
 from support.api import Api, Json, Project
-from support.cluster import RawApi, eventually, kserve, options, raw_api
+from support.cluster import RawApi, eventually
 from support.database import Database
-from support.registry import address
+from support.deploy_worker import worker as any_worker
+from support.registry import Registry
 
 REGION = {"serving.kserve.io/s3-region": "eu-1", "serving.kserve.io/s3-usehttps": "1"}
 
 
-@pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def kubernetes(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AsyncIterator[None]:
-    """The deploy worker on the API's database."""
-    services = api.services
-    async with kserve(cluster) as connected:
-        connect = writer(address(database))
-        storage = KeptCredentials(api.pool, services.keys, REGION)
-        running = DeployWorker(connect, services.committer, connected, owner="test", storage=storage)
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractAsyncContextManager[None]:
+    """The deploy worker on the API's database, with what opens storage."""
+    storage = KeptCredentials(api.pool, api.services.keys, REGION)
+    return any_worker(Registry(api.services.committer, database), cluster, storage=storage)
 
 
 async def deployed(project: Project, **version: Any) -> Json:  # Any: fields of a version

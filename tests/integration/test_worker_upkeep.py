@@ -1,67 +1,27 @@
 """What becomes of deployments after their answer, seen by the worker in the simulated cluster."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from modeltrail.domain.ids import ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
-from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
-from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.options import OnDrift, WorkerOptions
-from support.cluster import SERVICES, RawApi, eventually, kserve, options, raw_api
+from support.cluster import SERVICES, RawApi, eventually, options, raw_api
 from support.database import Database
-from support.registry import Registry, address, registry
+from support.deploy_worker import until, worker
+from support.registry import Registry, registry
 
 REPORT = WorkerOptions(on_drift=OnDrift.REPORT)
 MERGE = "application/merge-patch+json"
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[SimulatedCluster]:
-    async with SimulatedCluster(options()) as running:
-        yield running
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[Registry]:
-    async with registry(database) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(cluster: SimulatedCluster) -> AsyncIterator[RawApi]:
-    async with raw_api(cluster) as connected:
-        yield connected
-
-
-@asynccontextmanager
-async def worker(
-    world: Registry, cluster: SimulatedCluster, chosen: WorkerOptions | None = None
-) -> AsyncIterator[None]:
-    async with kserve(cluster) as connected:
-        connect = writer(address(world.database))
-        running = DeployWorker(connect, world.committer, connected, owner="test", options=chosen)
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-
-async def until(world: Registry, stream: UUID, *ending: str) -> list[str]:
-    async def ended() -> list[str] | None:
-        names = await world.event_names(stream)
-        return names if tuple(names[-len(ending) :]) == ending else None
-
-    return await eventually(ended, 10.0)
+def api(kubernetes: RawApi) -> RawApi:
+    return kubernetes
 
 
 async def live(

@@ -1,0 +1,45 @@
+"""The deploy worker in this process, and waiting for what it reports."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from modeltrail.postgres.connect import writer
+from modeltrail.simulated_cluster import SimulatedCluster
+from modeltrail.workers.deploy_worker import DeployWorker
+from modeltrail.workers.options import WorkerOptions
+from modeltrail.workers.storage import Storage
+from support.cluster import eventually, kserve
+from support.registry import Registry, address
+
+
+@asynccontextmanager
+async def worker(
+    world: Registry,
+    cluster: SimulatedCluster,
+    options: WorkerOptions | None = None,
+    *,
+    owner: str = "test",
+    storage: Storage | None = None,
+) -> AsyncIterator[None]:
+    """A worker on the world's database, which drives the simulated cluster as long as the block lasts."""
+    async with kserve(cluster) as connected:
+        connect = writer(address(world.database))
+        running = DeployWorker(connect, world.committer, connected, owner=owner, options=options, storage=storage)
+        task = asyncio.create_task(running.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def until(world: Registry, stream: UUID, *ending: str, within: float = 10.0) -> list[str]:
+    """The names of a stream's events, once they end like this."""
+
+    async def ended() -> list[str] | None:
+        names = await world.event_names(stream)
+        return names if tuple(names[-len(ending) :]) == ending else None
+
+    return await eventually(ended, within)
