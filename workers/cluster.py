@@ -171,6 +171,10 @@ class Cluster(Protocol):
         """With `uid`, only that very object."""
         ...
 
+    async def access_owners(self, namespace: str, name: str) -> Mapping[str, UUID | None]:
+        """Which of the Secret and the ServiceAccount of this name there are, by kind, and whose: our service's id."""
+        ...
+
     async def apply_access(self, secret: Mapping[str, Any], account: Mapping[str, Any]) -> None:
         """Make the cluster hold a Secret and the ServiceAccount that lists it, as these state."""
         ...

@@ -44,3 +44,11 @@ SELECT EXISTS (SELECT FROM stored_events WHERE originator_id = $1)
 -- name: get_credentials
 SELECT c.key_id, c.box, v.body->'labels' AS labels
 FROM credentials AS c JOIN model_versions AS v ON v.id = c.version_id WHERE c.version_id = $1
+
+-- name: needed_access
+SELECT EXISTS (
+    SELECT FROM stored_events
+    WHERE originator_id = $1 AND topic = 'inference_service.deployment_requested'
+      AND convert_from(state, 'UTF8')::json #>> '{target,has_credentials}' = 'true'
+      AND convert_from(state, 'UTF8')::json #>> '{target,storage_uri}' LIKE 's3://%'
+)

@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import aiohttp
 from kubernetes_asyncio.config import ConfigException
@@ -34,7 +35,7 @@ from modeltrail.workers.cluster import (
 )
 from modeltrail.workers.kubernetes_client import RenewableClient
 from modeltrail.workers.manifest import SERVICE_ID
-from modeltrail.workers.observation import MANAGER, read_list
+from modeltrail.workers.observation import MANAGER, read_list, read_owner
 
 _KIND = ("serving.kserve.io", "v1beta1")
 _PLURAL = "inferenceservices"
@@ -143,8 +144,24 @@ class KServeCluster:
             raise
         return Deletion.STARTED
 
+    async def access_owners(self, namespace: str, name: str) -> Mapping[str, UUID | None]:
+        found = {}
+        for kind, read in (
+            ("Secret", lambda: self._client.core.read_namespaced_secret),
+            ("ServiceAccount", lambda: self._client.core.read_namespaced_service_account),
+        ):
+            try:
+                found[kind] = await self._owner(read, namespace, name)
+            except ClusterRefused as error:
+                if error.reason != "NotFound":
+                    raise
+        return found
+
+    async def _owner(self, read: Callable[[], Any], namespace: str, name: str) -> UUID | None:
+        return decoded(read_owner, await self._body(lambda _: read()(name, namespace, **self._raw())))
+
     async def apply_access(self, secret: Mapping[str, Any], account: Mapping[str, Any]) -> None:
-        """By server-side apply, with force: their names are ours alone. The account last: pods wait for it."""
+        """By server-side apply, with force: they are ours alone. The account last: pods wait for it."""
         await self._apply_core(lambda: self._client.core.patch_namespaced_secret, secret)
         await self._apply_core(lambda: self._client.core.patch_namespaced_service_account, account)
 

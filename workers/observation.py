@@ -111,6 +111,11 @@ def read_version(raw: bytes | msgspec.Raw) -> str:
     return _objects.decode(raw).metadata.resource_version
 
 
+def read_owner(raw: bytes | msgspec.Raw) -> UUID | None:
+    """The service of ours that an object of any kind belongs to. What a Secret holds is not read."""
+    return _uuid((_objects.decode(raw).metadata.labels or {}).get(SERVICE_ID))
+
+
 def _observed(found: _Object) -> ObservedService:
     metadata, status = found.metadata, found.status or _Status()
     model = status.model_status or _ModelStatus()

@@ -80,6 +80,9 @@ class Storage(Protocol):
     async def access(self, service: UUID, task: ToApply) -> StorageAccess | None:
         """What opens the storage of the version to deploy; None when that needs nothing. Raises StorageError."""
 
+    async def was_needed(self, service: UUID) -> bool:
+        """Whether anything of that kind may be in the cluster for this service, of any of its deployments."""
+
 
 class Locked:
     """Has no keys."""
@@ -89,6 +92,10 @@ class Locked:
         if needs_access(task.target):
             raise StorageError("CredentialsUnreadable", "this worker was given no keys to open the version's storage")
         return None
+
+    async def was_needed(self, _service: UUID) -> bool:
+        """Never."""
+        return False
 
 
 class KeptCredentials:
@@ -120,6 +127,11 @@ class KeptCredentials:
         return StorageAccess(
             service, target.namespace, given["access_key"], given["secret_key"], {**self._annotations, **own}
         )
+
+    async def was_needed(self, service: UUID) -> bool:
+        """Whether a deployment of the service was one of a version with keys. Asked of the log: it forgets none."""
+        needed: bool = await self._pool.fetchval(SQL.needed_access, service)
+        return needed
 
 
 def access_name(service: UUID) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import UTC, datetime
 from typing import Any, assert_never
-from uuid import UUID
 
 import structlog
 
@@ -16,7 +15,6 @@ from modeltrail.domain.inference_service_messages import (
     RecordApplied,
 )
 from modeltrail.domain.parked_task import ParkTask
-from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.failures import causes_of, place_of, stack_of
 from modeltrail.postgres.connect import is_lost
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
@@ -29,11 +27,13 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.manifest import DesiredService, manifest
+from modeltrail.workers.desired_service import desired
+from modeltrail.workers.manifest import manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
-from modeltrail.workers.storage import Storage, StorageError, access_name, needs_access
+from modeltrail.workers.storage import Storage, StorageError
+from modeltrail.workers.storage_objects import left_of, opened
 
 _log = structlog.get_logger(__name__)
 
@@ -162,19 +162,19 @@ class TaskRunner:
             return None
         if found is not None and found.deployment_id == task.deployment_id and not found.deleting:
             # Who was killed here may not have come to what opens the storage.
-            if not task.applied and (opened := await self._storage.access(row.id, task)) is not None:
-                await self._cluster.apply_access(*opened.owned_by(found))
+            if not task.applied and (access := await opened(self._storage, self._cluster, row.id, task)) is not None:
+                await self._cluster.apply_access(*access.owned_by(found))
             return found
         if found is not None and found.deleting:
             raise ClusterUnavailable(f"{task.name!r} is still being deleted")
         wanted = manifest(desired(row.id, task, self._options.mode))
         # Before the object, so that one whose storage nobody can open is not made.
-        opened = await self._storage.access(row.id, task)
-        if opened is not None and found is not None:
-            await self._cluster.apply_access(*opened.owned_by(found))  # first, as its pods do not wait for the account
+        access = await opened(self._storage, self._cluster, row.id, task)
+        if access is not None and found is not None:
+            await self._cluster.apply_access(*access.owned_by(found))  # first, as its pods do not wait for the account
         applied = await self._apply_object(row, task, wanted)
-        if opened is not None and found is None and applied is not None:
-            await self._cluster.apply_access(*opened.owned_by(applied))
+        if access is not None and found is None and applied is not None:
+            await self._cluster.apply_access(*access.owned_by(applied))
         return applied
 
     async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
@@ -245,7 +245,7 @@ class TaskRunner:
                 gone = await self._is_gone(row, task)
         except ClusterRefused as refusal:
             # It stays asked for, and is tried again: somebody may grant the right tomorrow.
-            await self._stall(row, task, refusal.reason, f"the cluster refuses to delete it: {refusal}")
+            await self._stall(row, task, refusal.reason, f"the cluster refuses to take it away: {refusal}")
             return False
         if gone:
             await self._answer(row, ConfirmUndeployment(undeployment_id=task.undeployment_id))
@@ -267,31 +267,21 @@ class TaskRunner:
     async def _is_gone(self, row: TaskRow, task: ToDelete) -> bool:
         found = await self._cluster.get(task.namespace, task.name)
         if found is None or found.service_id != row.id:
-            return True
+            return await self._access_is_gone(row, task)
         if found.deleting:
             if self._overdue(row):
                 names = ", ".join(found.finalizers) or "none"
                 message = f"the InferenceService is marked for deletion but still there; its finalizers: {names}"
                 await self._stall(row, task, "FinalizersPending", message, found.finalizers)
             return False  # its finalizers are at work
-        return await self._cluster.delete(task.namespace, task.name, found.uid) is not Deletion.STARTED
+        if await self._cluster.delete(task.namespace, task.name, found.uid) is Deletion.STARTED:
+            return False
+        return await self._access_is_gone(row, task)
 
-
-def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
-    """What `task` asks of the cluster."""
-    return DesiredService(
-        name=task.name,
-        namespace=task.target.namespace,
-        service_id=service,
-        model_id=task.registered_model_id,
-        version_id=task.target.model_version_id,
-        deployment_id=task.deployment_id,
-        model_framework=task.target.model_framework,
-        model_framework_version=task.target.model_framework_version,
-        storage_uri=task.target.storage_uri,
-        labels=task.labels,
-        mode=mode,
-        service_account=access_name(service) if needs_access(task.target) else None,
-        options=task.target.options,
-        aborts_canary=task.target.aborts_canary,
-    )
+    async def _access_is_gone(self, row: TaskRow, task: ToDelete) -> bool:
+        """Whether the cluster's garbage collector has done its part."""
+        left = await left_of(self._storage, self._cluster, row.id, task.namespace)
+        if left and self._overdue(row):
+            message = f"the InferenceService is gone, but the cluster's garbage collector has left {left}"
+            await self._stall(row, task, "GarbageLeft", message)
+        return not left

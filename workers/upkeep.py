@@ -27,12 +27,12 @@ from modeltrail.postgres.ids import new_id
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.standing_deployments import Standing, StandingRow, read_standing
 from modeltrail.workers.cluster import Cluster, ClusterError, FieldConflict, ObservedService
+from modeltrail.workers.desired_service import desired
 from modeltrail.workers.drift import differences, is_ours_alone
 from modeltrail.workers.manifest import DEPLOYMENT_ID, manifest
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from modeltrail.workers.pauses import sleep
 from modeltrail.workers.reports import Reporter
-from modeltrail.workers.task_runner import desired
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.workers", "deploy.sql")

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
+from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.storage import KeptCredentials
 from support.api import Api, Json, Project
 from support.cluster import RawApi, eventually
@@ -18,10 +19,12 @@ from support.registry import Registry
 REGION = {"serving.kserve.io/s3-region": "eu-1", "serving.kserve.io/s3-usehttps": "1"}
 
 
-def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractAsyncContextManager[None]:
+def worker(
+    api: Api, database: Database, cluster: SimulatedCluster, options: WorkerOptions | None = None
+) -> AbstractAsyncContextManager[None]:
     """The deploy worker on the API's database, with what opens storage."""
     storage = KeptCredentials(api.pool, api.services.keys, REGION)
-    return any_worker(Registry(api.services.committer, database), cluster, storage=storage)
+    return any_worker(Registry(api.services.committer, database), cluster, options, storage=storage)
 
 
 async def deployed(project: Project, **version: Any) -> Json:  # Any: fields of a version
@@ -121,8 +124,10 @@ async def test_what_needs_no_keys_costs_no_call(
     async with worker(api, database, cluster):
         service = await deployed(project, **version)
         await until(project, service, current_state="DEPLOYED")
+        assert "serviceAccountName" not in (await kubernetes.get("iris")).body["spec"]["predictor"]
+        await project.delete(f"/inference_services/{service['id']}/undeploy")
+        await until(project, service, current_state="UNDEPLOYED")
 
-    assert "serviceAccountName" not in (await kubernetes.get("iris")).body["spec"]["predictor"]
     assert {call.resource for call in cluster.requests.all()} == {"inferenceservices"}
 
 
@@ -168,3 +173,54 @@ async def test_keys_that_nobody_can_read_any_more_fail_the_deployment_before_any
 
         assert "'lost'" in await eventually(failed, 10.0)
     assert cluster.requests.all("apply", "iris") == []
+
+
+async def last_error(project: Project, service: Json) -> str:
+    async def told() -> str | None:
+        shown: Json = (await project.get(f"/inference_services/{service['id']}")).json()
+        return shown.get("last_error")
+
+    return await eventually(told, 10.0)
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ServiceAccount"])
+async def test_somebody_else_s_object_of_the_same_name_is_not_touched(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi, kind: str
+) -> None:
+    project, plural = api.project(), f"{kind.lower()}s"
+    service = await deployed(project, access_key=uuid4().hex, secret_key=uuid4().hex)
+    theirs = {"apiVersion": "v1", "kind": kind, "metadata": {"name": f"modeltrail-{service['id']}"}}
+    before = (await kubernetes.send("POST", f"/api/v1/namespaces/models/{plural}", theirs)).body
+    async with worker(api, database, cluster):
+        said = await last_error(project, service)
+        await project.delete(f"/inference_services/{service['id']}/undeploy")
+
+        async def undeployed() -> bool:
+            return "last_error" not in (await project.get(f"/inference_services/{service['id']}")).json()
+
+        await eventually(undeployed, 10.0)
+
+    assert f"namespace 'models' already holds a {kind} named 'modeltrail-{service['id']}'" in said
+    assert (await kept(kubernetes, service, plural))[1] == before
+    assert cluster.requests.all("apply") == []
+
+
+async def test_an_undeployment_is_done_when_the_keys_are_gone_too(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    project = api.project()
+    quick_to_tell = WorkerOptions(stall_seconds=0.2)
+    async with worker(api, database, cluster, quick_to_tell):
+        service = await deployed(project, access_key=uuid4().hex, secret_key=uuid4().hex)
+        await until(project, service, current_state="DEPLOYED")
+        path = f"/api/v1/namespaces/models/secrets/modeltrail-{service['id']}"
+        # One that the garbage collector does not see, as when it is behind or broken.
+        orphan = {"metadata": {"ownerReferences": None}}
+        await kubernetes.send("PATCH", path, orphan, content_type="application/merge-patch+json")
+        await project.delete(f"/inference_services/{service['id']}/undeploy")
+        assert "garbage collector has left Secret 'modeltrail-" in await last_error(project, service)
+        assert (await kubernetes.get("iris")).status == 404
+        shown = (await project.get(f"/inference_services/{service['id']}")).json()
+        assert shown["current_state"] == "DEPLOYED"
+        await kubernetes.send("DELETE", path)
+        await until(project, service, current_state="UNDEPLOYED")

@@ -1,0 +1,28 @@
+"""From what was asked of the worker to what it asks of the cluster."""
+
+from uuid import UUID
+
+from modeltrail.domain.serving_options import DeploymentMode
+from modeltrail.projections.deployment_tasks import ToApply
+from modeltrail.workers.manifest import DesiredService
+from modeltrail.workers.storage import access_name, needs_access
+
+
+def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
+    """What `task` asks of the cluster."""
+    return DesiredService(
+        name=task.name,
+        namespace=task.target.namespace,
+        service_id=service,
+        model_id=task.registered_model_id,
+        version_id=task.target.model_version_id,
+        deployment_id=task.deployment_id,
+        model_framework=task.target.model_framework,
+        model_framework_version=task.target.model_framework_version,
+        storage_uri=task.target.storage_uri,
+        labels=task.labels,
+        mode=mode,
+        service_account=access_name(service) if needs_access(task.target) else None,
+        options=task.target.options,
+        aborts_canary=task.target.aborts_canary,
+    )
