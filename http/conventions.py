@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from modeltrail.commands.remembered import KEPT
 from modeltrail.http.bodies import EMAIL_LENGTH
-from modeltrail.http.documentation import UUID_TEXT, Json, Operation
+from modeltrail.http.documentation import UUID_TEXT, Json, Operation, Parameter
 from modeltrail.http.errors import RETRY_AFTER
 from modeltrail.http.idempotency import LONGEST_KEY
 from modeltrail.http.limits import BODY_SECONDS, LARGEST_BODY
@@ -62,6 +62,10 @@ def may_be_held_already(route: Route) -> bool:
 
 def checks_revision(route: Route) -> bool:
     return route.operation.checks_revision
+
+
+def reads(route: Route) -> bool:
+    return route.is_of_a_project and route.method == "get"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,13 @@ REQUEST_HEADERS = (
         "Revisions that the caller has, with commas between, or `*`; one of them is answered with 304.",
         {"type": "string", "examples": ['"3"']},
     ),
+)
+
+AT = Parameter(
+    "at",
+    "Answer as it was then: behind this position of the log, or at this time (RFC 3339). People who were erased since"
+    " stay erased.",
+    {"type": "string", "examples": ["2026-03-03T14:05:00Z", "42"]},
 )
 
 ANSWER_HEADERS = (

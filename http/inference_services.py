@@ -127,7 +127,7 @@ async def find_service(request: ApiRequest) -> Answer:
         having["external_id"] = external_id
     if not {"external_id", "name"} & having.keys():
         raise service_not_found()
-    return await SERVICE.show(request, project_id, await SERVICE_LIST.newest(request.services.pool, having))
+    return await SERVICE.find(request, project_id, SERVICE_LIST, having)
 
 
 @patch(

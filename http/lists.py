@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import TEXT, Operation, Parameter, Tag, plain
 from modeltrail.http.errors import BadRequestError
+from modeltrail.http.past import past_of
 from modeltrail.http.query import DEFAULT_LIMIT, LARGEST_LIMIT, Query
 from modeltrail.http.requests import ApiRequest
 from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
@@ -71,7 +72,11 @@ async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, ob
     if not listing.sorts_by(sort_by):
         raise BadRequestError("invalid sort_by")
     part = Slice(query.limit, query.offset, sort_by, query.is_ascending)
-    page = await listing.page(request.services.lists, having, part, name_part)
+    past = await past_of(request, request.project_id())
+    if past is None:
+        page = await listing.page(request.services.lists, having, part, name_part)
+    else:
+        page = await past.page(listing, having, part, name_part)
     body = Page(Raw(b"[%b]" % page.items), page.total, query.limit_asked_for, part.offset + page.returned)
     return json(200, msgspec.json.encode(body))
 

@@ -16,15 +16,16 @@ from modeltrail.http.model_versions import (
     TAKEN,
     WANTED,
     artifact_of,
-    newest_version,
     revised_artifact,
     sealed_keys,
+    wanted_version,
 )
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import Resource, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import get, patch, post
 from modeltrail.postgres.ids import new_id
+from modeltrail.projections.lists import VERSION_LIST
 from modeltrail.projections.model_artifacts import ARTIFACT_LIST, ArtifactBody, as_artifact
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 
@@ -101,7 +102,7 @@ async def show_artifact(request: ApiRequest) -> Answer:
 async def find_artifact(request: ApiRequest) -> Answer:
     """Show the newest artifact that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
-    return await _artifact.show(request, project_id, await newest_version(request, project_id))
+    return await _artifact.find(request, project_id, VERSION_LIST, wanted_version(request, project_id))
 
 
 @patch(

@@ -1,7 +1,5 @@
 """Routes of model versions, below their model and on their own."""
 
-from uuid import UUID
-
 from modeltrail.commands.credentials import seal_credentials
 from modeltrail.commands.decision import Credentials
 from modeltrail.commands.versions import Register, Revise
@@ -169,15 +167,15 @@ async def show_version(request: ApiRequest) -> Answer:
 async def find_version(request: ApiRequest) -> Answer:
     """Show the newest version that has all that is given: a name, an id as text, a model."""
     project_id = request.project_id()
-    return await _version.show(request, project_id, await newest_version(request, project_id))
+    return await _version.find(request, project_id, VERSION_LIST, wanted_version(request, project_id))
 
 
-async def newest_version(request: ApiRequest, project_id: ProjectId) -> UUID | None:
-    """The newest version that has all that the query string names. Raises NotFoundError when it names nothing."""
+def wanted_version(request: ApiRequest, project_id: ProjectId) -> dict[str, object]:
+    """What a version must have, by column, as the query string names it. Raises NotFoundError when it names nothing."""
     wanted = _wanted(request.parsed_query())
     if not wanted or None in wanted.values():
         raise version_not_found()
-    return await VERSION_LIST.newest(request.services.pool, {"project_id": project_id, **wanted})
+    return {"project_id": project_id, **wanted}
 
 
 def _wanted(query: Query) -> dict[str, object]:

@@ -121,7 +121,7 @@ async def find_model(request: ApiRequest) -> Answer:
         having["id"] = parse_uuid(external_id)
     if len(having) == 1 or None in having.values():
         raise model_not_found()
-    return await _model.show(request, project_id, await MODEL_LIST.newest(request.services.pool, having))
+    return await _model.find(request, project_id, MODEL_LIST, having)
 
 
 @patch(

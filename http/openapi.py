@@ -12,6 +12,7 @@ from modeltrail.http.answers import Error
 from modeltrail.http.conventions import (
     ALLOW,
     ANSWER_HEADERS,
+    AT,
     NOT_MODIFIED,
     REFUSALS,
     REQUEST_HEADERS,
@@ -19,6 +20,7 @@ from modeltrail.http.conventions import (
     WAIT,
     Header,
     Route,
+    reads,
 )
 from modeltrail.http.documentation import UUID_TEXT, Json, Operation, Parameter, Success
 from modeltrail.http.routes import OPERATION
@@ -84,6 +86,7 @@ def _operation(route: Route, handler: HTTPRouteHandler) -> Json:
         "parameters": [
             *(_in_path(name) for name in _IN_PATH.findall(route.path)),
             *(_in_query(parameter) for parameter in operation.query),
+            *([_in_query(AT)] if reads(route) else ()),
             *({"$ref": f"#/components/parameters/{each.name}"} for each in REQUEST_HEADERS if each.applies(route)),
         ],
         "responses": _responses(route),

@@ -1,6 +1,7 @@
 """Query strings as Go's gin reads them: of a repeated parameter the first counts, an empty one is absent."""
 
 import re
+from datetime import datetime
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -12,6 +13,8 @@ DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
 LARGEST_INT = 2**63 - 1
 
+FIRST_YEAR, LAST_YEAR = 2, 9998  # in all time zones
+_UNESCAPED_PLUS = re.compile(r" (\d\d:\d\d)$")
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -68,6 +71,29 @@ class Query:
     def after(self) -> int:
         """The position of the log behind which the page begins. Raises BadRequestError when negative."""
         return self._natural("after")
+
+    @property
+    def at(self) -> int | datetime | None:
+        """The moment of the past that is asked about: a position of the log, or a time. Raises BadRequestError."""
+        text = self.word("at")
+        if not text:
+            return None
+        if text.isascii() and text.isdecimal():
+            return min(int(text[:20]), LARGEST_INT)
+        return self.moment("at")
+
+    def moment(self, name: str) -> datetime | None:
+        """A time, or None when absent. Raises BadRequestError when it is none, or has no zone."""
+        text = self.word(name)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise invalid(name, "not a time such as 2026-03-03T14:05:00Z")
+        return moment
 
     @property
     def is_ascending(self) -> bool:

@@ -1,6 +1,6 @@
 """Single resources: read by id if they are the project's, answered with their revision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +10,12 @@ from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.ids import ProjectId
 from modeltrail.http.answers import Answer, Sent, T, not_modified, resource
 from modeltrail.http.idempotency import from_bytes, replayed, request_seal, to_bytes
+from modeltrail.http.past import past_of
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.revisions import has_revision
 from modeltrail.projections.documents import Document
+from modeltrail.projections.lists import Listing
+from modeltrail.projections.past import Past
 from modeltrail.projections.projection import Projection
 
 
@@ -38,16 +41,25 @@ class Resource:
         """
         if id_ is None:
             raise self._missing()
-        document = await self.read(request, project_id, id_)
+        document = await self.read(request, project_id, id_, await past_of(request, project_id))
         if parent_id is not None and document.parent_id != parent_id:
             raise self._missing()
         if has_revision(request.listed_header(b"if-none-match"), document.revision):
             return not_modified(document)
         return resource(200, self._shown_as(document))
 
-    async def read(self, request: ApiRequest, project_id: ProjectId, id_: UUID) -> Document:
-        """What is stored of it. Raises NotFoundError when the project has none such."""
-        document = await request.services.documents.get(self._projection, id_)
+    async def find(
+        self, request: ApiRequest, project_id: ProjectId, listing: Listing, having: Mapping[str, object]
+    ) -> Answer:
+        """The newest that holds all the values of `having`, by column. Raises NotFoundError when none does."""
+        past = await past_of(request, project_id)
+        found = listing.newest(request.services.pool, having) if past is None else past.newest(listing, having)
+        return await self.show(request, project_id, await found)
+
+    async def read(self, request: ApiRequest, project_id: ProjectId, id_: UUID, past: Past | None = None) -> Document:
+        """What is stored of it, or was in the past. Raises NotFoundError when the project has none such."""
+        documents = request.services.documents.get if past is None else past.document
+        document = await documents(self._projection, id_)
         if document is None or document.project_id != project_id:
             raise self._missing()
         return document

@@ -12,6 +12,7 @@ from modeltrail.eventlog.people import People
 from modeltrail.postgres.asking import Asker
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
+from modeltrail.projections.past import PastReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +29,5 @@ class Services:
     cluster: Cluster
     default_namespace: str
     asker: Asker
+    past: PastReader
     mode: DeploymentMode = DeploymentMode.STANDARD

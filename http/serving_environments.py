@@ -84,7 +84,7 @@ async def find_environment(request: ApiRequest) -> Answer:
     if not name:
         raise environment_not_found()
     having = {"project_id": project_id, "name": name}
-    return await _environment.show(request, project_id, await ENVIRONMENT_LIST.newest(request.services.pool, having))
+    return await _environment.find(request, project_id, ENVIRONMENT_LIST, having)
 
 
 @patch(

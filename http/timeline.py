@@ -8,6 +8,7 @@ from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import Operation, Parameter, plain
 from modeltrail.http.inference_services import MISSING, SERVICE, TAG
 from modeltrail.http.lists import LIMIT
+from modeltrail.http.past import past_of
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.routes import get
 from modeltrail.projections.service_story import Moment
@@ -48,8 +49,9 @@ async def show_timeline(request: ApiRequest) -> Answer:
     query = request.parsed_query()
     after, limit = query.after, query.limit
     services = request.services
-    await SERVICE.read(request, project_id, service_id)
-    items = await read_timeline(services.pool, services.keys, service_id, after, limit)
+    past = await past_of(request, project_id)
+    await SERVICE.read(request, project_id, service_id, past)
+    items = await read_timeline(services.pool, services.keys, service_id, after, limit, past)
     answer = Timeline(tuple(items), query.limit_asked_for, items[-1].position if items else after)
     return json(200, msgspec.json.encode(answer))
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from asyncpg import Connection, Pool
+from asyncpg import Pool, Record
 from msgspec import Struct
 
 from modeltrail.projections.projection import Projection
@@ -13,6 +13,13 @@ from modeltrail.projections.shared_reads import SharedReads
 
 LARGEST = 256
 AT_ONCE = 1
+
+
+class Queried(Protocol):
+    """Read tables, as they are now or were once: a connection, a pool, or what stands in for them."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Record]:  # noqa: ANN401 arguments of several types
+        """The rows that a statement gives."""
 
 
 class Document(Struct, frozen=True):
@@ -26,7 +33,7 @@ class Document(Struct, frozen=True):
 
 
 async def read_documents(
-    connection: Connection | Pool,
+    tables: Queried,
     projection: Projection[Any],  # Any: of any kind
     ids: Collection[UUID],
 ) -> dict[UUID, Document]:
@@ -39,7 +46,7 @@ async def read_documents(
             parent_id=record["parent_id"],
             body=projection.document(record),
         )
-        for record in await connection.fetch(projection.get_documents, list(ids))
+        for record in await tables.fetch(projection.get_documents, list(ids))
     }
 
 

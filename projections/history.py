@@ -1,14 +1,17 @@
 """The log as projections read it anew: events with people's addresses, as far as their keys are there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
-from asyncpg import Connection, Record
+from asyncpg import Record
 
 from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import PersonKeys, persons_in
 from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.eventlog.selection import Selection, behind, read_oldest
+from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.projections", "history.sql")
@@ -18,7 +21,7 @@ PAGE = 5_000
 class History:
     """Reads the log and the keys over one connection, so that a snapshot of it holds for both. Actors are left out."""
 
-    def __init__(self, connection: Connection, ring: KeyRing) -> None:
+    def __init__(self, connection: Reads, ring: KeyRing) -> None:
         self._connection = connection
         self._people = PersonKeys(connection, ring)
         self._codec = Codec(self._people.open)
@@ -26,10 +29,15 @@ class History:
     async def after(self, position: int, limit: int = PAGE) -> list[Recorded]:
         """Up to `limit` events behind `position`, oldest first. Raises UnreadableEventError."""
         rows = await self._connection.fetch(SQL.list_history_after, position, limit)
-        persons = persons_in(row["state"] for row in rows)
-        if persons:
-            await self._people.learn(persons)
+        await self._meet(rows)
         return [self._recorded(row) for row in rows]
+
+    async def selected(self, selection: Selection, at_once: int) -> AsyncIterator[list[Recorded]]:
+        """The events of a selection, oldest first, `at_once` at a time. Raises UnreadableEventError."""
+        while rows := await read_oldest(self._connection, selection, at_once):
+            await self._meet(rows)
+            yield [self._recorded((*row[:7], *row[8:11])) for row in rows]  # all but actor and hash
+            selection = behind(selection, rows[-1]["notification_id"])
 
     async def pages(self, after: int = 0) -> AsyncIterator[list[Recorded]]:
         """All events behind `after`, a page at a time."""
@@ -37,7 +45,12 @@ class History:
             yield page
             after = page[-1].position
 
-    def _recorded(self, row: Record) -> Recorded:
+    async def _meet(self, rows: Sequence[Record]) -> None:
+        persons = persons_in(row["state"] for row in rows)
+        if persons:
+            await self._people.learn(persons)
+
+    def _recorded(self, row: Record | tuple[Any, ...]) -> Recorded:  # Any: columns of several types
         position, stream, version, topic, state, project, recorded_at, request_id, command_id, causation_id = row
         context = Context(ProjectId(project), command_id, request_id, None, causation_id)
         return Recorded(position, stream, version, self._codec.decode(topic, state), recorded_at, context)

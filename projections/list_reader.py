@@ -1,9 +1,10 @@
 """Reading pages of lists, many callers per query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
-from asyncpg import Pool
+from asyncpg import Pool, Record
 from msgspec import Struct
 
 from modeltrail.projections.shared_reads import SharedReads
@@ -26,6 +27,13 @@ class Page(Struct, frozen=True):
     total: int
 
 
+class PageReader(Protocol):
+    """Answers the statements of listings."""
+
+    async def page(self, statement: str, asked: Asked) -> Page:
+        """What `statement` answers to this. It takes an array per value, and gives the number of each with its page."""
+
+
 class ListReader:
     """Reads pages; those of the same statement that wait together share a query."""
 
@@ -45,5 +53,14 @@ class ListReader:
         return page
 
     async def _read(self, statement: str, asked: Sequence[Asked]) -> Mapping[Asked, Page]:
-        rows = await self._pool.fetch(statement, *(list(values) for values in zip(*asked, strict=True)))
-        return {asked[row["number"] - 1]: Page(row["items"], row["returned"], row["total"]) for row in rows}
+        return pages_in(await self._pool.fetch(statement, *columns(asked)), asked)
+
+
+def columns(asked: Sequence[Asked]) -> list[list[object]]:
+    """The arguments of a statement that answers all of `asked`."""
+    return [list(values) for values in zip(*asked, strict=True)]
+
+
+def pages_in(rows: Iterable[Record], asked: Sequence[Asked]) -> dict[Asked, Page]:
+    """What the statement answered to each."""
+    return {asked[row["number"] - 1]: Page(row["items"], row["returned"], row["total"]) for row in rows}

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from asyncpg import Pool
 from msgspec import Struct, inspect
 
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.documents import Queried
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
-from modeltrail.projections.list_reader import Asked, ListReader, Page
+from modeltrail.projections.list_reader import Asked, Page, PageReader
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
 from modeltrail.projections.models import MODELS, ModelBody
 from modeltrail.projections.projection import Projection, unique_key
@@ -72,14 +72,15 @@ class Listing:
         """Whether `field` is a scalar of the item."""
         return field in self._sortable
 
-    async def page(self, reader: ListReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
+    async def page(self, reader: PageReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
         """The rows that hold all the values of `having`, by column, and `name_part` in their name, in any case."""
         return await reader.page(*self.page_query(having, part, name_part))
 
-    async def newest(self, pool: Pool, having: Mapping[str, object]) -> UUID | None:
+    async def newest(self, tables: Queried, having: Mapping[str, object]) -> UUID | None:
         """The id of the newest row that holds all the values of `having`, by column."""
-        id_: UUID | None = await pool.fetchval(*self.newest_query(having))
-        return id_
+        statement, values = self.newest_query(having)
+        rows = await tables.fetch(statement, *values)
+        return rows[0]["id"] if rows else None
 
     def page_query(self, having: Mapping[str, object], part: Slice, name_part: str = "") -> tuple[str, Asked]:
         """The statement of `page`, which answers many, and what is asked of it here."""
@@ -87,16 +88,16 @@ class Listing:
         filters = [*having.values(), _pattern(name_part)] if name_part else having.values()
         return statement, (part.limit, part.offset, *filters)
 
-    def newest_query(self, having: Mapping[str, object]) -> tuple[object, ...]:
+    def newest_query(self, having: Mapping[str, object]) -> tuple[str, list[object]]:
         """The statement of `newest`, and its values."""
         self._require_columns(having)
         condition = " AND ".join(f"{column} = ${number}" for number, column in enumerate(having, start=1))
-        values = [*having.values()]
+        values: list[object] = [*having.values()]
         if having.keys() >= set(self._unique):
             scope, name = self._unique
             values.append(unique_key(having[scope], having[name]))
             condition += f" AND ({self._unique_expression}) = ${len(values)}::text"
-        return (SQL.get_newest.format(table=self._table, condition=condition), *values)
+        return SQL.get_newest.format(table=self._table, condition=condition), values
 
     def _build_page_statement(self, having: tuple[str, ...], by_name: bool, sort_by: str, ascending: bool) -> str:
         conditions = self._conditions(having)

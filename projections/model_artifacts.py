@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from modeltrail.projections.documents import Document
-from modeltrail.projections.list_reader import ListReader, Page
+from modeltrail.projections.list_reader import Page, PageReader
 from modeltrail.projections.lists import Listing, Slice
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 
@@ -42,7 +42,7 @@ def as_artifact(version: Document) -> Document:
 class ArtifactListing(Listing):
     """Lists versions as artifacts."""
 
-    async def page(self, reader: ListReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
+    async def page(self, reader: PageReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
         """The page of versions that hold `having`, each shown as an artifact."""
         versions = await super().page(reader, having, part, name_part)
         artifacts = _write(_read_many(b"[%b]" % versions.items))

@@ -48,6 +48,11 @@ class Table(Generic[R]):
             )
         return self._insert_statements[first]
 
+    def as_query(self, first: int) -> str:
+        """A query that gives rows as if the table held them; its parameters start at `first`."""
+        arrays = self._arrays((column.name for column in self._columns), first)
+        return f"SELECT * FROM unnest({arrays}) AS given ({self._names})"  # noqa: S608
+
     def save_statement(self, first: int) -> str:
         """The statement that inserts rows, or replaces those that are there; its parameters start at `first`."""
         if first not in self._save_statements:

@@ -3,7 +3,7 @@
 -- name: list_moments
 SELECT notification_id, topic, state, recorded_at, actor
 FROM stored_events
-WHERE originator_id = $1 AND notification_id > $2
+WHERE originator_id = $1 AND notification_id > $2 AND ($4::bigint IS NULL OR notification_id <= $4)
 ORDER BY originator_version
 LIMIT $3
 

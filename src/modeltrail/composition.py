@@ -42,6 +42,7 @@ from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.log_import import Imported, LogImport
 from modeltrail.projections.one_rebuild import only_rebuild, stopped_names
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
+from modeltrail.projections.past import PastReader
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.projections.standing import outdated, record_versions
@@ -82,6 +83,7 @@ async def run_api(settings: Settings) -> None:
             cluster=Cluster.CONFIGURED if settings.kserve.enabled else Cluster.NONE,
             default_namespace=settings.kserve.default_namespace,
             asker=Asker(pool),
+            past=PastReader(pool, keys),
             mode=settings.kserve.deployment_mode,
         )
         settle()

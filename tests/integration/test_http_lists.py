@@ -267,7 +267,8 @@ async def test_the_usual_order_comes_from_the_index(
 async def test_a_lookup_by_name_comes_from_the_unique_index(api: Api, project: Project) -> None:
     await api.pool.execute(MANY, project.id)
 
-    plan = await explain(api, *MODEL_LIST.newest_query({"project_id": project.id, "name": "model-40"}))
+    statement, values = MODEL_LIST.newest_query({"project_id": project.id, "name": "model-40"})
+    plan = await explain(api, statement, *values)
 
     assert "models_name_key" in plan
 

@@ -28,6 +28,7 @@ from modeltrail.postgres.connect import open_pool, writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
+from modeltrail.projections.past import PastReader
 from support.database import Database
 from support.registry import address
 
@@ -145,6 +146,7 @@ async def running_services(
             cluster=cluster,
             default_namespace="model-serving",
             asker=Asker(pool),
+            past=PastReader(pool, keys),
             mode=mode,
         )
 

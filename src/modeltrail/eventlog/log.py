@@ -12,6 +12,7 @@ from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog import chain
 from modeltrail.eventlog.codec import Codec, encode, encode_actor, topic_of
 from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "log.sql")
@@ -42,10 +43,10 @@ async def unlock_log(connection: Connection) -> None:
     await connection.execute(SQL.unlock_log)
 
 
-async def read_head(connection: Connection) -> Head:
+async def read_head(connection: Reads) -> Head:
     """The newest event's position, hash and time."""
-    row = await connection.fetchrow(SQL.get_head)
-    return Head(row["notification_id"], row["hash"], row["recorded_at"]) if row else Head()
+    rows = await connection.fetch(SQL.get_head)
+    return Head(rows[0]["notification_id"], rows[0]["hash"], rows[0]["recorded_at"]) if rows else Head()
 
 
 def columns_of(head: Head, events: Sequence[Recorded]) -> tuple[list[list[Any]], Head]:

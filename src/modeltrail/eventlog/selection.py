@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Connection, Record
+from asyncpg import Record
 from msgspec import Struct, structs
 
 from modeltrail.eventlog.log import read_head
+from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "selection.sql")
@@ -18,12 +19,13 @@ TICK = timedelta(microseconds=1)  # no two moments in the log are closer
 class Selection(Struct, frozen=True, kw_only=True):
     """Events that fit everything given. `after` and `until` are positions; `until` is included.
 
-    `streams` are those of one model and all that belongs to it, or one stream.
+    `streams` are those of one model and all that belongs to it, or one stream. `topics` are types, as `type` is one.
     """
 
     project: UUID | None = None
     streams: tuple[UUID, ...] | None = None
     type: str | None = None
+    topics: tuple[str, ...] | None = None
     person: UUID | None = None
     request_id: str | None = None
     causes: tuple[int, ...] | None = None
@@ -31,37 +33,30 @@ class Selection(Struct, frozen=True, kw_only=True):
     until: int | None = None
 
 
-async def streams_of_model(connection: Connection, model: UUID) -> tuple[UUID, ...]:
+async def streams_of_model(connection: Reads, model: UUID) -> tuple[UUID, ...]:
     """The model's own stream, and those of all its versions and inference services, deleted ones too."""
     rows = await connection.fetch(SQL.list_streams_of_model, str(model))
     return (model, *(row["originator_id"] for row in rows))
 
 
-async def position_before(connection: Connection, moment: datetime) -> int:
+async def position_before(connection: Reads, moment: datetime) -> int:
     """The position of the last event before `moment`; 0 when there is none. Some 20 look-ups by position."""
-    low, high = 0, (await read_head(connection)).position
-    while low < high:
-        middle = (low + high + 1) // 2
-        recorded_at = await connection.fetchval(SQL.get_time, middle)
-        if recorded_at < moment:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    position: int = (await connection.fetch(SQL.get_position_before, moment))[0]["low"]
+    return position
 
 
-async def position_until(connection: Connection, moment: datetime) -> int:
+async def position_until(connection: Reads, moment: datetime) -> int:
     """The position of the last event at `moment` or before; 0 when there is none."""
     return await position_before(connection, moment + TICK)
 
 
-async def read_oldest(connection: Connection, selection: Selection, limit: int) -> list[Record]:
+async def read_oldest(connection: Reads, selection: Selection, limit: int) -> list[Record]:
     """The first `limit` events, oldest first."""
     statement, arguments = query(selection, limit, "ASC")
     return list(await connection.fetch(statement, *arguments))
 
 
-async def read_newest(connection: Connection, selection: Selection, limit: int) -> list[Record]:
+async def read_newest(connection: Reads, selection: Selection, limit: int) -> list[Record]:
     """The last `limit` events, oldest first."""
     statement, arguments = query(selection, limit, "DESC")
     return list(reversed(await connection.fetch(statement, *arguments)))
@@ -72,7 +67,7 @@ def behind(selection: Selection, position: int) -> Selection:
     return structs.replace(selection, after=max(position, selection.after))
 
 
-async def as_of_now(connection: Connection, selection: Selection) -> tuple[Selection, int]:
+async def as_of_now(connection: Reads, selection: Selection) -> tuple[Selection, int]:
     """The same events, as far as the log goes by now; and the position where that is."""
     end = (await read_head(connection)).position
     end = end if selection.until is None else min(end, selection.until)
@@ -93,7 +88,11 @@ def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[A
         if value is not None:
             arguments.append(value)
             conditions.append(f"{condition}{len(arguments)}")
-    for column, values in (("originator_id", selection.streams), ("causation_id", selection.causes)):
+    for column, values in (
+        ("originator_id", selection.streams),
+        ("topic", selection.topics),
+        ("causation_id", selection.causes),
+    ):
         if values is not None:
             arguments.append(list(values))
             conditions.append(f"{column} = ANY(${len(arguments)})")

@@ -8,5 +8,25 @@ SELECT originator_id FROM stored_events
 WHERE substring(encode(state, 'escape') FROM '"registered_model_id":"([0-9a-f-]{36})"') = $1
   AND topic IN ('model_version.registered', 'model_version.taken_over', 'inference_service.created')
 
--- name: get_time
-SELECT recorded_at FROM stored_events WHERE notification_id >= $1 ORDER BY notification_id LIMIT 1
+-- name: get_position_before
+-- Times never go back in the log, so halving finds the place without an index on them.
+WITH RECURSIVE narrowed (low, high) AS (
+    SELECT 0::bigint, coalesce(max(notification_id), 0) FROM stored_events
+    UNION ALL
+    SELECT CASE WHEN looked_at.is_before THEN middle ELSE low END,
+           CASE WHEN looked_at.is_before THEN high ELSE middle - 1 END
+    FROM narrowed
+    CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) AS halves
+    CROSS JOIN LATERAL (
+        SELECT recorded_at < $1 AS is_before FROM stored_events
+        WHERE notification_id >= middle ORDER BY notification_id LIMIT 1
+    ) AS looked_at
+    WHERE low < high
+)
+SELECT low FROM narrowed WHERE low >= high LIMIT 1
+
+-- name: get_beginning
+SELECT topic, state FROM stored_events WHERE originator_id = $1 ORDER BY originator_version LIMIT 1
+
+-- name: is_over
+SELECT $1 <= clock_timestamp()

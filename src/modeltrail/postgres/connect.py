@@ -58,6 +58,10 @@ LOST = (
 )
 
 
+Reads = Connection | Pool
+"""What a query can be sent to."""
+
+
 class DatabaseAddress(Struct, frozen=True):
     """How to reach the database. `ssl` is a libpq sslmode."""
 
