@@ -6,6 +6,7 @@ from modeltrail.http.application import Application
 from modeltrail.http.canaries import CANARY_ROUTES
 from modeltrail.http.deployments import DEPLOYMENT_ROUTES
 from modeltrail.http.errors import answer_to
+from modeltrail.http.events import EVENT_ROUTES
 from modeltrail.http.health import HEALTH_ROUTES
 from modeltrail.http.inference_services import SERVICE_ROUTES
 from modeltrail.http.limits import LARGEST_BODY
@@ -31,6 +32,7 @@ _RESOURCES = (
     *SERVE_MODEL_ROUTES,
     *DEPLOYMENT_ROUTES,
     *CANARY_ROUTES,
+    *EVENT_ROUTES,
 )
 
 

@@ -99,13 +99,11 @@ def _operation(route: Route, handler: HTTPRouteHandler) -> Json:
 
 
 def _in_path(name: str) -> Json:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": f"The {name.removesuffix('_id').replace('_', ' ')}'s id.",
-        "schema": UUID_TEXT,
-    }
+    described: Json = {"name": name, "in": "path", "required": True}
+    if name == "position":
+        return {**described, "description": "A position of the log.", "schema": {"type": "integer", "minimum": 1}}
+    what = name.removesuffix("_id").replace("_", " ")
+    return {**described, "description": f"The {what}'s id.", "schema": UUID_TEXT}
 
 
 def _in_query(parameter: Parameter) -> Json:

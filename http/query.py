@@ -73,6 +73,11 @@ class Query:
         return self._natural("after")
 
     @property
+    def before(self) -> int | None:
+        """The last position that a page may hold; None when any may. Raises BadRequestError when negative."""
+        return self._natural("before") - 1 if self.word("before") else None
+
+    @property
     def at(self) -> int | datetime | None:
         """The moment of the past that is asked about: a position of the log, or a time. Raises BadRequestError."""
         text = self.word("at")

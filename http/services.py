@@ -9,6 +9,7 @@ from modeltrail.commands.deployments import Cluster
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
+from modeltrail.http.event_stream import EventStreams
 from modeltrail.postgres.asking import Asker
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
@@ -30,4 +31,5 @@ class Services:
     default_namespace: str
     asker: Asker
     past: PastReader
+    streams: EventStreams
     mode: DeploymentMode = DeploymentMode.STANDARD

@@ -28,6 +28,7 @@ from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.http.app import create_app
+from modeltrail.http.event_stream import EventStreams
 from modeltrail.http.services import Services
 from modeltrail.legacy.mover import Moved, Mover, Rehearsing, Sink, Writing
 from modeltrail.legacy.tables import Source, open_tables
@@ -84,11 +85,13 @@ async def run_api(settings: Settings) -> None:
             default_namespace=settings.kserve.default_namespace,
             asker=Asker(pool),
             past=PastReader(pool, keys),
+            streams=EventStreams(pool),
             mode=settings.kserve.deployment_mode,
         )
         settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)
-        await serve(create_app(services), settings.server.host, settings.server.port)
+        server = settings.server
+        await serve(create_app(services), server.host, server.port, services.streams.close)
 
 
 async def run_worker(settings: Settings) -> None:

@@ -5,6 +5,7 @@ granian because it measured 1.6 times uvicorn with this application; see docs/ad
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -16,8 +17,8 @@ BACKLOG = 1024
 HEADER_SECONDS = 30
 
 
-async def serve(app: Litestar, host: str, port: int) -> None:
-    """Serve `app` until cancelled, then let requests under way end."""
+async def serve(app: Litestar, host: str, port: int, on_stop: Callable[[], None]) -> None:
+    """Serve `app` until cancelled, then let requests under way end; `on_stop` ends those that would go on for ever."""
     server = Server(
         app,
         address=host,
@@ -33,6 +34,7 @@ async def serve(app: Litestar, host: str, port: int) -> None:
     try:
         await asyncio.shield(serving)
     finally:
+        on_stop()
         server.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):

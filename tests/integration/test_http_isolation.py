@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from modeltrail.http.app import BASE_PATH
@@ -14,12 +15,12 @@ EMPTY: tuple[int, list[object]] = (200, [])
 @dataclass(frozen=True)
 class Attempt:
     """What a stranger sends, with the owner's ids and names for `{...}`, and how it must end: a status, or an empty
-    list."""
+    list or stream."""
 
     method: str
     route: str
     path: str
-    ends: int | tuple[int, list[object]] = 404
+    ends: int | tuple[int, list[object] | str] = 404
     body: Any = None  # Any: JSON with {...} in its texts
 
 
@@ -84,6 +85,11 @@ ATTEMPTS = (
     Attempt("GET", "/inference_services", "/inference_services?model_version_id={version}", EMPTY),
     Attempt("GET", "/inference_services/{service_id}", "/inference_services/{service}"),
     Attempt("GET", "/inference_services/{service_id}/timeline", "/inference_services/{service}/timeline"),
+    Attempt("GET", "/events", "/events?model={model}", EMPTY),
+    Attempt("GET", "/events", "/events?stream={service}", EMPTY),
+    Attempt("GET", "/events", "/events?actor=owner@example.com", EMPTY),
+    Attempt("GET", "/events/{position}", "/events/{position}"),
+    Attempt("GET", "/events/stream", "/events/stream?after=0&follow=false&model={model}", (200, "retry: 2000\n\n")),
     Attempt("POST", "/inference_services", "/inference_services", 404, SERVICE | {"registered_model_id": "{model}"}),
     Attempt(
         "POST", "/inference_services", "/inference_services", 404, SERVICE | {"serving_environment_id": "{environment}"}
@@ -148,6 +154,7 @@ async def owner(api: Api) -> tuple[Project, dict[str, str]]:
             "service": service["id"],
             "service_name": service["name"],
             "idle_service": idle["id"],
+            "position": str(await owner.services.pool.fetchval("SELECT max(notification_id) FROM stored_events")),
             "served": (await owner.get("/serve_models")).json()["items"][0]["id"],
         },
     )
@@ -168,14 +175,19 @@ async def test_a_stranger_finds_and_changes_nothing_by_any_route(
     wrong = []
     for attempt in ATTEMPTS:
         answer = await stranger.send(attempt.method, attempt.path.format(**known), filled(attempt.body, known))
-        items = answer.json().get("items") if isinstance(attempt.ends, tuple) else None
-        ended = answer.status_code if items is None else (answer.status_code, items)
+        ended = (answer.status_code, content_of(answer)) if isinstance(attempt.ends, tuple) else answer.status_code
         told = [] if attempt.ends == 201 else [name for name in secrets if known[name] in answer.text]
         if ended != attempt.ends or told:
             wrong.append((attempt, ended, told))
 
     assert not wrong
     assert await everything_of(of_owner) == before
+
+
+def content_of(answer: httpx.Response) -> object:
+    """The items of a list, or a stream as it is."""
+    is_stream = answer.headers["content-type"].startswith("text/event-stream")
+    return answer.text if is_stream else answer.json().get("items")
 
 
 async def test_every_route_of_a_project_is_tried(api: Api) -> None:

@@ -40,6 +40,9 @@ READS = {
     ],
     "/inference_services/{service_id}": ["/inference_services/{service}"],
     "/inference_services/{service_id}/timeline": ["/inference_services/{service}/timeline"],
+    "/events": ["/events", "/events?order=asc&limit=100", "/events?type=registered_model.registered"],
+    "/events/{position}": ["/events/1"],
+    "/events/stream": ["/events/stream?after=0&follow=false"],
     "/inference_service": ["/inference_service?name=later"],
     "/serve_models": ["/serve_models", "/serve_models?inference_service_id={service}"],
     "/serve_models/{serve_model_id}": ["/serve_models/{serve_model}"],
@@ -59,6 +62,7 @@ class Write:
     comes_up: bool = False  # and the cluster says so before the next write
 
 
+LOG = (*READS["/events"], *READS["/events/{position}"], *READS["/events/stream"])
 BOTH_SIDES = ("/models/{model}", "/model?name=one", "/model?externalId={model}")
 VERSIONS = ("/models/{model}/versions", "/model_versions", "/model_artifacts")
 VERSION = ("/models/{model}/versions/{version}", "/model_versions/{version}", "/model_version?externalId={version}")
@@ -79,7 +83,7 @@ LATER = {
 ORDER = {"registered_model_id": "{model}", "serving_environment_id": "{environment}", "model_version_id": "{version}"}
 
 WRITES = (
-    Write("POST", "/models", "/models", {"name": "one"}, "model", (*READS["/models"], *BOTH_SIDES)),
+    Write("POST", "/models", "/models", {"name": "one"}, "model", (*READS["/models"], *BOTH_SIDES, *LOG)),
     Write(
         "PATCH", "/models/{model_id}", "/models/{model}", {"labels": {"a": "b"}}, "", (*READS["/models"], *BOTH_SIDES)
     ),

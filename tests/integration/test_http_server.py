@@ -19,7 +19,7 @@ async def port(database: Database, unused_tcp_port: int, monkeypatch: pytest.Mon
     """Where the API listens; it gives up on a request's head after a second."""
     monkeypatch.setattr("modeltrail.server.HEADER_SECONDS", 1)
     async with running_services(database) as services:
-        server = asyncio.create_task(serve(create_app(services), HOST, unused_tcp_port))
+        server = asyncio.create_task(serve(create_app(services), HOST, unused_tcp_port, services.streams.close))
         async with asyncio.timeout(30):
             while not await _listens(unused_tcp_port):  # noqa: ASYNC110 the server does not tell
                 await asyncio.sleep(0.01)

@@ -22,6 +22,7 @@ from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System
 from modeltrail.http.app import BASE_PATH, create_app
 from modeltrail.http.application import Application
+from modeltrail.http.event_stream import EventStreams
 from modeltrail.http.services import Services
 from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import open_pool, writer
@@ -147,6 +148,7 @@ async def running_services(
             default_namespace="model-serving",
             asker=Asker(pool),
             past=PastReader(pool, keys),
+            streams=EventStreams(pool),
             mode=mode,
         )
 

@@ -26,7 +26,7 @@ async def main(database: Database, port: int) -> None:
         running_services(database) as services,
         committer_on(fragile(connect_to(database), after=die)) as committer,
     ):
-        await serve(create_app(replace(services, committer=committer)), HOST, port)
+        await serve(create_app(replace(services, committer=committer)), HOST, port, services.streams.close)
 
 
 if __name__ == "__main__":

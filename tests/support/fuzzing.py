@@ -71,9 +71,12 @@ class World:
         order = {"registered_model_id": models[0], "serving_environment_id": environments[0]}
         services = [self._made("/deploy", **order)["inference_service"]["id"] for _ in range(2)]
         services += [self._made("/inference_services", name=name, **order)["id"] for name in ("v1", "staging")]
+        events = self._client.get("/events").raise_for_status().json()["items"]
         served = self._client.get("/serve_models").raise_for_status().json()["items"]
         return {
             "serve_model_id": [each["id"] for each in served],
+            "position": [str(each["position"]) for each in events],
+            "at": [str(each["position"]) for each in events],
             "Project-ID": [self.project_id],
             "model_id": models,
             "registered_model_id": models,

@@ -76,6 +76,7 @@ async def something_of_everything(project: Project) -> dict[str, str]:
     return {
         "deployed_service_id": deployed["id"],
         "serve_model_id": made(await project.post("/serve_models", pair))["id"],
+        "position": "1",
         "model_id": model["id"],
         "registered_model_id": model["id"],
         "version_id": version["id"],

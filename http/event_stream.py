@@ -1,0 +1,140 @@
+"""Events as they are appended: a response that goes on until the caller leaves, as server-sent events.
+
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: an `id`, and one line of JSON as `data`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+import structlog
+from asyncpg import Pool
+from litestar import Response
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+
+from modeltrail.eventlog.bell import Bell
+from modeltrail.eventlog.reader import ShownEvent
+from modeltrail.failures import causes_of
+from modeltrail.http.errors import BUSY
+from modeltrail.postgres.connect import is_lost
+
+_log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "text/event-stream"
+AT_ONCE = 100  # events that are read, and sent, in one go
+LARGEST = 200  # streams per process
+QUIET_SECONDS = 15.0  # after which a comment shows both sides that the other is there
+
+Read = Callable[[int], Awaitable[Sequence[ShownEvent]]]
+"""Up to AT_ONCE events behind a position, oldest first."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TooManyStreamsError(Exception):
+    """This process has as many streams as it can serve."""
+
+
+class EventStreams:
+    """All streams of a process."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._bell = Bell(pool)
+        self._open = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """End all of them, and those that are still to come once they have sent what there is."""
+        self._closed = True
+        self._bell.ring()
+
+    def check_room(self) -> None:
+        """Raise TooManyStreamsError when there are as many as can be."""
+        if self._open >= LARGEST:
+            raise TooManyStreamsError
+
+    async def chunks(self, read: Read, after: int, until: int | None) -> AsyncGenerator[bytes, None]:
+        """What is sent: the events behind `after`, up to `until`; without that, all that are still to come, too.
+
+        Ends early when the database cannot be read: who asks again goes on where it was.
+        """
+        self._open += 1
+        try:
+            with self._bell.heard() as news:
+                yield b"retry: 2000\n\n"
+                while until is None or after < until:
+                    news.clear()
+                    events = await read(after)
+                    if events:
+                        after = events[-1].position
+                        yield b"".join(b"id: %d\ndata: %b\n\n" % (each.position, _encode(each)) for each in events)
+                    elif until is not None or self._closed:
+                        return
+                    elif not await _heard(news):
+                        yield b": nothing new\n\n"
+        except Exception as error:
+            if not is_lost(error) and not isinstance(error, BUSY):
+                raise
+            _log.warning("a stream of events ends: the database cannot be read", cause=causes_of(error))
+        finally:
+            self._open -= 1
+
+
+async def _heard(news: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(QUIET_SECONDS):
+            return await news.wait()
+    except TimeoutError:
+        return False
+
+
+class StreamedEvents(Response[bytes]):
+    """An answer that is sent piece by piece until there are no more, or the caller has left."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        self._chunks = chunks
+
+    def to_asgi_response(self, *_args: Any, **_options: Any) -> "StreamedEvents":  # type: ignore[override] # noqa: ANN401
+        """Itself: litestar wants an ASGI application, and this is one."""
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's names
+        """Send it."""
+        sending = asyncio.create_task(self._send(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not sending.done():
+                sending.cancel()
+            await asyncio.wait((sending, leaving))
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        start: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-store"),
+                (b"x-accel-buffering", b"no"),  # nginx would keep events back until it has enough of them
+            ],
+        }
+        await send(start)
+        async with aclosing(self._chunks) as chunks:
+            async for chunk in chunks:
+                await send(_body(chunk, more=True))
+        await send(_body(b"", more=False))
+
+
+def _body(chunk: bytes, *, more: bool) -> HTTPResponseBodyEvent:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

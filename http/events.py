@@ -1,0 +1,230 @@
+"""Routes of the event log itself: what happened in the project, who did it, and what came of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from modeltrail.domain.errors import NotFoundError
+from modeltrail.domain.ids import ProjectId
+from modeltrail.eventlog.log import read_head
+from modeltrail.eventlog.people import PersonKeys
+from modeltrail.eventlog.reader import LogReader, ShownEvent
+from modeltrail.eventlog.selection import Selection, behind, position_before, streams_of_model
+from modeltrail.http.answers import Answer, error, json
+from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
+from modeltrail.http.errors import RETRY_AFTER, BadRequestError, invalid
+from modeltrail.http.event_stream import AT_ONCE, MEDIA_TYPE, StreamedEvents, TooManyStreamsError
+from modeltrail.http.lists import LIMIT, text_filter
+from modeltrail.http.past import past_of
+from modeltrail.http.query import LARGEST_INT, Query
+from modeltrail.http.requests import ApiRequest
+from modeltrail.http.routes import get
+from modeltrail.http.services import Services
+
+TAG = Tag("Events", "The log that everything else is made from: what happened, who did it, when, and because of what.")
+
+AFTER = Parameter("after", "Only events behind this position of the log.", {"type": "integer", "minimum": 0})
+FILTERS = (
+    uuid_filter("stream", "Only of this model, version, environment or inference service."),
+    uuid_filter("model", "Everything that touched this model: its versions, their deployments, too."),
+    text_filter("type", "Only events of this type.", "registered_model.renamed"),
+    text_filter("actor", "Only what this person asked for.", "ada@example.com"),
+    text_filter("request_id", "Only what came of this request."),
+)
+TIME = {"type": "string", "examples": ["2026-03-03T14:05:00Z"]}
+
+
+class EventPage(Struct, frozen=True, omit_defaults=True):
+    """Some events. Go on with `next_after` where the oldest go first, with `next_before` where the newest do."""
+
+    items: tuple[ShownEvent, ...]
+    page_size: int
+    next_after: int | UnsetType = UNSET
+    next_before: int | UnsetType = UNSET
+
+
+class EventWithRelatives(Struct, frozen=True):
+    """An event, and all that came of the same request, oldest first: each names its cause as `causation_id`."""
+
+    event: ShownEvent
+    related: tuple[ShownEvent, ...]
+
+
+@get(
+    "/events",
+    Operation(
+        tag=TAG,
+        query=(
+            *FILTERS,
+            Parameter("since", "Only what was recorded at this time or later.", TIME),
+            Parameter("until", "Only what was recorded before this time.", TIME),
+            AFTER,
+            Parameter("before", "Only events before this position of the log.", {"type": "integer", "minimum": 0}),
+            Parameter(
+                "order",
+                "`asc` for the oldest first, or anything else for the newest.",
+                {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+            ),
+            LIMIT,
+        ),
+        success=plain(EventPage, "The events that fit all filters."),
+    ),
+)
+async def list_events(request: ApiRequest) -> Answer:
+    """List what happened in the project."""
+    project_id, query = request.project_id(), request.parsed_query()
+    past = await past_of(request, project_id)
+    bounds = [each for each in (None if past is None else past.position, query.before) if each is not None]
+    until = min(bounds, default=None)
+    async with _reading(request.services) as reading:
+        selection = await reading.selection(query, project_id)
+        if selection is None:
+            found: Sequence[ShownEvent] = ()
+        else:
+            selection = await reading.within_times(query, structs.replace(behind(selection, query.after), until=until))
+            read = reading.log.oldest if query.is_ascending else reading.log.newest
+            found = await read(selection, query.limit)
+    if query.is_ascending:
+        page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else query.after)
+    else:
+        last = found[0].position if found else 0
+        page = EventPage(tuple(reversed(found)), query.limit_asked_for, next_before=last)
+    return json(200, msgspec.json.encode(page))
+
+
+@get(
+    "/events/{position:str}",
+    Operation(
+        tag=TAG,
+        success=plain(EventWithRelatives, "The event."),
+        refusals={404: "The project has no event at this position."},
+    ),
+)
+async def show_event(request: ApiRequest) -> Answer:
+    """Show an event with its causes and effects: the request, what came of it, what the deploy worker made of that."""
+    project_id = request.project_id()
+    position = _position(request.scope["path_params"]["position"])
+    past = await past_of(request, project_id)
+    end = LARGEST_INT if past is None else past.position
+    async with _reading(request.services) as reading:
+        related = await reading.log.related(position)
+    known = tuple(each for each in related if each.project_id == project_id and each.position <= end)
+    event = next((each for each in known if each.position == position), None)
+    if event is None:
+        raise NotFoundError("event not found")
+    return json(200, msgspec.json.encode(EventWithRelatives(event, known)))
+
+
+@get(
+    "/events/stream",
+    Operation(
+        tag=TAG,
+        query=(
+            *FILTERS,
+            AFTER,
+            Parameter(
+                "follow",
+                "`false` to end where the log ends now, instead of waiting for what is still to come.",
+                {"type": "string", "enum": ["true", "false"], "default": "true"},
+            ),
+        ),
+        success=Success(status=200, says="Events, one `data` each, as long as you stay.", media_type=MEDIA_TYPE),
+    ),
+)
+async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
+    """Follow what happens in the project, as server-sent events.
+
+    Begins behind `after`; without that with what is still to come. The `id` of each is its position: after a broken
+    connection go on with the last one in the header Last-Event-ID, as browsers do by themselves. With `at` it ends
+    there.
+    """
+    project_id, query, services = request.project_id(), request.parsed_query(), request.services
+    past = await past_of(request, project_id)
+    end = (await read_head(services.pool)).position
+    after = _first(request, query, end)
+    async with _reading(services) as reading:
+        await reading.selection(query, project_id)  # what is wrong with it is said before the stream begins
+    until = past.position if past is not None else end if query.word("follow") == "false" else None
+
+    async def read(position: int) -> Sequence[ShownEvent]:
+        async with _reading(services) as reading:
+            # Looked up anew each time: a model may have got another version meanwhile.
+            selection = await reading.selection(query, project_id)
+            if selection is None:
+                return ()
+            return await reading.log.oldest(structs.replace(behind(selection, position), until=until), AT_ONCE)
+
+    try:
+        services.streams.check_room()
+    except TooManyStreamsError:
+        return error(503, "too many streams of events are open here; try again", RETRY_AFTER)
+    return StreamedEvents(services.streams.chunks(read, after, until))
+
+
+def _first(request: ApiRequest, query: Query, end: int) -> int:
+    """Behind which position a stream begins."""
+    given = request.raw_header(b"last-event-id")
+    if given is not None:
+        called, after = "Last-Event-ID", _position(given.decode("latin-1"))
+    elif query.word("after"):
+        called, after = "after", query.after
+    else:
+        return end
+    if after > end:
+        raise invalid(called, f"the log ends at position {end}")
+    return after
+
+
+def _position(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise BadRequestError("invalid position: it is a number of the log, from 1 on")
+    return min(int(text[:20]), LARGEST_INT)
+
+
+class _Reading:
+    """The log, over one connection."""
+
+    def __init__(self, log: LogReader, services: Services) -> None:
+        self.log = log
+        self._services = services
+
+    async def selection(self, query: Query, project_id: ProjectId) -> Selection | None:
+        """What the filters say; None when nothing can fit them. Raises BadRequestError."""
+        stream, model = query.uuid("stream"), query.uuid("model")
+        if stream and model:
+            raise BadRequestError("stream and model are both given; name one of them")
+        streams = (stream,) if stream else await streams_of_model(self._services.pool, model) if model else None
+        person = None
+        if actor := query.text("actor"):
+            person = await self._services.people.find(actor)
+            if person is None:
+                return None
+        return Selection(
+            project=project_id,
+            streams=streams,
+            type=query.text("type") or None,
+            person=person,
+            request_id=query.text("request_id") or None,
+        )
+
+    async def within_times(self, query: Query, selection: Selection) -> Selection:
+        """The same events, as far as they are of the times that the query names."""
+        if since := query.moment("since"):
+            selection = behind(selection, await position_before(self._services.pool, since))
+        if until := query.moment("until"):
+            end = await position_before(self._services.pool, until)
+            selection = structs.replace(
+                selection, until=min(end, LARGEST_INT if selection.until is None else selection.until)
+            )
+        return selection
+
+
+@asynccontextmanager
+async def _reading(services: Services) -> AsyncIterator[_Reading]:
+    async with services.pool.acquire() as connection:
+        yield _Reading(LogReader(connection, PersonKeys(connection, services.keys)), services)
+
+
+EVENT_ROUTES = (list_events, show_event, stream_events)
