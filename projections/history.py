@@ -37,6 +37,8 @@ class History:
         while rows := await read_oldest(self._connection, selection, at_once):
             await self._meet(rows)
             yield [self._recorded((*row[:7], *row[8:11])) for row in rows]  # all but actor and hash
+            if len(rows) < at_once:
+                return
             selection = behind(selection, rows[-1]["notification_id"])
 
     async def pages(self, after: int = 0) -> AsyncIterator[list[Recorded]]:

@@ -76,10 +76,13 @@ async def as_of_now(connection: Reads, selection: Selection) -> tuple[Selection,
 
 def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[Any]]:  # Any: several types
     """The statement and its arguments. All its text is from here and from selection.sql."""
-    conditions = ["notification_id > $1"]
+    # Of some streams all events are read and sorted. The planner, once it has stopped looking at the arguments, would
+    # rather go through the log by position: measured, 2 ms at 100,000 events where this takes 0.2 at any size.
+    position = "notification_id" if selection.streams is None else "notification_id + 0"
+    conditions = [f"{position} > $1"]
     arguments: list[Any] = [selection.after]  # Any: the same
     for condition, value in (
-        ("notification_id <= $", selection.until),
+        (f"{position} <= $", selection.until),
         ("project_id = $", selection.project),
         ("topic = $", selection.type),
         ("request_id <> '' AND request_id = $", selection.request_id),
@@ -98,4 +101,4 @@ def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[A
             conditions.append(f"{column} = ANY(${len(arguments)})")
     arguments.append(limit)
     statement = f"{SQL.list_events} WHERE {' AND '.join(conditions)}"
-    return f"{statement} ORDER BY notification_id {order} LIMIT ${len(arguments)}", arguments
+    return f"{statement} ORDER BY {position} {order} LIMIT ${len(arguments)}", arguments
