@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, deployments, latency, past, peers, projections, requests, verification
+from benchmarks import committer, deployments, latency, past, peers, projections, requests, snapshots, verification
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "verify": verification.run,
     "projections": projections.run,
     "past": past.run,
+    "snapshots": snapshots.run,
     "deployments": deployments.run,
 }
 
