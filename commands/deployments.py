@@ -10,7 +10,7 @@ from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.existing import existing
 from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import StateOf, row_named
-from modeltrail.commands.targets import NOT_READY, candidate_in, namespace_in
+from modeltrail.commands.targets import NOT_READY, candidate_in, defaults_in, namespace_in
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
@@ -125,7 +125,7 @@ class Deploy(Struct, frozen=True, kw_only=True):
         if not candidate.is_ready:
             raise RuleError(NOT_READY)
         namespace = namespace_in(environment, self.default_namespace)
-        target = candidate.target(namespace, self.options)
+        target = candidate.target(namespace, self.options, defaults_in(environment))
         name = await self._free_name(model, version, namespace)
         create = new_service(
             self.service_id, name, environment, model, VersionId(version.id), self.options, self.labels

@@ -10,6 +10,7 @@ from modeltrail.domain.decider import SERVING_ENVIRONMENT
 from modeltrail.domain.errors import ConflictError, RuleError, environment_not_found
 from modeltrail.domain.ids import EnvironmentId, ProjectId
 from modeltrail.domain.serving_environment import (
+    ChooseDefaults,
     ChooseNamespace,
     CreateEnvironment,
     DeleteEnvironment,
@@ -17,6 +18,7 @@ from modeltrail.domain.serving_environment import (
     EnvironmentChange,
     RenameEnvironment,
 )
+from modeltrail.domain.serving_options import ServingDefaults
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentRow
 
@@ -52,6 +54,7 @@ class Revise(Struct, frozen=True, kw_only=True):
     name: str | None = None
     description: str | None = None
     external_id: str | None = None
+    defaults: ServingDefaults | None = None
 
     async def decide(self) -> Decision:
         row = await existing_environment(self.project_id, self.environment_id)
@@ -69,6 +72,8 @@ class Revise(Struct, frozen=True, kw_only=True):
             changes.append(DescribeEnvironment(description=self.description))
         if self.external_id is not None:
             changes.append(ChooseNamespace(external_id=self.external_id))
+        if self.defaults is not None:
+            changes.append(ChooseDefaults(defaults=self.defaults))
         return changes
 
 

@@ -16,7 +16,7 @@ from modeltrail.commands.deployments import (
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.models import existing_model, require_revision
 from modeltrail.commands.question import RowAt
-from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, namespace_in
+from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, defaults_in, namespace_in
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.canary import back_from_canary
 from modeltrail.domain.decider import INFERENCE_SERVICE
@@ -45,11 +45,12 @@ from modeltrail.domain.inference_service_state import (
 )
 from modeltrail.domain.inference_service_wishes import ALL
 from modeltrail.domain.service_name import check_name
-from modeltrail.domain.serving_options import ServingOptions, check_options
+from modeltrail.domain.serving_options import ServingDefaults, ServingOptions, check_options
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import ModelRow
 from modeltrail.projections.service_body import ServiceState
+from modeltrail.projections.serving_environments import EnvironmentRow
 
 
 async def version_of_choice(model: ModelRow) -> Candidate | None:
@@ -93,7 +94,8 @@ class Create(Struct, frozen=True, kw_only=True):
         )
         wish: RequestDeployment | PostponeDeployment
         if version is not None and version.is_ready:
-            wish = RequestDeployment(deployment_id=self.deployment_id, target=version.target(namespace, options))
+            target = version.target(namespace, options, defaults_in(environment))
+            wish = RequestDeployment(deployment_id=self.deployment_id, target=target)
         else:
             wish = PostponeDeployment(model_version_id=self.version_id, message=NOT_READY, options=options)
         service = begin(INFERENCE_SERVICE, self.service_id, create, wish)
@@ -157,8 +159,7 @@ class Revise(Struct, frozen=True, kw_only=True):
         """Whether what is asked for differs from what the cluster was asked for last."""
         if self.version_id not in (None, row.body.model_version_id):
             return True
-        options = self._options(service)
-        if self.labels not in (None, service.labels) or not options.mean_the_same_as(service.options):
+        if self.labels not in (None, service.labels) or not self._are_in_force(self._options(service), service):
             return True
         match service.deployment:
             case Idle() | Undeploying() | Failed():
@@ -178,8 +179,15 @@ class Revise(Struct, frozen=True, kw_only=True):
         version = await self._candidate(row, asked_for)
         if version is None or not version.is_ready:
             return PostponeDeployment(model_version_id=asked_for, message=NOT_READY, options=options)
-        target = version.target(await self._namespace(row, service), options)
+        environment = await existing_environment(self.project_id, EnvironmentId(row.body.serving_environment_id))
+        target = version.target(self._namespace(service, environment), options, defaults_in(environment))
         return RequestDeployment(deployment_id=self.deployment_id, target=target)
+
+    def _are_in_force(self, options: ServingOptions, service: Service) -> bool:
+        """Whether `options` say what the cluster was told, be it in the service's own name or as the environment's."""
+        target = target_in(service.deployment)
+        defaults = ServingDefaults() if target is None else target.defaults
+        return options.over(defaults).mean_the_same_as(service.options.over(defaults))
 
     def _options(self, service: Service) -> ServingOptions:
         options = self.options.over(service.options)
@@ -191,12 +199,11 @@ class Revise(Struct, frozen=True, kw_only=True):
             return candidate_in(await existing_version(self.project_id, asked_for, model_id))
         return await version_of_choice(await existing_model(self.project_id, model_id))
 
-    async def _namespace(self, row: ServiceRow, service: Service) -> str:
+    def _namespace(self, service: Service, environment: EnvironmentRow) -> str:
         """Where its object is, as long as there may be one: an object cannot move."""
         there = target_in(service.deployment)
         if there is not None:
             return there.namespace
-        environment = await existing_environment(self.project_id, EnvironmentId(row.body.serving_environment_id))
         namespace = namespace_in(environment, self.default_namespace)
         check_name(self.name or service.name, namespace)
         return namespace
@@ -227,7 +234,7 @@ class Delete(Struct, frozen=True, kw_only=True):
 class RollBack(Struct, frozen=True, kw_only=True):
     """Deploy the version that was live before, or the given one, anew.
 
-    The one that was live before comes back with the options that it had then.
+    The one that was live before comes back with the options and defaults that it had then.
     """
 
     project_id: ProjectId
@@ -241,7 +248,7 @@ class RollBack(Struct, frozen=True, kw_only=True):
         back_to = self._earlier(service)
         version_id = self.version_id or back_to.model_version_id
         version = await existing_version(self.project_id, version_id, ModelId(row.body.registered_model_id))
-        target = candidate_in(version).target(back_to.namespace, back_to.options.with_all_traffic())
+        target = candidate_in(version).target(back_to.namespace, back_to.options.with_all_traffic(), back_to.defaults)
         canary = canary_in(service.deployment)
         if canary is not None and canary.canary_beside == version_id:
             target = back_from_canary(service, canary)

@@ -9,7 +9,7 @@ from modeltrail.domain.model_version import Version
 from modeltrail.domain.model_version_messages import VersionStatus
 from modeltrail.domain.servable import check_servable
 from modeltrail.domain.serving_environment import namespace_of
-from modeltrail.domain.serving_options import ServingOptions, check_options
+from modeltrail.domain.serving_options import ServingDefaults, ServingOptions, check_options
 from modeltrail.projections.model_versions import VersionRow
 from modeltrail.projections.serving_environments import EnvironmentRow
 
@@ -32,12 +32,13 @@ class Candidate(Struct, frozen=True):
         """Whether whoever validates it said that it may be deployed."""
         return self.status == VersionStatus.READY
 
-    def target(self, namespace: str, options: ServingOptions) -> Target:
-        """What the cluster is told. Raises RuleError when that could not work."""
+    def target(self, namespace: str, options: ServingOptions, defaults: ServingDefaults) -> Target:
+        """What the cluster is told. `defaults` are the environment's. Raises RuleError when that could not work."""
         if not self.is_ready:
             raise RuleError(NOT_READY)
         check_options(options)
-        check_servable(self.model_framework, self.uri, options)
+        _check_together(options.over(defaults))
+        check_servable(self.model_framework, self.uri, options.over(defaults))
         return Target(
             namespace=namespace,
             model_version_id=self.id,
@@ -47,7 +48,15 @@ class Candidate(Struct, frozen=True):
             storage_uri=self.uri,
             options=options,
             has_credentials=self.has_credentials,
+            defaults=defaults,
         )
+
+
+def _check_together(options: ServingOptions) -> None:
+    try:
+        check_options(options)
+    except RuleError as error:
+        raise RuleError(f"{error.message}, with the defaults of the serving environment") from None
 
 
 def candidate_in(row: VersionRow) -> Candidate:
@@ -74,6 +83,12 @@ def candidate_after(version_id: VersionId, version: Version) -> Candidate:
         uri=version.artifact.uri,
         has_credentials=version.has_credentials,
     )
+
+
+def defaults_in(environment: EnvironmentRow) -> ServingDefaults:
+    """How an environment serves what does not say otherwise."""
+    defaults = environment.body.defaults
+    return ServingDefaults() if defaults is UNSET else defaults.chosen()
 
 
 def namespace_in(environment: EnvironmentRow, default: str) -> str:

@@ -5,7 +5,7 @@ from uuid import UUID
 from modeltrail.commands.decision import Change, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.question import RowAt, RowsHaving, StateOf
-from modeltrail.commands.targets import Candidate, candidate_in, namespace_in
+from modeltrail.commands.targets import Candidate, candidate_in, defaults_in, namespace_in
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import EnvironmentId, ModelId, ProjectId, ServiceId, later_deployment_id
@@ -55,7 +55,7 @@ async def _wish(
     try:
         namespace = namespace_in(environment, environment.body.name)
         check_name(service.name, namespace)
-        target = version.target(namespace, service.options)
+        target = version.target(namespace, service.options, defaults_in(environment))
     except RuleError as refusal:
         return PostponeDeployment(
             model_version_id=waiting.model_version_id, message=refusal.message, options=service.options

@@ -5,12 +5,13 @@ from msgspec import Struct
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
-from modeltrail.domain.serving_options import ServingOptions
+from modeltrail.domain.serving_options import ServingDefaults, ServingOptions
 
 
 class Target(Struct, frozen=True, omit_defaults=True):
     """All that the cluster must be told to serve one version, as it was when the deployment was requested.
 
+    `options` are those of this service, `defaults` those of its environment: what holds is `served_with`.
     `canary_beside` is the version that keeps the rest of the traffic. A target that `aborts_canary` leaves all the
     traffic with the revision that has served this version since before the canary.
     """
@@ -25,6 +26,12 @@ class Target(Struct, frozen=True, omit_defaults=True):
     has_credentials: bool = False
     canary_beside: VersionId | None = None
     aborts_canary: bool = False
+    defaults: ServingDefaults = ServingDefaults()
+
+    @property
+    def served_with(self) -> ServingOptions:
+        """The service's options, and where it has none, the environment's."""
+        return self.options.over(self.defaults)
 
 
 # --- commands ---------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from modeltrail.domain.errors import ConflictError, RuleError, environment_not_found
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import EnvironmentId, ProjectId
+from modeltrail.domain.serving_options import ServingDefaults, check_options
 
 # RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -22,6 +23,7 @@ class CreateEnvironment(Command, frozen=True):
     name: str
     description: str = ""
     external_id: str = ""
+    defaults: ServingDefaults = ServingDefaults()
 
 
 class RenameEnvironment(Command, frozen=True):
@@ -36,6 +38,12 @@ class ChooseNamespace(Command, frozen=True):
     """Empty: the name is the namespace."""
 
     external_id: str
+
+
+class ChooseDefaults(Command, frozen=True):
+    """In the place of all that were chosen before."""
+
+    defaults: ServingDefaults
 
 
 class DeleteEnvironment(Command, frozen=True):
@@ -64,13 +72,21 @@ class NamespaceChosen(Event, frozen=True, tag="serving_environment.namespace_cho
     external_id: str
 
 
+class DefaultsChosen(Event, frozen=True, tag="serving_environment.defaults_chosen"):
+    """How versions are served from the next deployment on, where it does not say otherwise."""
+
+    defaults: ServingDefaults
+
+
 class EnvironmentDeleted(Event, frozen=True, tag="serving_environment.deleted"):
     name: str
 
 
-EnvironmentChange = RenameEnvironment | DescribeEnvironment | ChooseNamespace | DeleteEnvironment
+EnvironmentChange = RenameEnvironment | DescribeEnvironment | ChooseNamespace | ChooseDefaults | DeleteEnvironment
 EnvironmentCommand = CreateEnvironment | EnvironmentChange
-EnvironmentLaterEvent = EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen | EnvironmentDeleted
+EnvironmentLaterEvent = (
+    EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen | DefaultsChosen | EnvironmentDeleted
+)
 EnvironmentEvent = EnvironmentCreated | EnvironmentLaterEvent
 
 
@@ -83,6 +99,7 @@ class Environment(Struct, frozen=True, tag="environment"):
     name: str
     description: str
     external_id: str
+    defaults: ServingDefaults = ServingDefaults()
 
 
 EnvironmentSituation = Missing | Environment
@@ -106,10 +123,11 @@ def namespace_of(name: str, external_id: str, default: str) -> str:
 def decide(command: EnvironmentCommand, state: EnvironmentSituation) -> list[EnvironmentEvent]:
     """What happens when `command` meets `state`; nothing when it is so already.
 
-    Raises RuleError for an empty name, and NotFoundError for a change to an environment that does not exist.
+    Raises RuleError for an empty name and for defaults that nothing could be served with, and NotFoundError for a
+    change to an environment that does not exist.
     """
     if isinstance(command, CreateEnvironment):
-        return [_create(command, state)]
+        return _create(command, state)
     if isinstance(state, Missing):
         raise environment_not_found()
     match command:
@@ -121,22 +139,28 @@ def decide(command: EnvironmentCommand, state: EnvironmentSituation) -> list[Env
             return [] if text == state.description else [EnvironmentDescribed(description=text)]
         case ChooseNamespace(external_id=external_id):
             return [] if external_id == state.external_id else [NamespaceChosen(external_id=external_id)]
+        case ChooseDefaults(defaults=defaults):
+            check_options(defaults)
+            return [] if defaults == state.defaults else [DefaultsChosen(defaults=defaults)]
         case DeleteEnvironment():
             return [EnvironmentDeleted(name=state.name)]
         case _:
             assert_never(command)
 
 
-def _create(command: CreateEnvironment, state: EnvironmentSituation) -> EnvironmentCreated:
+def _create(command: CreateEnvironment, state: EnvironmentSituation) -> list[EnvironmentEvent]:
     if not isinstance(state, Missing):
         raise ConflictError("serving environment exists already")
     _require_name(command.name)
-    return EnvironmentCreated(
+    check_options(command.defaults)
+    created = EnvironmentCreated(
         project_id=command.project_id,
         name=command.name,
         description=command.description,
         external_id=command.external_id,
     )
+    chosen = DefaultsChosen(defaults=command.defaults)
+    return [created] if command.defaults == ServingDefaults() else [created, chosen]
 
 
 def _require_name(name: str) -> None:
@@ -162,6 +186,8 @@ def evolve(state: EnvironmentSituation, event: EnvironmentEvent) -> EnvironmentS
             return structs.replace(state, description=description)
         case NamespaceChosen(external_id=external_id):
             return structs.replace(state, external_id=external_id)
+        case DefaultsChosen(defaults=defaults):
+            return structs.replace(state, defaults=defaults)
         case EnvironmentDeleted():
             return INITIAL
         case _:

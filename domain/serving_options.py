@@ -34,20 +34,30 @@ class Resources(Struct, frozen=True):
     limits: dict[str, str] = {}
 
 
-class ServingOptions(Struct, frozen=True, omit_defaults=True):
-    """What is set; None and empty are not. `canary_traffic_percent` goes to the new version, the rest to the old."""
+class ServingDefaults(Struct, frozen=True, omit_defaults=True):
+    """What is set; None is not."""
 
     min_replicas: int | None = None
     max_replicas: int | None = None
     resources: Resources | None = None
     runtime: str | None = None
     protocol_version: str | None = None
+
+    @property
+    def named_runtime(self) -> str | None:
+        """The ServingRuntime that is asked for by name."""
+        return None if self.runtime in (None, "", LET_KSERVE_CHOOSE) else self.runtime
+
+
+class ServingOptions(ServingDefaults, frozen=True, omit_defaults=True):
+    """What is set for one deployment. `canary_traffic_percent` goes to the new version, the rest to the old."""
+
     canary_traffic_percent: int | None = None
 
-    def over(self, defaults: "ServingOptions") -> "ServingOptions":
+    def over(self, defaults: ServingDefaults) -> "ServingOptions":
         """These options, and `defaults` where nothing is set."""
         named = {field: value for field, value in structs.asdict(self).items() if value is not None}
-        return structs.replace(defaults, **named)
+        return ServingOptions(**{**structs.asdict(defaults), **named})
 
     def mean_the_same_as(self, others: "ServingOptions") -> bool:
         """Whether it makes no difference which of the two are taken: there are two ways to name no runtime."""
@@ -59,13 +69,8 @@ class ServingOptions(Struct, frozen=True, omit_defaults=True):
         """These options for a version that is no canary."""
         return structs.replace(self, canary_traffic_percent=None)
 
-    @property
-    def named_runtime(self) -> str | None:
-        """The ServingRuntime that is asked for by name."""
-        return None if self.runtime in (None, "", LET_KSERVE_CHOOSE) else self.runtime
 
-
-def check_options(options: ServingOptions) -> None:
+def check_options(options: ServingDefaults) -> None:
     """Refuse what Kubernetes or KServe would refuse. Raises RuleError saying why."""
     low, high = options.min_replicas, options.max_replicas
     if low is not None and high and low > high:

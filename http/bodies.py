@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from modeltrail.domain.model_version_messages import VersionState, VersionStatus
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
-from modeltrail.domain.serving_options import PROTOCOLS, Resources, ServingOptions
+from modeltrail.domain.serving_options import PROTOCOLS, Resources, ServingDefaults, ServingOptions
 from modeltrail.projections.service_body import ServiceState
 
 EMAIL_LENGTH = 255
@@ -134,18 +134,6 @@ class VersionPatch(ArtifactPatch, frozen=True):
     status: VersionStatus | None = None
 
 
-class EnvironmentCreation(Body, frozen=True):
-    name: Name
-    description: str | None = None
-    external_id: ExternalId | None = None
-
-
-class EnvironmentPatch(Body, frozen=True):
-    name: Name | None = None
-    description: str | None = None
-    external_id: ExternalId | None = None
-
-
 class GivenResources(Body, frozen=True):
     """What each replica asks for, and what it may use at most, as Kubernetes writes it."""
 
@@ -153,26 +141,50 @@ class GivenResources(Body, frozen=True):
     limits: Annotated[dict[str, str], Meta(examples=[{"cpu": "1", "memory": "2Gi"}])] | None = None
 
 
-class Serving(Body, frozen=True, kw_only=True):
-    """How a version is to be served."""
+class GivenDefaults(Body, frozen=True, kw_only=True):
+    """How versions are to be served where a deployment does not say otherwise."""
 
     min_replicas: Replicas | None = None
     max_replicas: Replicas | None = None
     resources: GivenResources | None = None
     runtime: Runtime | None = None
     protocol_version: Protocol | None = None
-    canary_traffic_percent: Percent | None = None
 
-    def options(self) -> ServingOptions:
+    def defaults(self) -> ServingDefaults:
         """What is given of them."""
         given = self.resources
-        return ServingOptions(
+        return ServingDefaults(
             min_replicas=self.min_replicas,
             max_replicas=self.max_replicas,
             resources=None if given is None else Resources(given.requests or {}, given.limits or {}),
             runtime=self.runtime or None,
             protocol_version=self.protocol_version or None,
-            canary_traffic_percent=self.canary_traffic_percent,
+        )
+
+
+class EnvironmentCreation(Body, frozen=True):
+    name: Name
+    description: str | None = None
+    external_id: ExternalId | None = None
+    defaults: GivenDefaults | None = None
+
+
+class EnvironmentPatch(Body, frozen=True):
+    name: Name | None = None
+    description: str | None = None
+    external_id: ExternalId | None = None
+    defaults: GivenDefaults | None = None
+
+
+class Serving(GivenDefaults, frozen=True, kw_only=True):
+    """How a version is to be served."""
+
+    canary_traffic_percent: Percent | None = None
+
+    def options(self) -> ServingOptions:
+        """What is given of them."""
+        return structs.replace(
+            ServingOptions().over(self.defaults()), canary_traffic_percent=self.canary_traffic_percent
         )
 
 

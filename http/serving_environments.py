@@ -4,6 +4,7 @@ from modeltrail.commands.environments import Create, Delete, Revise
 from modeltrail.domain.errors import environment_not_found
 from modeltrail.domain.ids import EnvironmentId
 from modeltrail.domain.serving_environment import CreateEnvironment
+from modeltrail.domain.serving_options import ServingDefaults
 from modeltrail.http.answers import Answer, NoContent, created, no_content, shown
 from modeltrail.http.bodies import EnvironmentCreation, EnvironmentPatch
 from modeltrail.http.body_reader import BodyReader
@@ -49,6 +50,7 @@ async def create_environment(request: ApiRequest) -> Answer:
         name=body.name,
         description=body.description or "",
         external_id=body.external_id or "",
+        defaults=body.defaults.defaults() if body.defaults else ServingDefaults(),
     )
     return await submit(request, project_id, Create(wish), created)
 
@@ -98,7 +100,10 @@ async def find_environment(request: ApiRequest) -> Answer:
     ),
 )
 async def revise_environment(request: ApiRequest) -> Answer:
-    """Change what is given of an environment. What is deployed stays in the namespace where it is."""
+    """Change what is given of an environment. What is deployed stays where it is, and as it is.
+
+    `defaults` are replaced as a whole; they hold for deployments from now on.
+    """
     project_id = request.project_id()
     environment_id = EnvironmentId(request.path_id("environment_id", "id"))
     body = await request.read(_patch)
@@ -109,6 +114,7 @@ async def revise_environment(request: ApiRequest) -> Answer:
         name=body.name,
         description=body.description,
         external_id=body.external_id,
+        defaults=body.defaults.defaults() if body.defaults else None,
     )
     return await submit(request, project_id, command, shown)
 

@@ -140,7 +140,7 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             return body
         case DeploymentRequested(target=target):
             return structs.replace(
-                _with_options(body, target.options),
+                _with_options(body, target.served_with),
                 desired_state=ServiceState.DEPLOYED,
                 model_version_id=target.model_version_id,
                 stable_model_version_id=target.canary_beside or UNSET,

@@ -8,6 +8,7 @@ from asyncpg import Record
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.serving_environment import (
+    DefaultsChosen,
     EnvironmentCreated,
     EnvironmentDeleted,
     EnvironmentDescribed,
@@ -15,12 +16,27 @@ from modeltrail.domain.serving_environment import (
     EnvironmentRenamed,
     NamespaceChosen,
 )
+from modeltrail.domain.serving_options import Resources, ServingDefaults
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import Column, Projection, Row, common_fields, new_row, own_row, types_in
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
+
+
+class EnvironmentDefaultsBody(Struct, frozen=True, kw_only=True):
+    """How an environment serves what does not say otherwise, as far as it says anything."""
+
+    min_replicas: int | UnsetType = UNSET
+    max_replicas: int | UnsetType = UNSET
+    resources: Resources | UnsetType = UNSET
+    runtime: str | UnsetType = UNSET
+    protocol_version: str | UnsetType = UNSET
+
+    def chosen(self) -> ServingDefaults:
+        """The same, as it was chosen."""
+        return ServingDefaults(**{name: value for name, value in structs.asdict(self).items() if value is not UNSET})
 
 
 class EnvironmentBody(Struct, frozen=True, kw_only=True):
@@ -33,6 +49,7 @@ class EnvironmentBody(Struct, frozen=True, kw_only=True):
     name: str
     description: str
     external_id: str | UnsetType = UNSET
+    defaults: EnvironmentDefaultsBody | UnsetType = UNSET
 
 
 class EnvironmentRow(Row, frozen=True):
@@ -68,7 +85,7 @@ def _created(event: EnvironmentCreated, recorded: Recorded) -> EnvironmentRow:
 
 
 def _changed(
-    body: EnvironmentBody, event: EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen
+    body: EnvironmentBody, event: EnvironmentRenamed | EnvironmentDescribed | NamespaceChosen | DefaultsChosen
 ) -> EnvironmentBody:
     match event:
         case EnvironmentRenamed(name=name):
@@ -77,8 +94,15 @@ def _changed(
             return structs.replace(body, description=description)
         case NamespaceChosen(external_id=external_id):
             return structs.replace(body, external_id=external_id or UNSET)
+        case DefaultsChosen(defaults=defaults):
+            return structs.replace(body, defaults=_shown(defaults))
         case _:
             assert_never(event)
+
+
+def _shown(defaults: ServingDefaults) -> EnvironmentDefaultsBody | UnsetType:
+    given = {name: value for name, value in structs.asdict(defaults).items() if value is not None}
+    return EnvironmentDefaultsBody(**given) if given else UNSET
 
 
 _read_body = msgspec.json.Decoder(EnvironmentBody).decode

@@ -23,6 +23,6 @@ def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredServic
         labels=task.labels,
         mode=mode,
         service_account=access_name(service) if needs_access(task.target) else None,
-        options=task.target.options,
+        options=task.target.served_with,
         aborts_canary=task.target.aborts_canary,
     )

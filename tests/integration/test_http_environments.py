@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from support.api import Api, Project, made, refusal
+from modeltrail.projections.deployment_tasks import ToApply
+from support.api import Api, Json, Project, made, refusal
 
 NOT_FOUND = (404, "serving environment not found")
 IN_USE = (400, "serving environment has active inference services")
@@ -118,3 +120,146 @@ async def test_a_stale_change_and_a_stale_deletion_are_refused(project: Project)
 async def test_an_id_that_is_none_is_refused(project: Project) -> None:
     assert refusal(await project.patch("/serving_environments/x", {})) == (400, "invalid id")
     assert refusal(await project.delete("/serving_environments/x")) == (400, "invalid id")
+
+
+DEFAULTS: Json = {
+    "min_replicas": 1,
+    "max_replicas": 3,
+    "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "2Gi"}},
+    "runtime": "our-runtime",
+    "protocol_version": "v2",
+}
+
+
+async def told_the_cluster(project: Project, service: Json) -> Json:
+    """The options of the object that the cluster is to hold."""
+    row = await project.services.pool.fetchrow(
+        "SELECT body FROM deployment_tasks WHERE id = $1 UNION ALL"
+        " SELECT body FROM standing_deployments WHERE id = $1 LIMIT 1",
+        UUID(service["id"]),
+    )
+    task = msgspec.json.decode(row["body"], type=ToApply)
+    told: Json = msgspec.to_builtins(task.target.served_with)
+    return told
+
+
+async def test_what_a_deployment_does_not_say_the_environment_says(project: Project) -> None:
+    model = await project.model()
+    await project.ready_version(model)
+    environment = await project.environment(defaults=DEFAULTS)
+    assert environment["defaults"] == DEFAULTS
+
+    service = await project.deployed(model, environment, max_replicas=5)
+
+    assert {name: service[name] for name in DEFAULTS} == {**DEFAULTS, "max_replicas": 5}
+    assert await told_the_cluster(project, service) == {**DEFAULTS, "max_replicas": 5}
+
+
+async def test_changed_defaults_hold_from_the_next_deployment_on(project: Project) -> None:
+    model = await project.model()
+    await project.ready_version(model)
+    environment = await project.environment(defaults={"min_replicas": 1, "runtime": "our-runtime"})
+    service = await project.deployed(model, environment, protocol_version="v2")
+    await project.confirm(service)
+    events = await project.events()
+
+    place = f"/serving_environments/{environment['id']}"
+    after = made(await project.patch(place, {"defaults": {"min_replicas": 4}}), 200)
+    path = f"/inference_services/{service['id']}"
+    shown = made(await project.get(path), 200)
+
+    assert after["defaults"] == {"min_replicas": 4}, "as a whole"
+    assert (shown["min_replicas"], shown["runtime"]) == (1, "our-runtime"), "what is in the cluster stays as it is"
+    assert await project.events() == events + 1
+
+    second = await project.ready_version(model, "v2")
+    rolled_out = made(await project.patch(path, {"model_version_id": second["id"]}), 200)
+
+    assert (rolled_out["min_replicas"], rolled_out["runtime"], rolled_out["protocol_version"]) == (4, "kserve", "v2")
+    assert await told_the_cluster(project, service) == {"min_replicas": 4, "protocol_version": "v2"}
+
+
+async def test_a_rollback_brings_the_defaults_of_then_back(project: Project) -> None:
+    model = await project.model()
+    await project.ready_version(model)
+    environment = await project.environment(defaults={"min_replicas": 1})
+    service = await project.deployed(model, environment)
+    await project.confirm(service)
+    await project.patch(f"/serving_environments/{environment['id']}", {"defaults": {"min_replicas": 4}})
+    second = await project.ready_version(model, "v2")
+    path = f"/inference_services/{service['id']}"
+    await project.patch(path, {"model_version_id": second["id"]})
+    await project.confirm(service)
+
+    made(await project.post(f"{path}/rollback", {}), 202)
+
+    assert made(await project.get(path), 200)["min_replicas"] == 1
+
+
+async def test_a_patch_with_what_the_service_shows_deploys_nothing(project: Project) -> None:
+    model = await project.model()
+    await project.ready_version(model)
+    service = await project.deployed(model, await project.environment(defaults=DEFAULTS))
+    events = await project.events()
+
+    shown = {name: service[name] for name in DEFAULTS}
+    answer = await project.patch(f"/inference_services/{service['id']}", shown)
+
+    assert made(answer, 200) == service
+    assert await project.events() == events
+
+
+async def test_a_service_that_waited_is_deployed_with_the_defaults_of_the_day(project: Project) -> None:
+    model = await project.model()
+    version = await project.version(model)
+    environment = await project.environment(defaults={"min_replicas": 1})
+    wish = {
+        "name": "later",
+        "registered_model_id": model["id"],
+        "serving_environment_id": environment["id"],
+        "model_version_id": version["id"],
+    }
+    service = made(await project.post("/inference_services", wish))
+    await project.patch(f"/serving_environments/{environment['id']}", {"defaults": {"min_replicas": 2}})
+
+    await project.patch(f"/model_versions/{version['id']}", {"status": "READY"})
+
+    assert await told_the_cluster(project, service) == {"min_replicas": 2}
+
+
+async def test_no_defaults_are_not_shown(project: Project) -> None:
+    environment = await project.environment(defaults={})
+    assert "defaults" not in environment
+    path = f"/serving_environments/{environment['id']}"
+    assert made(await project.patch(path, {"defaults": {"min_replicas": 1}}), 200)["defaults"] == {"min_replicas": 1}
+    assert "defaults" not in made(await project.patch(path, {"defaults": {}}), 200)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "message"),
+    [
+        ({"min_replicas": 3, "max_replicas": 2}, "invalid max_replicas: 2 is less than min_replicas, 3"),
+        ({"min_replicas": -1}, "invalid defaults.min_replicas: must be at least 0"),
+        ({"protocol_version": "v9"}, "invalid protocol_version: expected one of v1, v2, grpc-v1, grpc-v2"),
+        (
+            {"resources": {"limits": {"cpu": "lots"}}},
+            "invalid resources: 'lots' is no quantity for 'cpu', such as '500m' or '2Gi'",
+        ),
+    ],
+)
+async def test_defaults_that_nothing_could_be_served_with_are_refused(
+    project: Project, defaults: Json, message: str
+) -> None:
+    assert refusal(await project.post("/serving_environments", {"name": "x", "defaults": defaults})) == (400, message)
+    path = f"/serving_environments/{(await project.environment())['id']}"
+    assert refusal(await project.patch(path, {"defaults": defaults})) == (400, message)
+
+
+async def test_a_deployment_that_does_not_go_with_the_defaults_is_told_so(project: Project) -> None:
+    model = await project.model()
+    await project.ready_version(model)
+    environment = await project.environment(defaults={"min_replicas": 3})
+    order = {"registered_model_id": model["id"], "serving_environment_id": environment["id"], "max_replicas": 2}
+
+    message = "invalid max_replicas: 2 is less than min_replicas, 3, with the defaults of the serving environment"
+    assert refusal(await project.post("/deploy", order)) == (400, message)

@@ -46,6 +46,7 @@ CHANGES: dict[str, dict[str, tuple[Any, str]]] = {  # by path and field: a new v
         "name": ("other", "serving_environment.renamed"),
         "description": ("other", "serving_environment.described"),
         "external_id": ("other", "serving_environment.namespace_chosen"),
+        "defaults": ({"min_replicas": 2}, "serving_environment.defaults_chosen"),
     },
     SERVICE: {  # which waits for its version
         "name": ("other", "inference_service.renamed"),
