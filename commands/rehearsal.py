@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from asyncpg import Connection
 
@@ -11,8 +11,10 @@ from modeltrail.commands.decision import Command
 from modeltrail.commands.working_set import WorkingSet
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.record import Context
-from modeltrail.projections.projection import Projection
+from modeltrail.projections.projection import Projection, Row
 from modeltrail.projections.table import Table
+
+R = TypeVar("R", bound=Row)
 
 
 class Rehearsal:
@@ -41,3 +43,7 @@ class Rehearsal:
         pendings = [Pending(command, context, loop.create_future()) for command, context in commands]
         await decide_all(self._connection, self._working, pendings)
         return [pending.refusal or pending.events for pending in pendings]
+
+    def rows_left(self, projection: Projection[R]) -> list[R]:
+        """The rows that were decided on since this was asked last, as they would be in the end."""
+        return self._working.changed_rows(projection)

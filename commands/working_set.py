@@ -8,7 +8,7 @@ that batch did not touch.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from asyncpg import Connection
@@ -24,9 +24,11 @@ from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.streams import Loaded, due_snapshots, load_streams
 from modeltrail.projections.documents import Document
-from modeltrail.projections.projection import OneRow, Projection, RowsWhere, Targets
+from modeltrail.projections.projection import OneRow, Projection, Row, RowsWhere, Targets
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
+
+R = TypeVar("R", bound=Row)
 
 TICK = timedelta(microseconds=1)
 
@@ -77,6 +79,11 @@ class WorkingSet:
         self._head = entry.end
         self._begin_entry()
         return entry
+
+    def changed_rows(self, projection: Projection[R]) -> list[R]:
+        """The rows of one table that have changed and are there, for those who will not write them."""
+        changed = self._rows[projection].take()
+        return [] if changed is None else changed.kept
 
     def decide(self, asking: Asking, question: Question[Any] | None = None) -> Decision:
         """Run a command, which may wait at `question`, to its decision on what is known.

@@ -15,7 +15,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Tag, nothing, one, plain
 from modeltrail.http.inference_services import MISSING, SERVICE
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import submit
+from modeltrail.http.resources import cluster_agrees, submit
 from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
@@ -73,7 +73,7 @@ async def deploy(request: ApiRequest) -> Answer:
         options=body.options(),
         labels=body.labels or {},
     )
-    return await submit(request, project_id, command, _initiated)
+    return await submit(request, project_id, command, _initiated, cluster_agrees)
 
 
 def _initiated(service: Document) -> Answer:
@@ -123,7 +123,7 @@ async def roll_back(request: ApiRequest) -> Answer:
         deployment_id=DeploymentId(new_id()),
         version_id=None if body.model_version_id is None else VersionId(body.model_version_id),
     )
-    return await submit(request, project_id, command, lambda service: resource(202, service))
+    return await submit(request, project_id, command, lambda service: resource(202, service), cluster_agrees)
 
 
 @post(

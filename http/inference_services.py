@@ -10,7 +10,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Parameter, Tag, nothing, one, uuid_filter
 from modeltrail.http.lists import Page, given_ids, given_texts, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import Resource, submit
+from modeltrail.http.resources import Resource, cluster_agrees, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.postgres.ids import new_id
@@ -68,7 +68,7 @@ async def create_service(request: ApiRequest) -> Answer:
         options=body.options(),
         labels=body.labels or {},
     )
-    return await submit(request, project_id, command, created)
+    return await submit(request, project_id, command, created, cluster_agrees)
 
 
 @get(
@@ -166,7 +166,7 @@ async def revise_service(request: ApiRequest) -> Answer:
         options=body.options(),
         labels=body.labels,
     )
-    return await submit(request, project_id, command, shown)
+    return await submit(request, project_id, command, shown, cluster_agrees)
 
 
 @delete(

@@ -1,6 +1,6 @@
 """Single resources: read by id if they are the project's, answered with their revision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from modeltrail.commands.decision import Command
 from modeltrail.commands.once import AnsweredBeforeError, Once
 from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.ids import ProjectId
+from modeltrail.eventlog.record import Context
 from modeltrail.http.answers import Answer, Sent, T, not_modified, resource
 from modeltrail.http.idempotency import from_bytes, replayed, request_seal, to_bytes
 from modeltrail.http.past import past_of
@@ -65,8 +66,16 @@ class Resource:
         return document
 
 
+Check = Callable[[ApiRequest, Command, Context], Awaitable[None]]
+"""Raises what speaks against a command that is about to be carried out."""
+
+
 async def submit(
-    request: ApiRequest, project_id: ProjectId, command: Command, answer: Callable[[Document], Sent[T]]
+    request: ApiRequest,
+    project_id: ProjectId,
+    command: Command,
+    answer: Callable[[Document], Sent[T]],
+    check: Check | None = None,
 ) -> Sent[T]:
     """Carry out `command`, and make the answer of the resource that it leaves.
 
@@ -75,7 +84,7 @@ async def submit(
     """
     seal = await request_seal(request, project_id)
     if seal is None:
-        return answer(await _document_left_by(command, request, project_id))
+        return answer(await _document_left_by(command, request, project_id, check))
     once = Once(
         command=command,
         project_id=project_id,
@@ -84,13 +93,24 @@ async def submit(
         sealed_answer=lambda document: seal.seal(to_bytes(answer(document))),
     )
     try:
-        return answer(await _document_left_by(once, request, project_id))
+        return answer(await _document_left_by(once, request, project_id, check))
     except AnsweredBeforeError as before:
         return replayed(from_bytes(seal.unseal(before.box)))
 
 
-async def _document_left_by(command: Command, request: ApiRequest, project_id: ProjectId) -> Document:
-    outcome = await request.services.committer.submit(command, await request.context(project_id))
+async def cluster_agrees(request: ApiRequest, command: Command, context: Context) -> None:
+    """A check of commands that deploy. Raises RuleError when the cluster says that it would refuse."""
+    if request.services.preflight is not None:
+        await request.services.preflight.check(command, context)
+
+
+async def _document_left_by(
+    command: Command, request: ApiRequest, project_id: ProjectId, check: Check | None
+) -> Document:
+    context = await request.context(project_id)
+    if check is not None:
+        await check(request, command, context)
+    outcome = await request.services.committer.submit(command, context)
     if outcome.document is None:
         raise RuntimeError(f"{type(command).__name__} left no document to answer with")
     return outcome.document

@@ -6,6 +6,7 @@ from asyncpg import Pool
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
+from modeltrail.commands.preflight import Preflight
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
@@ -19,7 +20,7 @@ from modeltrail.projections.past import PastReader
 @dataclass(frozen=True, slots=True)
 class Services:
     """One set per process. `default_namespace` is for environments that name none; `mode` is how KServe runs
-    services."""
+    services; without `preflight` the cluster is not asked before a deployment is accepted."""
 
     committer: Committer
     documents: DocumentReader
@@ -33,3 +34,4 @@ class Services:
     past: PastReader
     streams: EventStreams
     mode: DeploymentMode = DeploymentMode.STANDARD
+    preflight: Preflight | None = None

@@ -18,6 +18,7 @@ from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import READ, SYNC
+from modeltrail.commands.preflight import PREFLIGHT
 from modeltrail.failures import causes_of, leaves_of
 from modeltrail.postgres.asking import Answering
 from modeltrail.postgres.connect import close, is_lost
@@ -37,6 +38,7 @@ from modeltrail.workers.cluster import (
 from modeltrail.workers.lease import Lease, LeaseLostError
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
+from modeltrail.workers.preflight import LONGEST_ANSWER, Preflight
 from modeltrail.workers.reports import Reporter
 from modeltrail.workers.storage import Locked, Storage
 from modeltrail.workers.task_runner import TaskRunner
@@ -49,7 +51,6 @@ SQL = Statements("modeltrail.workers", "deploy.sql")
 SUBSCRIPTION = "deploy-worker"
 CALLS_AT_A_TIME = 32
 TASKS_PER_QUERY = 500
-_LONGEST_ANSWER = 1_000  # characters; a notification holds 8,000 bytes
 
 
 class DeployWorker:
@@ -122,7 +123,9 @@ class DeployWorker:
                 )
                 group.create_task(lease.keep(), name="lease")
                 group.create_task(session.run(), name="tasks")
-                group.create_task(Answering(for_questions, SYNC, session.read).run(), name="questions")
+                preflight = Preflight(self._cluster, self._storage, self._options.mode)
+                answers = {SYNC: session.read, PREFLIGHT: preflight.answer}
+                group.create_task(Answering(for_questions, answers).run(), name="questions")
         finally:
             await lease.release()
 
@@ -179,7 +182,7 @@ class _Session:
                 if observed is not None and observed.service_id == service:
                     await self._consider(runner, observed)
         except ClusterError as error:
-            return str(error)[:_LONGEST_ANSWER]
+            return str(error)[:LONGEST_ANSWER]
         return READ
 
     async def _take_tasks(self) -> None:

@@ -8,6 +8,14 @@ from modeltrail.workers.manifest import DesiredService
 from modeltrail.workers.storage import access_name, needs_access
 
 
+def name_taken(task: ToApply) -> str:
+    """What is said when another's object bears the name."""
+    return (
+        f"namespace {task.target.namespace!r} already holds an InferenceService named {task.name!r} that does"
+        " not belong to this service; delete it or deploy under another name"
+    )
+
+
 def desired(service: UUID, task: ToApply, mode: DeploymentMode) -> DesiredService:
     """What `task` asks of the cluster."""
     return DesiredService(

@@ -27,7 +27,7 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.desired_service import desired
+from modeltrail.workers.desired_service import desired, name_taken
 from modeltrail.workers.manifest import manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
@@ -142,12 +142,7 @@ class TaskRunner:
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
         if observed is None:
-            reason = "NameTaken"
-            text = (
-                f"namespace {task.target.namespace!r} already holds an InferenceService named {task.name!r} that does"
-                " not belong to this service; delete it or deploy under another name"
-            )
-            await self._fail(row, task, reason, text)
+            await self._fail(row, task, "NameTaken", name_taken(task))
             return True
         if not task.applied:
             applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)

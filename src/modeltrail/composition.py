@@ -16,6 +16,7 @@ from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.commands.erasure import Traces, erase, find_traces
 from modeltrail.commands.parked_tasks import DecideOnParked, Wish
+from modeltrail.commands.preflight import Preflight
 from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
@@ -87,6 +88,7 @@ async def run_api(settings: Settings) -> None:
             past=PastReader(pool, keys),
             streams=EventStreams(pool),
             mode=settings.kserve.deployment_mode,
+            preflight=Preflight(pool, INLINE) if settings.kserve.enabled and settings.kserve.preflight else None,
         )
         settle()
         _log.info("serving", host=settings.server.host, port=settings.server.port)

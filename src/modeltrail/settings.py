@@ -132,6 +132,8 @@ class KServeSettings:
     """Of the kubeconfig; None is its current one."""
     default_namespace: str
     deployment_mode: DeploymentMode
+    preflight: bool
+    """Whether the cluster is asked before a deployment is accepted."""
     on_drift: OnDrift
     undeploy_stall_after: timedelta
     """After how long an undeployment that is not done is reported."""
@@ -216,6 +218,7 @@ def _kserve(environment: Environment) -> KServeSettings:
             "1 to 63 lower-case letters, digits and dashes, with no dash at either end",
         ),
         deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
+        preflight=environment.boolean("KSERVE_PREFLIGHT", default=True),
         on_drift=OnDrift(environment.choice("KSERVE_ON_DRIFT", "repair", {each.value: each.value for each in OnDrift})),
         undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1)),
         resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5)),

@@ -1,7 +1,7 @@
 """Asking another process over the database: NOTIFY there, and NOTIFY back. Nobody may be listening."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 from asyncpg import Connection, Pool
@@ -42,31 +42,38 @@ async def _ask(connection: Connection, channel: str, question: str) -> str:
         await connection.remove_listener(_answers(channel), take)
 
 
-class Answering:
-    """Answers what is asked on a channel, several questions at a time."""
+Answer = Callable[[str], Awaitable[str]]
+"""Answers a question, in at most some thousand characters."""
 
-    def __init__(self, connection: Connection, channel: str, answer: Callable[[str], Awaitable[str]]) -> None:
-        """`connection` is for this alone. An answer has at most some thousand characters."""
+
+class Answering:
+    """Answers what is asked on some channels, several questions at a time."""
+
+    def __init__(self, connection: Connection, answers: Mapping[str, Answer]) -> None:
+        """`connection` is for this alone; `answers` by channel."""
         self._connection = connection
-        self._channel = channel
-        self._answer = answer
-        self._asked: asyncio.Queue[str | None] = asyncio.Queue()
+        self._answers = answers
+        self._asked: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
         self._telling = asyncio.Lock()
 
     async def run(self) -> None:
         """Until cancelled. Raises ConnectionError when the connection is lost."""
         self._connection.add_termination_listener(lambda _connection: self._asked.put_nowait(None))
-        await self._connection.add_listener(self._channel, lambda *heard: self._asked.put_nowait(str(heard[-1])))
+        for channel in self._answers:
+            await self._connection.add_listener(channel, self._hear)
         async with asyncio.TaskGroup() as group:
-            while (payload := await self._asked.get()) is not None:
-                group.create_task(self._tell(payload), name="answer")
+            while (heard := await self._asked.get()) is not None:
+                group.create_task(self._tell(*heard), name="answer")
             raise ConnectionError("the connection that listens for questions was lost")
 
-    async def _tell(self, payload: str) -> None:
+    def _hear(self, _connection: object, _process: object, channel: object, payload: object) -> None:
+        self._asked.put_nowait((str(channel), str(payload)))
+
+    async def _tell(self, channel: str, payload: str) -> None:
         token, _, question = payload.partition(" ")
-        answer = await self._answer(question)
+        answer = await self._answers[channel](question)
         async with self._telling:
-            await self._connection.execute("SELECT pg_notify($1, $2)", _answers(self._channel), f"{token} {answer}")
+            await self._connection.execute("SELECT pg_notify($1, $2)", _answers(channel), f"{token} {answer}")
 
 
 def _answers(channel: str) -> str:

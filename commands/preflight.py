@@ -1,0 +1,93 @@
+"""Asking the cluster, before a deployment is accepted, what it would say to it.
+
+What is asked is what the command would leave for the deploy worker, so the worker is who asks the cluster: the API has
+no client for it. Whoever does not answer in time is not waited for: the deployment is accepted, as it would be anyhow.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from asyncpg import Pool
+from msgspec import Struct
+
+from modeltrail.commands.decision import Command
+from modeltrail.commands.rehearsal import Rehearsal
+from modeltrail.domain.errors import RuleError
+from modeltrail.eventlog.record import Context
+from modeltrail.postgres.asking import Asker
+from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.statements import Statements
+from modeltrail.projections.deployment_tasks import DEPLOYMENT_TASKS, TaskRow, ToApply
+from modeltrail.projections.projection import Projection
+
+_log = structlog.get_logger(__name__)
+SQL = Statements("modeltrail.commands", "preflight.sql")
+
+PREFLIGHT = "modeltrail_preflight"  # the channel on which the deploy worker is asked
+SECONDS = 1.5  # for all of it: the answer to the caller comes within two
+SILENCE = 10.0  # seconds for which nobody is asked after nobody has answered
+LARGEST = 7_000  # bytes of a question: a notification holds 8,000
+
+FINE = "fine"
+UNKNOWN = "unknown"
+REFUSED = "refused: "
+
+
+class Proposal(Struct, frozen=True):
+    """What the worker would be told to do for a service."""
+
+    service: UUID
+    task: ToApply
+
+
+read_proposal = msgspec.json.Decoder(Proposal).decode
+_write = msgspec.json.Encoder().encode
+
+
+class Preflight:
+    """One per process. Holds connections of the pool only while it asks, a few at a time."""
+
+    def __init__(self, pool: Pool, projections: Iterable[Projection[Any]]) -> None:  # Any: of any kind
+        self._pool = pool
+        self._projections = tuple(projections)
+        self._asker = Asker(pool)
+        self._silent_until = 0.0
+
+    async def check(self, command: Command, context: Context) -> None:
+        """Raises RuleError, in the cluster's words, when it would refuse what `command` asks of it."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            async with asyncio.timeout(SECONDS):
+                answers = [await self._answer(proposal) for proposal in await self._proposals(command, context)]
+        except Exception as error:
+            if not is_lost(error) and not isinstance(error, TimeoutError):
+                raise
+            answers = [None]
+        if None in answers:
+            self._silent_until = time.monotonic() + SILENCE
+            _log.warning("the cluster was not asked before a deployment: nobody answered in time")
+        for answer in answers:
+            if answer is not None and answer.startswith(REFUSED):
+                raise RuleError(f"the cluster refuses this deployment: {answer.removeprefix(REFUSED)}")
+
+    async def _answer(self, proposal: Proposal) -> str | None:
+        question = _write(proposal).decode()
+        if len(question.encode()) > LARGEST:
+            return UNKNOWN
+        return await self._asker.ask(PREFLIGHT, question, SECONDS)
+
+    async def _proposals(self, command: Command, context: Context) -> list[Proposal]:
+        """What the worker would get to do; nothing when there is no worker, or the command is refused anyhow."""
+        async with self._pool.acquire() as connection:
+            if not await connection.fetchval(SQL.is_worked_on):
+                return []
+            rehearsal = await Rehearsal.begin(connection, self._projections)
+            await rehearsal.decide([(command, context)])
+        rows: list[TaskRow] = rehearsal.rows_left(DEPLOYMENT_TASKS)
+        return [Proposal(row.id, row.task) for row in rows if isinstance(row.task, ToApply)]

@@ -1,0 +1,53 @@
+"""What the cluster would say to a deployment: found out without changing anything."""
+
+import msgspec
+import structlog
+
+from modeltrail.commands.preflight import FINE, REFUSED, UNKNOWN, Proposal, read_proposal
+from modeltrail.domain.serving_options import DeploymentMode
+from modeltrail.failures import causes_of, stack_of
+from modeltrail.workers.cluster import Cluster, ClusterError, ClusterRefused, FieldConflict
+from modeltrail.workers.desired_service import desired, name_taken
+from modeltrail.workers.manifest import manifest
+from modeltrail.workers.storage import Storage, StorageError
+from modeltrail.workers.storage_objects import opened
+
+_log = structlog.get_logger(__name__)
+
+LONGEST_ANSWER = 1_000  # characters; a notification holds 8,000 bytes
+
+
+class Preflight:
+    """Asks the cluster on behalf of those who are about to accept a deployment."""
+
+    def __init__(self, cluster: Cluster, storage: Storage, mode: DeploymentMode) -> None:
+        self._cluster = cluster
+        self._storage = storage
+        self._mode = mode
+
+    async def answer(self, question: str) -> str:
+        """The answer to a `Proposal` in JSON."""
+        try:
+            return await self._verdict(read_proposal(question))
+        except FieldConflict:
+            return FINE  # the deployment takes the fields over
+        except (ClusterRefused, StorageError) as refusal:
+            return f"{REFUSED}{refusal}"[:LONGEST_ANSWER]
+        except ClusterError:
+            return UNKNOWN
+        except msgspec.MsgspecError as error:
+            _log.error("a question about a deployment cannot be read", cause=causes_of(error))
+        except Exception as error:  # noqa: BLE001 - a mistake in here must not end the worker
+            _log.error("a question about a deployment failed", cause=causes_of(error), stack=stack_of(error))
+        return UNKNOWN
+
+    async def _verdict(self, asked: Proposal) -> str:
+        task = asked.task
+        found = await self._cluster.get(task.target.namespace, task.name)
+        if found is not None and found.service_id != asked.service:
+            return f"{REFUSED}{name_taken(task)}"
+        if found is not None and found.deleting:
+            return UNKNOWN  # the deployment waits until it is gone
+        await opened(self._storage, self._cluster, asked.service, task)
+        await self._cluster.dry_run(manifest(desired(asked.service, task, self._mode)))
+        return FINE
