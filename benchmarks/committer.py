@@ -33,35 +33,9 @@ ROUNDS = 3
 SECONDS = 2.0
 COMPARED = 32
 WORDS = (
-    [
-        "churn",
-        "fraud",
-        "demand",
-        "pricing",
-        "ranking",
-        "search",
-        "basket",
-        "credit",
-        "claims",
-        "routing",
-        "energy",
-        "defects",
-        "speech",
-        "layout",
-    ],
-    [
-        "forecast",
-        "detector",
-        "classifier",
-        "ranker",
-        "embedding",
-        "regressor",
-        "summary",
-        "baseline",
-        "ensemble",
-        "segmenter",
-    ],
-    ["eu", "us", "apac", "global", "berlin", "mobile", "web", "retail", "staging"],
+    ("churn", "fraud", "demand", "pricing", "ranking", "search", "basket", "credit", "claims", "routing", "energy"),
+    ("forecast", "detector", "classifier", "ranker", "embedding", "regressor", "summary", "baseline", "ensemble"),
+    ("eu", "us", "apac", "global", "berlin", "mobile", "web", "retail"),
 )
 PAYLOAD = b"x" * 300  # about the size of our event of a registered model
 
