@@ -50,11 +50,12 @@ class DeleteEnvironment(Command, frozen=True):
     pass
 
 
-class EnvironmentCreated(Event, frozen=True, tag="serving_environment.created"):
+class EnvironmentCreated(Event, frozen=True, tag="serving_environment.created@2"):
     project_id: ProjectId
     name: str
     description: str
     external_id: str
+    defaults: ServingDefaults
 
 
 class EnvironmentRenamed(Event, frozen=True, tag="serving_environment.renamed"):
@@ -127,7 +128,7 @@ def decide(command: EnvironmentCommand, state: EnvironmentSituation) -> list[Env
     change to an environment that does not exist.
     """
     if isinstance(command, CreateEnvironment):
-        return _create(command, state)
+        return [_create(command, state)]
     if isinstance(state, Missing):
         raise environment_not_found()
     match command:
@@ -148,19 +149,18 @@ def decide(command: EnvironmentCommand, state: EnvironmentSituation) -> list[Env
             assert_never(command)
 
 
-def _create(command: CreateEnvironment, state: EnvironmentSituation) -> list[EnvironmentEvent]:
+def _create(command: CreateEnvironment, state: EnvironmentSituation) -> EnvironmentCreated:
     if not isinstance(state, Missing):
         raise ConflictError("serving environment exists already")
     _require_name(command.name)
     check_options(command.defaults)
-    created = EnvironmentCreated(
+    return EnvironmentCreated(
         project_id=command.project_id,
         name=command.name,
         description=command.description,
         external_id=command.external_id,
+        defaults=command.defaults,
     )
-    chosen = DefaultsChosen(defaults=command.defaults)
-    return [created] if command.defaults == ServingDefaults() else [created, chosen]
 
 
 def _require_name(name: str) -> None:
@@ -176,6 +176,7 @@ def evolve(state: EnvironmentSituation, event: EnvironmentEvent) -> EnvironmentS
             name=event.name,
             description=event.description,
             external_id=event.external_id,
+            defaults=event.defaults,
         )
     if isinstance(state, Missing):
         return state

@@ -12,6 +12,7 @@ from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.reader import LogReader, ShownEvent
 from modeltrail.eventlog.selection import Selection, behind, position_before, streams_of_model
+from modeltrail.eventlog.upcasting import shapes_of
 from modeltrail.http.answers import Answer, error, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
 from modeltrail.http.errors import RETRY_AFTER, BadRequestError, invalid
@@ -196,7 +197,7 @@ class _Reading:
         if stream and model:
             raise BadRequestError("stream and model are both given; name one of them")
         streams = (stream,) if stream else await streams_of_model(self._services.pool, model) if model else None
-        person = None
+        type_, person = query.text("type"), None
         if actor := query.text("actor"):
             person = await self._services.people.find(actor)
             if person is None:
@@ -204,7 +205,7 @@ class _Reading:
         return Selection(
             project=project_id,
             streams=streams,
-            type=query.text("type") or None,
+            topics=tuple(sorted(shapes_of(type_))) if type_ else None,
             person=person,
             request_id=query.text("request_id") or None,
         )

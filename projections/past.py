@@ -17,6 +17,7 @@ from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, streams_of_model
+from modeltrail.eventlog.upcasting import tags_read_as
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import Document, read_documents
@@ -121,7 +122,7 @@ class Past:
 
 def _topics(projections: Iterable[Projection[Any]]) -> tuple[str, ...]:  # Any: the same
     kinds = {kind for projection in projections for kind in projection.targets}
-    return tuple(str(kind.__struct_config__.tag) for kind in kinds)
+    return tuple(topic for kind in kinds for topic in tags_read_as(str(kind.__struct_config__.tag)))
 
 
 class PastReader:

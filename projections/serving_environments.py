@@ -80,6 +80,7 @@ def _created(event: EnvironmentCreated, recorded: Recorded) -> EnvironmentRow:
         name=event.name,
         description=event.description,
         external_id=event.external_id or UNSET,
+        defaults=_shown(event.defaults),
     )
     return EnvironmentRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 

@@ -107,13 +107,14 @@ async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> Non
         Selection(),
         Selection(project=NOBODY),
         Selection(streams=(NOBODY, NOBODY)),
-        Selection(type="model_version.registered", after=50_000),
+        Selection(topics=("model_version.registered",), after=50_000),
+        Selection(topics=("model_version.registered", "model_version.renamed"), after=50_000),
         Selection(person=NOBODY),
         Selection(request_id="none"),
         Selection(causes=(5, 6)),
-        Selection(project=NOBODY, type="registered_model.registered", until=60_000),
+        Selection(project=NOBODY, topics=("registered_model.registered",), until=60_000),
     ],
-    ids=["all", "project", "streams", "type", "person", "request", "causes", "project and type"],
+    ids=["all", "project", "streams", "type", "types", "person", "request", "causes", "project and type"],
 )
 @pytest.mark.parametrize("order", ["ASC", "DESC"])
 async def test_no_filter_reads_the_whole_log(long_log: Database, selection: Selection, order: str) -> None:

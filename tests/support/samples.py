@@ -20,6 +20,7 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.domain.model_version_messages import Artifact, VersionRegistered
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelRegistered, Tags
 from modeltrail.domain.serving_environment import EnvironmentCreated
+from modeltrail.domain.serving_options import ServingDefaults
 
 PROJECT = ProjectId(UUID(int=0xA))
 MODEL = ModelId(UUID(int=0xB))
@@ -57,7 +58,7 @@ VERSION_REGISTERED = VersionRegistered(
     has_credentials=False,
 )
 ENVIRONMENT_CREATED = EnvironmentCreated(
-    project_id=PROJECT, name="prod", description="where customers are", external_id=""
+    project_id=PROJECT, name="prod", description="where customers are", external_id="", defaults=ServingDefaults()
 )
 CREATED = ServiceCreated(
     project_id=PROJECT,

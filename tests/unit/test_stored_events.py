@@ -14,7 +14,7 @@ from modeltrail.domain.personal import Personal
 from modeltrail.domain.registered_model_messages import ModelDescribed, ModelRegistered
 from modeltrail.eventlog.codec import EVENT_TYPES, Codec, UnreadableEventError, encode, encode_actor, topic_of
 from modeltrail.eventlog.record import System
-from modeltrail.eventlog.upcasting import UPCASTERS
+from modeltrail.eventlog.upcasting import UPCASTERS, Upcaster, shapes_of, tags_read_as
 
 SAMPLES = {file.stem: file for file in (Path(__file__).parents[1] / "golden" / "events").glob("*.json")}
 CODEC = Codec()
@@ -100,17 +100,27 @@ def test_an_actor_is_read_as_it_was_written(actor: Personal | System | None, sto
 
 def test_an_old_shape_is_brought_up_to_date_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def to_second(payload: dict[str, Any]) -> dict[str, Any]:  # Any: JSON of an old shape
-        return {"type": "registered_model.described@2", "words": payload["text"].split()}
+        return {"words": payload["text"].split()}
 
     def to_today(payload: dict[str, Any]) -> dict[str, Any]:  # Any: the same
-        return {"type": "registered_model.described", "description": " ".join(payload["words"])}
+        return {"description": " ".join(payload["words"])}
 
-    monkeypatch.setitem(UPCASTERS, "registered_model.described@1", to_second)
-    monkeypatch.setitem(UPCASTERS, "registered_model.described@2", to_today)
+    monkeypatch.setitem(UPCASTERS, "registered_model.described@1", Upcaster("registered_model.described@2", to_second))
+    monkeypatch.setitem(UPCASTERS, "registered_model.described@2", Upcaster("registered_model.described", to_today))
 
     event = CODEC.decode("registered_model.described@1", b'{"type":"registered_model.described@1","text":"a  b"}')
 
     assert event == ModelDescribed(description="a b")
+
+
+def test_all_shapes_of_an_event_are_known_by_its_name() -> None:
+    created = {"serving_environment.created", "serving_environment.created@2"}
+
+    assert tags_read_as("serving_environment.created@2") == created
+    assert tags_read_as("serving_environment.created") == {"serving_environment.created"}
+    assert shapes_of("serving_environment.created") == shapes_of("serving_environment.created@2") == created
+    assert shapes_of("registered_model.renamed") == {"registered_model.renamed"}
+    assert shapes_of("no.such") == {"no.such"}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,9 @@ def test_an_event_that_cannot_be_read_is_named(stored: bytes) -> None:
 
 
 def test_an_upcaster_that_misses_a_field_makes_the_event_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(UPCASTERS, "registered_model.described@1", lambda payload: {"type": payload["gone"]})
+    monkeypatch.setitem(
+        UPCASTERS, "registered_model.described@1", Upcaster("x", lambda payload: {"text": payload["gone"]})
+    )
 
     with pytest.raises(UnreadableEventError):
         CODEC.decode("registered_model.described@1", b'{"type":"registered_model.described@1"}')

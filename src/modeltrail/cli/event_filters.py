@@ -71,6 +71,7 @@ def filter_options(command: F) -> F:
 async def selection_of(filters: Filters, auditor: "Auditor") -> "Selection":
     """The selection, with people, models and times looked up. Raises CommandError for a person nobody knows."""
     from modeltrail.eventlog.selection import Selection, position_before, streams_of_model  # noqa: PLC0415 it is large
+    from modeltrail.eventlog.upcasting import shapes_of  # noqa: PLC0415 the same
 
     if filters.stream is not None and filters.model is not None:
         raise CommandError("--stream and --model are both given; name one of them", exit_code=MISUSED)
@@ -90,7 +91,7 @@ async def selection_of(filters: Filters, auditor: "Auditor") -> "Selection":
     return Selection(
         project=filters.project,
         streams=streams,
-        type=filters.type,
+        topics=None if filters.type is None else tuple(sorted(shapes_of(filters.type))),
         person=person,
         request_id=filters.request_id,
         after=after,
