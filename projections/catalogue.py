@@ -1,7 +1,8 @@
-"""All projections that run in the writing transaction."""
+"""All projections: those that run in the writing transaction, and those that follow the log by themselves."""
 
 from typing import Any
 
+from modeltrail.projections.activity import ACTIVITY
 from modeltrail.projections.deployment_tasks import DEPLOYMENT_TASKS
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.model_versions import MODEL_VERSIONS
@@ -20,3 +21,5 @@ INLINE: tuple[Projection[Any], ...] = (  # Any: each has rows of its own
     DEPLOYMENT_TASKS,
     STANDING_DEPLOYMENTS,
 )
+ASYNC: tuple[Projection[Any], ...] = (ACTIVITY,)  # Any: the same
+ALL = INLINE + ASYNC

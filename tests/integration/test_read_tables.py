@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
 from support.committing import connected
@@ -18,7 +18,7 @@ from support.database import Database
 # What information_schema calls the types that projections use.
 LONG_NAMES = {"timestamptz": "timestamp with time zone"}
 
-each_projection = pytest.mark.parametrize("projection", INLINE, ids=lambda projection: str(projection.name))
+each_projection = pytest.mark.parametrize("projection", ALL, ids=lambda projection: str(projection.name))
 
 
 @each_projection
@@ -60,7 +60,7 @@ async def test_a_table_is_unique_where_its_projection_says_so(
 
 
 @pytest.mark.parametrize(
-    "projection", [each for each in INLINE if each.unique], ids=lambda projection: str(projection.name)
+    "projection", [each for each in ALL if each.unique], ids=lambda projection: str(projection.name)
 )
 async def test_a_name_is_looked_up_by_the_unique_index(projection: Projection[Any], database: Database) -> None:
     async with connected(database) as connection:
