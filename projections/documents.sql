@@ -29,3 +29,6 @@ SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM standing_dep
 
 -- name: get_activity_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM activity WHERE id = ANY($1::uuid[])
+
+-- name: get_search_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM search WHERE id = ANY($1::uuid[])
