@@ -13,7 +13,7 @@ from modeltrail.http.errors import BadRequestError
 from modeltrail.http.past import past_of
 from modeltrail.http.query import DEFAULT_LIMIT, LARGEST_LIMIT, Query
 from modeltrail.http.requests import ApiRequest
-from modeltrail.projections.checkpoint import read_reach
+from modeltrail.projections.checkpoint import Reach, read_reach
 from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
 from modeltrail.projections.projection import Projection
 
@@ -84,10 +84,16 @@ async def following_page_of(
     having: Mapping[str, object],
 ) -> Answer:
     """The same of a table that follows the log."""
-    reach = await read_reach(request.services.pool, projection)  # before the rows: they may have moved on, never back
+    reach = await reach_of(request, projection)
     page = await read_page(request, listing, having)
     body = FollowingPage(page.items, page.total, page.page_size, page.next_offset, reach.position, reach.behind)
     return json(200, msgspec.json.encode(body))
+
+
+async def reach_of(request: ApiRequest, projection: Projection[Any]) -> Reach:  # Any: of any kind
+    """How far an answer that is read after this goes, at least: a table may have moved on by then, never back."""
+    past = await past_of(request, request.project_id())
+    return await read_reach(request.services.pool, projection) if past is None else Reach(past.position, 0)
 
 
 async def read_page(

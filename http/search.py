@@ -7,11 +7,12 @@ from modeltrail.http.activity import TAG
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import TEXT, Operation, Parameter, plain
 from modeltrail.http.errors import invalid
-from modeltrail.http.lists import LIMIT, OFFSET, FollowingPage
+from modeltrail.http.lists import LIMIT, OFFSET, FollowingPage, reach_of
+from modeltrail.http.past import past_of
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.routes import get
-from modeltrail.projections.search import Hit, Kind
-from modeltrail.projections.searching import search
+from modeltrail.projections.search import SEARCH, Hit, Kind
+from modeltrail.projections.searching import Wanted, search, search_past
 
 LONGEST = 200
 
@@ -54,15 +55,20 @@ async def search_project(request: ApiRequest) -> Answer:
         raise invalid("q", f"must have at most {LONGEST} characters")
     if kind and kind not in [*Kind]:
         raise invalid("kind", f"must be one of {', '.join(Kind)}")
-    limit, offset = query.limit, query.offset
-    found = await search(request.services.pool, project_id, asked, Kind(kind) if kind else None, limit, offset)
+    wanted = Wanted(asked, Kind(kind) if kind else None, query.limit, query.offset)
+    reach = await reach_of(request, SEARCH)
+    past = await past_of(request, project_id)
+    if past is None:
+        found = await search(request.services.pool, project_id, wanted)
+    else:
+        found = await search_past(past, project_id, wanted)
     body = FollowingPage(
         items=Raw(b"[%b]" % found.items),
         total=found.total,
         page_size=query.limit_asked_for,
-        next_offset=offset + found.returned,
-        position=found.position,
-        behind=found.behind,
+        next_offset=wanted.offset + found.returned,
+        position=reach.position,
+        behind=reach.behind,
     )
     return json(200, msgspec.json.encode(body))
 

@@ -17,14 +17,20 @@ CREATE TABLE activity (
 CREATE INDEX activity_created_idx ON activity (project_id, created_at, id);
 
 -- Words as they are indexed. Each begins with a letter, because PostgreSQL's parser takes the beginning of 16e40ce for a
--- number, and makes two words of it.
-CREATE FUNCTION searchable(words text, weight "char") RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT setweight(to_tsvector('simple', regexp_replace(words, '[^ ]+', 'w\&', 'g')), weight)
-$$;
+-- number, and makes two words of it. (RETURN and not a text, which a restored dump could not resolve: it has no
+-- search_path.)
+CREATE FUNCTION searchable(words text, weight "char") RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN setweight(to_tsvector('simple', regexp_replace(words, '[^ ]+', 'w\&', 'g')), weight);
 
--- What can be searched for: one row for each model, version, environment and inference service, with the words of its
--- texts. The project's id is one of the words, so that the index finds what is in one project and has the words asked
--- for, among any number of projects; it holds characters that no other word has.
+-- All the words that lead to a row. The project's id is one of them, so that the index finds what is in one project and
+-- has the words asked for, among any number of projects; it holds characters that no other word has.
+CREATE FUNCTION all_searchable(
+    project_id uuid, name_words text, tag_words text, label_words text, description_words text
+) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN searchable(name_words, 'A') || searchable(tag_words, 'B') || searchable(label_words, 'B')
+    || searchable(description_words, 'D') || array_to_tsvector(ARRAY['project ' || project_id::text]);
+
+-- What can be searched for: one row for each model, version, environment and inference service.
 CREATE TABLE search (
     id uuid PRIMARY KEY,
     project_id uuid NOT NULL,
@@ -40,9 +46,7 @@ CREATE TABLE search (
     description_words text NOT NULL,
     body json NOT NULL,
     words tsvector NOT NULL GENERATED ALWAYS AS (
-        searchable(name_words, 'A') || searchable(tag_words, 'B') || searchable(label_words, 'B')
-        || searchable(description_words, 'D')
-        || array_to_tsvector(ARRAY['project ' || project_id::text])
+        all_searchable(project_id, name_words, tag_words, label_words, description_words)
     ) STORED
 );
 CREATE INDEX search_words_idx ON search USING gin (words);

@@ -1,35 +1,52 @@
-"""Reading what was found: the best first, and up to where in the log the index goes."""
+"""Finding what has all the words that are asked for, the best first."""
 
 from uuid import UUID
 
-from asyncpg import Pool
 from msgspec import Struct
 
+from modeltrail.domain.ids import ProjectId
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.documents import Queried
+from modeltrail.projections.list_reader import Page
+from modeltrail.projections.past import Past
 from modeltrail.projections.search import Kind, name_words
 from modeltrail.projections.words import words_in
 
 SQL = Statements("modeltrail.projections", "searching.sql")
+NOW = SQL.search.format(table="search")
+# Rows that were folded have what their projection declares, and not what the table makes of it.
+THEN = SQL.search.format(
+    table="(SELECT *, all_searchable(project_id, name_words, tag_words, label_words, description_words) AS words"
+    " FROM search) AS searched"
+)
 
 
-class Found(Struct, frozen=True):
-    """Some of the hits. `items` is their JSON with commas between, `returned` how many they are, `total` of how many;
-    `behind` is how many events after `position` are not yet in the index."""
+class Wanted(Struct, frozen=True):
+    """What is looked for: all words of `text`, or words that begin so, in a `kind` of things or in all."""
 
-    items: bytes
-    returned: int
-    total: int
-    position: int
-    behind: int
+    text: str
+    kind: Kind | None
+    limit: int
+    offset: int
 
 
-async def search(pool: Pool, project: UUID, asked: str, kind: Kind | None, limit: int, offset: int) -> Found:
-    """What has all the words of `asked`, or words that begin so; those of exactly that name go first.
+async def search(database: Queried, project: ProjectId, wanted: Wanted) -> Page:
+    """The hits of a project; those of exactly that name go first.
 
     A word in a name counts more than one in a tag or a label, and that more than one in a description. Where nothing is
     a word, nothing is found.
     """
+    return await _read(database, NOW, project, wanted)
+
+
+async def search_past(past: Past, project: ProjectId, wanted: Wanted) -> Page:
+    """The hits that there were then."""
+    return await _read(await past.tables(THEN, {"project_id": project}), THEN, project, wanted)
+
+
+async def _read(database: Queried, statement: str, project: UUID, wanted: Wanted) -> Page:
     # Letters and digits only: nothing in them means anything to to_tsquery. The letter before is that of the index.
-    query = " & ".join(f"'w{word}':*" for word in words_in(asked)) or None
-    row = await pool.fetchrow(SQL.search, project, query, name_words(asked), kind or "", limit, offset)
-    return Found(row["items"], row["returned"], row["total"], row["position"], row["behind"] or 0)
+    query = " & ".join(f"'w{word}':*" for word in words_in(wanted.text)) or None
+    arguments = (project, query, name_words(wanted.text), wanted.kind or "", wanted.limit, wanted.offset)
+    (row,) = await database.fetch(statement, *arguments)
+    return Page(row["items"], row["returned"], row["total"])

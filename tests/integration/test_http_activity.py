@@ -101,3 +101,14 @@ async def test_projects_are_counted_apart(api: Api, database: Database) -> None:
 )
 async def test_what_cannot_be_asked_is_refused(project: Project, query: str, says: str) -> None:
     assert refusal(await project.get(f"/activity{query}")) == (400, says)
+
+
+async def test_it_counts_what_had_happened_then(project: Project, database: Database) -> None:
+    await project.model("one")
+    await bring_forward(database)
+    then = made(await project.get("/activity"), 200)
+    await project.model("two")
+    await bring_forward(database)
+
+    assert made(await project.get(f"/activity?at={then['position']}"), 200) == then
+    assert made(await project.get("/activity"), 200) != then

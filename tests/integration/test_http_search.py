@@ -238,3 +238,18 @@ async def test_the_longest_texts_have_room_in_the_index(project: Project, databa
     await bring_forward(database)
 
     assert (await found(project, "long"))["total"] == 5
+
+
+async def test_it_finds_what_could_be_found_then(project: Project, database: Database) -> None:
+    model = await project.model("churn one", description="old words")
+    await project.version(model, "churn-v1")
+    await bring_forward(database)
+    then = {query: await found(project, query) for query in ("churn", "old", "new", "churn one", "!")}
+    made(await project.patch(f"/models/{model['id']}", {"name": "renamed", "description": "new"}), 200)
+    await project.model("churn two")
+    await bring_forward(database)
+
+    assert then["churn"]["total"] == 2
+    for query, answer in then.items():
+        assert await found(project, query, f"&at={answer['position']}") == answer
+        assert await found(project, query) != answer
