@@ -20,7 +20,8 @@ CREATE INDEX activity_created_idx ON activity (project_id, created_at, id);
 -- number, and makes two words of it. (RETURN and not a text, which a restored dump could not resolve: it has no
 -- search_path.)
 CREATE FUNCTION searchable(words text, weight "char") RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN setweight(to_tsvector('simple', regexp_replace(words, '[^ ]+', 'w\&', 'g')), weight);
+RETURN CASE WHEN words = '' THEN ''::tsvector
+    ELSE setweight(to_tsvector('simple', replace(' ' || words, ' ', ' w')), weight) END;
 
 -- All the words that lead to a row. The project's id is one of them, so that the index finds what is in one project and
 -- has the words asked for, among any number of projects; it holds characters that no other word has.

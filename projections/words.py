@@ -14,7 +14,7 @@ _LONGEST_WORD = 100  # characters; PostgreSQL's limit is 2,046 bytes
 
 def words_in(text: str) -> list[str]:
     """Letters and digits, in lower case, whatever stands between them."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     return [word[:_LONGEST_WORD] for word in _WORD.findall(folded)]
 
 
