@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +18,8 @@ from modeltrail.projections.activity import ACTIVITY
 from modeltrail.projections.catalogue import ASYNC
 from modeltrail.projections.checkpoint import BATCH, Checkpoint, OtherVersionError, read_reach
 from modeltrail.projections.comparison import verify_tables
+from modeltrail.projections.standing import Standing, list_standings
+from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers import wakeups
 from modeltrail.workers.projection_runner import ProjectionRunner
 from support.cluster import eventually
@@ -26,6 +28,7 @@ from support.committing import connect_to, connected
 from support.database import Database
 from support.following import bring_forward, differences, wait_until_level
 from support.registry import Registry
+from support.worker_process import WorkerProcess
 
 DAMAGE = """UPDATE activity SET body = replace(body::text, '"events":', '"events":1')::json"""
 RING = KeyRing([KEY])
@@ -56,11 +59,10 @@ async def write(world: Registry, services: int) -> None:
     await asyncio.gather(*(world.deploy() for _ in range(services)))
 
 
-async def standing(database: Database, name: str = "activity") -> dict[str, Any]:
-    """How one stands, as operators see it."""
-    code, out, _ = await modeltrail(database, "projections", "list", "--json")
-    assert code == 0
-    return next(each for each in json.loads(out) if each["name"] == name)
+async def standing(database: Database, name: str = "activity") -> Standing:
+    """How one stands."""
+    async with connected(database) as connection:
+        return next(each for each in await list_standings(connection) if each.name == name)
 
 
 @asynccontextmanager
@@ -142,6 +144,23 @@ async def test_a_worker_that_is_killed_between_batches_takes_no_event_twice(
     assert await differences(database) == []
 
 
+async def test_a_worker_that_drives_a_cluster_keeps_them_up_meanwhile(
+    world: Registry, database: Database, cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    async with WorkerProcess(database, cluster, tmp_path).running():
+        await write(world, 2)
+
+        async def both_live() -> bool:
+            await wait_until_level(database)
+            async with connected(database) as connection:
+                live: str | None = await connection.fetchval("SELECT body->>'deployments_live' FROM activity")
+            return live == "2"
+
+        await eventually(both_live, within=20)
+
+    assert await differences(database) == []
+
+
 async def test_rows_without_their_checkpoint_are_undone(world: Registry, database: Database) -> None:
     await write(world, 3)
     async with connected(database) as connection:
@@ -156,14 +175,14 @@ async def test_rows_without_their_checkpoint_are_undone(world: Registry, databas
 
             assert (await eventually(stands_still)).startswith("RaiseError")
             stopped = await standing(database)
-            assert (stopped["position"], stopped["failed_position"]) == (5, 6)
+            assert (stopped.position, stopped.failed_position) == (5, 6)
             counted = await connection.fetchval("SELECT body->>'events' FROM activity")
             assert counted == "5"
             await connection.execute("DROP TRIGGER refuse ON projections")
             await wait_until_level(database)
 
     assert await differences(database) == []
-    assert (await standing(database))["failure"] is None
+    assert (await standing(database)).failure is None
 
 
 async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, database: Database) -> None:
@@ -175,17 +194,21 @@ async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, 
         async with runner(database).running():
 
             async def stands_still() -> bool:
-                return (await standing(database))["failure"] is not None
+                return (await standing(database)).failure is not None
 
             await eventually(stands_still)
-            stopped = await standing(database)
-            assert (stopped["position"], stopped["failed_position"]) == (3, 4)
-            assert stopped["failure"].startswith("UnreadableEventError in modeltrail.eventlog.codec, line ")
-            assert (stopped["lag_events"] > 1, stopped["lag_seconds"] > 0) == (True, True)
-            _, table, _ = await modeltrail(database, "projections", "list")
-            assert f"{stopped['lag_events']} events, " in table
-            assert "stopped before 4: UnreadableEventError" in table
-            await connection.execute("UPDATE stored_events SET state = $1 WHERE notification_id = 4", state)
+
+        code, out, _ = await modeltrail(database, "projections", "list", "--json")
+        shown = {each["name"]: each for each in json.loads(out)}["activity"]
+        assert (code, shown["mode"], shown["position"], shown["failed_position"]) == (0, "async", 3, 4)
+        assert shown["failure"].startswith("UnreadableEventError in modeltrail.eventlog.codec, line ")
+        assert (shown["lag_events"] > 1, shown["lag_seconds"] > 0) == (True, True)
+        _, table, _ = await modeltrail(database, "projections", "list")
+        assert f"{shown['lag_events']} events, " in table
+        assert "stopped before 4: UnreadableEventError" in table
+
+        await connection.execute("UPDATE stored_events SET state = $1 WHERE notification_id = 4", state)
+        async with runner(database).running():
             await wait_until_level(database)
 
     assert await differences(database) == []
@@ -267,7 +290,7 @@ async def test_a_rebuild_mends_it_and_leaves_it_at_the_end_of_the_log(world: Reg
     code, out, err = await modeltrail(database, "projections", "rebuild", *NAMES)
     assert (code, err) == (0, "")
     after = await standing(database)
-    assert (after["lag_events"], after["position"]) == (0, after["rebuilt_position"])
+    assert (after.lag_events, after.position) == (0, after.rebuilt_position)
     assert await differences(database) == []
     await write(world, 1)
     await bring_forward(database)
