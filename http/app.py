@@ -2,6 +2,7 @@
 
 from litestar import Router
 
+from modeltrail.http.activity import ACTIVITY_ROUTES
 from modeltrail.http.application import Application
 from modeltrail.http.canaries import CANARY_ROUTES
 from modeltrail.http.deployments import DEPLOYMENT_ROUTES
@@ -15,6 +16,7 @@ from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.schema import SCHEMA_ROUTES, schema_of
+from modeltrail.http.search import SEARCH_ROUTES
 from modeltrail.http.serve_models import SERVE_MODEL_ROUTES
 from modeltrail.http.services import Services
 from modeltrail.http.serving_environments import ENVIRONMENT_ROUTES
@@ -33,6 +35,8 @@ _RESOURCES = (
     *DEPLOYMENT_ROUTES,
     *CANARY_ROUTES,
     *EVENT_ROUTES,
+    *ACTIVITY_ROUTES,
+    *SEARCH_ROUTES,
 )
 
 

@@ -24,11 +24,12 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something in the query string. All of them are optional."""
+    """Something in the query string."""
 
     name: str
     description: str
     schema: Mapping[str, Any] = field(default_factory=lambda: TEXT)  # Any: JSON
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Answers with many items."""
 
 from collections.abc import Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,9 @@ from modeltrail.http.errors import BadRequestError
 from modeltrail.http.past import past_of
 from modeltrail.http.query import DEFAULT_LIMIT, LARGEST_LIMIT, Query
 from modeltrail.http.requests import ApiRequest
+from modeltrail.projections.checkpoint import Reach, read_reach
 from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
+from modeltrail.projections.projection import Projection
 
 Items = TypeVar("Items")
 
@@ -23,6 +25,7 @@ LIMIT = Parameter(
     f" {LARGEST_LIMIT}. `page_size` echoes what was asked for (0 for no number).",
     {"type": "integer", "default": DEFAULT_LIMIT},
 )
+OFFSET = Parameter("offset", "How many items to skip. No number: 0.", {"type": "integer", "minimum": 0, "default": 0})
 
 
 class Page(Struct, Generic[Items], frozen=True):
@@ -34,6 +37,14 @@ class Page(Struct, Generic[Items], frozen=True):
     next_offset: int
 
 
+class FollowingPage(Page[Items], Generic[Items], frozen=True):
+    """A page of what follows the log a moment behind it: everything up to `position` is in it, and the `behind` events
+    after that are not yet."""
+
+    position: int
+    behind: int
+
+
 def listed(tag: Tag, listing: Listing, page: type[Struct], *filters: Parameter) -> Operation:
     """The documentation of a route that lists."""
     return Operation(tag=tag, success=plain(page, "The matches on this page."), query=(*filters, *_paging(listing)))
@@ -42,11 +53,7 @@ def listed(tag: Tag, listing: Listing, page: type[Struct], *filters: Parameter) 
 def _paging(listing: Listing) -> tuple[Parameter, ...]:
     return (
         LIMIT,
-        Parameter(
-            "offset",
-            "How many items to skip. No number: 0.",
-            {"type": "integer", "minimum": 0, "default": 0},
-        ),
+        OFFSET,
         Parameter(
             "sort_by",
             "The field of the item to sort by. Equals are in the order of their ids.",
@@ -67,6 +74,32 @@ def text_filter(name: str, description: str, *examples: str) -> Parameter:
 
 async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, object], name_part: str = "") -> Answer:
     """The page that the query string asks for, of the rows that hold `having` and `name_part` in their name."""
+    return json(200, msgspec.json.encode(await read_page(request, listing, having, name_part)))
+
+
+async def following_page_of(
+    request: ApiRequest,
+    projection: Projection[Any],  # Any: of any kind
+    listing: Listing,
+    having: Mapping[str, object],
+) -> Answer:
+    """The same of a table that follows the log."""
+    reach = await reach_of(request, projection)
+    page = await read_page(request, listing, having)
+    body = FollowingPage(page.items, page.total, page.page_size, page.next_offset, reach.position, reach.behind)
+    return json(200, msgspec.json.encode(body))
+
+
+async def reach_of(request: ApiRequest, projection: Projection[Any]) -> Reach:  # Any: of any kind
+    """How far an answer that is read after this goes, at least: a table may have moved on by then, never back."""
+    past = await past_of(request, request.project_id())
+    return await read_reach(request.services.pool, projection) if past is None else Reach(past.position, 0)
+
+
+async def read_page(
+    request: ApiRequest, listing: Listing, having: Mapping[str, object], name_part: str = ""
+) -> Page[Raw]:
+    """What `page_of` answers."""
     query = request.parsed_query()
     sort_by = query.word("sort_by") or DEFAULT_SORT
     if not listing.sorts_by(sort_by):
@@ -77,8 +110,7 @@ async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, ob
         page = await listing.page(request.services.lists, having, part, name_part)
     else:
         page = await past.page(listing, having, part, name_part)
-    body = Page(Raw(b"[%b]" % page.items), page.total, query.limit_asked_for, part.offset + page.returned)
-    return json(200, msgspec.json.encode(body))
+    return Page(Raw(b"[%b]" % page.items), page.total, query.limit_asked_for, part.offset + page.returned)
 
 
 def given_texts(query: Query, names: Iterable[str]) -> dict[str, str]:

@@ -107,12 +107,13 @@ def _in_path(name: str) -> Json:
 
 
 def _in_query(parameter: Parameter) -> Json:
-    return {
+    described = {
         "name": parameter.name,
         "in": "query",
         "description": parameter.description,
         "schema": dict(parameter.schema),
     }
+    return {**described, "required": True} if parameter.required else described
 
 
 def _responses(route: Route) -> Json:

@@ -61,17 +61,19 @@ async def verify_tables(
 ) -> Compared:
     """Fold the log with the projections' own code, and compare. Reads and writes go on meanwhile.
 
-    Memory grows with the rows of the largest of them: they are folded one after the other. Raises UnreadableEventError.
+    One that follows the log by itself is compared as of its checkpoint. Memory grows with the rows of the largest of
+    them: they are folded one after the other. Raises UnreadableEventError.
     """
     found, rows, position = Differences(), 0, 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         end = (await read_head(connection)).position
+        reached = {row["name"]: row["position"] for row in await connection.fetch(SQL.list_projections)}
         for number, projection in enumerate(projections):
             fold = Fold([projection])
-            async for page in History(connection, ring).pages():
+            async for page in History(connection, ring).pages(until=reached.get(projection.name)):
                 fold.take(page)
                 on_progress(number * end + fold.position, len(projections) * end)
-            position = fold.position
+            position = max(position, fold.position)
             rows += len(fold.tables[0].rows)
             await _compare_counts(connection, fold.tables[0], found)
             await _compare_rows(connection, fold.tables[0], found)

@@ -26,3 +26,9 @@ SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM deployment_t
 
 -- name: get_standing_documents
 SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM standing_deployments WHERE id = ANY($1::uuid[])
+
+-- name: get_activity_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM activity WHERE id = ANY($1::uuid[])
+
+-- name: get_search_documents
+SELECT id, project_id, revision, NULL::uuid AS parent_id, body FROM search WHERE id = ANY($1::uuid[])

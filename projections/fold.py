@@ -9,7 +9,7 @@ from msgspec import structs
 
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import Projection, Row, RowsWhere, Target, Targets
+from modeltrail.projections.projection import Projection, Row, RowsWhere, Target
 
 
 class FoldedRows:
@@ -61,7 +61,7 @@ class Fold:
     def __init__(self, projections: Sequence[Projection[Any]]) -> None:  # Any: each has rows of its own
         self.tables = [FoldedRows(projection) for projection in projections]
         self.position = 0
-        self._takers: dict[type[Event], list[tuple[FoldedRows, Targets]]] = {}
+        self._takers: dict[type[Event], list[FoldedRows]] = {}
 
     def take(self, events: Iterable[Recorded]) -> None:
         """Fold `events`, which follow those before, oldest first."""
@@ -69,9 +69,7 @@ class Fold:
             kind = type(recorded.event)
             takers = self._takers.get(kind)
             if takers is None:
-                takers = self._takers[kind] = [
-                    (table, targets) for table in self.tables if (targets := table.projection.targets.get(kind))
-                ]
-            for table, targets in takers:
-                table.take(targets(recorded.stream, recorded.event), recorded)
+                takers = self._takers[kind] = [table for table in self.tables if kind in table.projection.targets]
+            for table in takers:
+                table.take(table.projection.touched_by(recorded), recorded)
             self.position = recorded.position

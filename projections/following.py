@@ -6,7 +6,6 @@ from typing import Any
 from asyncpg import Connection
 
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import Projection, Target
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -19,7 +18,7 @@ async def follow(
     """Change the rows that `events` touch, which come after all that the tables hold. Belongs into a transaction."""
     for table in tables:
         rows = WorkingRows(table)
-        touched = [(target, recorded) for recorded in events for target in _targets(table.projection, recorded)]
+        touched = [(target, recorded) for recorded in events for target in table.projection.touched_by(recorded)]
         for target, _ in touched:
             rows.want_for(target)
         await rows.load(connection)
@@ -32,8 +31,3 @@ async def follow(
             await connection.execute(table.delete_statement, changed.gone)
         if changed.kept:
             await connection.execute(table.save_statement(1), *table.columns_of(changed.kept))
-
-
-def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:  # Any: the same
-    targets = projection.targets.get(type(recorded.event))
-    return targets(recorded.stream, recorded.event) if targets else ()

@@ -19,12 +19,15 @@ PAGE = 5_000
 
 
 class History:
-    """Reads the log and the keys over one connection, so that a snapshot of it holds for both. Actors are left out."""
+    """Reads the log and the keys over one connection, so that a snapshot of it holds for both. Actors are left out.
 
-    def __init__(self, connection: Reads, ring: KeyRing) -> None:
+    Without a `ring`, addresses stay sealed: for projections that show none.
+    """
+
+    def __init__(self, connection: Reads, ring: KeyRing | None) -> None:
         self._connection = connection
-        self._people = PersonKeys(connection, ring)
-        self._codec = Codec(self._people.open)
+        self._people = None if ring is None else PersonKeys(connection, ring)
+        self._codec = Codec() if self._people is None else Codec(self._people.open)
 
     async def after(self, position: int, limit: int = PAGE) -> list[Recorded]:
         """Up to `limit` events behind `position`, oldest first. Raises UnreadableEventError."""
@@ -41,15 +44,17 @@ class History:
                 return
             selection = behind(selection, rows[-1]["notification_id"])
 
-    async def pages(self, after: int = 0) -> AsyncIterator[list[Recorded]]:
-        """All events behind `after`, a page at a time."""
+    async def pages(self, after: int = 0, until: int | None = None) -> AsyncIterator[list[Recorded]]:
+        """All events behind `after`, a page at a time; none behind `until`."""
         while page := await self.after(after):
-            yield page
             after = page[-1].position
+            if until is not None and after >= until:
+                yield [recorded for recorded in page if recorded.position <= until]
+                return
+            yield page
 
     async def _meet(self, rows: Sequence[Record]) -> None:
-        persons = persons_in(row["state"] for row in rows)
-        if persons:
+        if self._people is not None and (persons := persons_in(row["state"] for row in rows)):
             await self._people.learn(persons)
 
     def _recorded(self, row: Record | tuple[Any, ...]) -> Recorded:  # Any: columns of several types

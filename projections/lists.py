@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.activity import ACTIVITY, ActivityBody
 from modeltrail.projections.documents import Queried
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.list_reader import Asked, Page, PageReader
@@ -173,3 +174,4 @@ VERSION_LIST = Listing(MODEL_VERSIONS, VersionBody)
 ENVIRONMENT_LIST = Listing(SERVING_ENVIRONMENTS, EnvironmentBody)
 SERVICE_LIST = Listing(INFERENCE_SERVICES, ServiceBody)
 SERVE_MODEL_LIST = Listing(SERVE_MODELS, ServeModelBody)
+ACTIVITY_LIST = Listing(ACTIVITY, ActivityBody)

@@ -19,7 +19,7 @@ from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.fold import Fold, FoldedRows
 from modeltrail.projections.history import History
@@ -111,7 +111,7 @@ class Past:
     async def tables(self, statement: str, having: Mapping[str, object]) -> PastTables:
         """The tables that `statement` names, with at least those of their rows that held these values, by column."""
         names = set(_WORD.findall(statement))
-        read = [projection for projection in INLINE if projection.name in names]
+        read = [projection for projection in ALL if projection.name in names]
         known = next((value for column in _HOLDERS if isinstance(value := having.get(column), UUID)), None)
         streams = None if known is None else await self._log.streams_about(known)
         if known is not None and streams is None and SERVE_MODELS not in read:

@@ -98,6 +98,7 @@ class Projection(Generic[R]):
 
     `version` must be raised when rows made by today's code differ from those of yesterday's: a rebuild is due.
     `mode` is inline when the transaction that appends an event writes its rows, too, and async when they follow later.
+    An async one may say by `rows_of` which rows an event of `targets` touches, where that takes more than the event.
     `unique` names the columns whose values, together, no two rows share. `counted` names those by whose values a
     project's rows are counted in `row_counts`; None when they are not. `get_documents` is the query of GET by ids
     (`$1::uuid[]`; it gives `id`, `project_id`, `revision` and what `document` needs), and `document` makes the answer
@@ -116,9 +117,17 @@ class Projection(Generic[R]):
     get_documents: str
     document_of: Callable[[R], bytes | None]
     mode: Literal["inline", "async"] = "inline"
+    rows_of: Callable[[Recorded], Iterable[Target]] | None = None
     counted: tuple[str, ...] | None = None
     document: Callable[[Record], bytes] = _body_of
     parent_of: Callable[[R], UUID | None] = lambda _row: None
+
+    def touched_by(self, recorded: Recorded) -> Iterable[Target]:
+        """The rows that an event touches."""
+        targets = self.targets.get(type(recorded.event))
+        if targets is None:
+            return ()
+        return targets(recorded.stream, recorded.event) if self.rows_of is None else self.rows_of(recorded)
 
     @property
     def unique_expression(self) -> str:

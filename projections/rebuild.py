@@ -16,6 +16,7 @@ from modeltrail.domain.person import PersonErased
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log, read_head, unlock_log
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.checkpoint import Checkpoint, OtherVersionError
 from modeltrail.projections.comparison import Difference, comparable
 from modeltrail.projections.fold import Fold
 from modeltrail.projections.following import follow
@@ -114,9 +115,11 @@ class Rebuild:
     @asynccontextmanager
     async def frozen(self, on_progress: Progress) -> AsyncGenerator[Connection, None]:
         """A connection that sees shadow and read tables at the same position, while writes go on."""
+        await self._catch_up()
         await self._follow(on_progress)
         await lock_log(self._work, held=False)
         try:
+            await self._catch_up()
             async with self._work.transaction():
                 await self._apply_rest()
             transaction = self._guard.transaction(isolation="repeatable_read", readonly=True)
@@ -182,6 +185,15 @@ class Rebuild:
             os.getpid(),
         )
 
+    async def _catch_up(self) -> None:
+        """Let those tables that follow the log by themselves do so. Raises RebuildError."""
+        for projection in self._projections:
+            if projection.mode == "async":
+                try:
+                    await Checkpoint(self._work, projection).catch_up()
+                except OtherVersionError as error:
+                    raise RebuildError(f"{error}; there is nothing to compare with") from error
+
     async def _follow(self, on_progress: Progress) -> None:
         """Catch up until only few events are left."""
         while True:
@@ -231,6 +243,8 @@ class Rebuild:
 
     async def _replace(self) -> None:
         tables = ", ".join(f"{self._live}.{name}" for name in self.names)
+        # In the order of those who follow the log by themselves: the checkpoint, then the table.
+        await self._work.fetch(SQL.lock_projections, self.names)
         await self._work.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
         position = self._position
         try:
@@ -244,7 +258,8 @@ class Rebuild:
                 await self._work.execute(
                     "UPDATE row_counts SET source = $1 WHERE source = $2", name, f"{SCHEMA}.{name}"
                 )
-                await self._work.execute(SQL.save_projection, name, projection.version, self._position)
+                is_async = projection.mode == "async"
+                await self._work.execute(SQL.save_projection, name, projection.version, self._position, is_async)
             await self._work.execute(SQL.delete_rebuild)
         except BaseException:
             self._position = position  # it is undone

@@ -10,15 +10,21 @@ FROM wanted AS w FULL JOIN stored AS s USING (project_id, facets)
 WHERE w.count IS DISTINCT FROM s.count
 
 -- name: list_projections
-SELECT name, version, position, rebuilt_at, rebuilt_position FROM projections
+SELECT name, version, position, rebuilt_at, rebuilt_position, failed_position, failure FROM projections
+
+-- name: lock_projections
+SELECT name FROM projections WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE
 
 -- name: save_projection
-INSERT INTO projections (name, version, rebuilt_at, rebuilt_position) VALUES ($1, $2, clock_timestamp(), $3)
+INSERT INTO projections (name, version, rebuilt_at, rebuilt_position, position)
+VALUES ($1, $2, clock_timestamp(), $3::bigint, CASE WHEN $4::boolean THEN $3::bigint END)
 ON CONFLICT (name) DO UPDATE
-SET version = excluded.version, rebuilt_at = excluded.rebuilt_at, rebuilt_position = excluded.rebuilt_position
+SET version = excluded.version, rebuilt_at = excluded.rebuilt_at, rebuilt_position = excluded.rebuilt_position,
+    position = excluded.position, failed_position = NULL, failure = NULL
 
 -- name: save_version
-INSERT INTO projections (name, version) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET version = excluded.version
+INSERT INTO projections (name, version, position) VALUES ($1, $2, CASE WHEN $3::boolean THEN 0 END)
+ON CONFLICT (name) DO UPDATE SET version = excluded.version
 
 -- name: get_lag
 SELECT count(*) AS events, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS seconds

@@ -9,14 +9,17 @@ from msgspec import Struct
 
 from modeltrail.eventlog.log import read_head
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.projection import Projection
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 
 
 class Standing(Struct, frozen=True):
-    """One projection. `version` filled the table; `code_version` is today's. Lag is in events and in seconds."""
+    """One projection. `version` filled the table; `code_version` is today's. Lag is in events and in seconds.
+
+    `failure` is why it does not get past the event at `failed_position`.
+    """
 
     name: str
     version: int
@@ -28,6 +31,8 @@ class Standing(Struct, frozen=True):
     rows: int
     rebuilt_at: datetime | None
     rebuilt_position: int | None
+    failed_position: int | None
+    failure: str | None
 
 
 async def list_standings(connection: Connection) -> list[Standing]:
@@ -36,7 +41,7 @@ async def list_standings(connection: Connection) -> list[Standing]:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         head = (await read_head(connection)).position
         stored = {row["name"]: row for row in await connection.fetch(SQL.list_projections)}
-        for projection in INLINE:
+        for projection in ALL:
             row = stored.get(projection.name)
             rows = await connection.fetchval(f"SELECT count(*) FROM {projection.name}")  # noqa: S608 - a declared name
             position = head if row is None or row["position"] is None else row["position"]
@@ -53,6 +58,8 @@ async def list_standings(connection: Connection) -> list[Standing]:
                     rows=rows,
                     rebuilt_at=row["rebuilt_at"] if row else None,
                     rebuilt_position=row["rebuilt_position"] if row else None,
+                    failed_position=row["failed_position"] if row else None,
+                    failure=row["failure"] if row else None,
                 )
             )
     return found
@@ -61,10 +68,10 @@ async def list_standings(connection: Connection) -> list[Standing]:
 async def outdated(connection: Connection) -> list[Projection[Any]]:  # Any: of any kind
     """Those whose table was filled by older code than today's."""
     stored = {row["name"]: row["version"] for row in await connection.fetch(SQL.list_projections)}
-    return [projection for projection in INLINE if stored.get(projection.name, 0) < projection.version]
+    return [projection for projection in ALL if stored.get(projection.name, 0) < projection.version]
 
 
 async def record_versions(connection: Connection, projections: Sequence[Projection[Any]]) -> None:
     """Note that today's code fills these tables: there was no event before it."""
     for projection in projections:
-        await connection.execute(SQL.save_version, projection.name, projection.version)
+        await connection.execute(SQL.save_version, projection.name, projection.version, projection.mode == "async")

@@ -37,7 +37,7 @@ from modeltrail.memory import settle
 from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.migrate import migrate
-from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.catalogue import ALL, ASYNC, INLINE
 from modeltrail.projections.comparison import SHOWN, Compared, Difference, verify_tables
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
@@ -54,6 +54,7 @@ from modeltrail.settings import Settings
 from modeltrail.workers.access import Access
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.options import OnDrift, WorkerOptions
+from modeltrail.workers.projection_runner import ProjectionRunner
 from modeltrail.workers.storage import KeptCredentials
 
 _log = structlog.get_logger(__name__)
@@ -97,17 +98,25 @@ async def run_api(settings: Settings) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Drive the cluster until cancelled.
+    """Drive the cluster, and keep the projections up that follow the log, until cancelled.
 
-    Raises ClusterNotConfigured, SettingsError when KServe is off or there is no secret key, and UnusableKeyError
-    when stored data needs another key.
+    With KServe off there is no cluster to drive. Raises ClusterNotConfigured, SettingsError when there is no secret
+    key, and UnusableKeyError when stored data needs another key.
     """
+    projections = ProjectionRunner(writer(_address(settings)), ASYNC)
+    if settings.kserve.enabled:
+        await _drive_cluster(settings, projections)
+        return
+    _log.info("no cluster to drive: KSERVE_ENABLED is false; keeping the projections up")
+    async with projections.running():
+        await asyncio.Event().wait()
+
+
+async def _drive_cluster(settings: Settings, projections: ProjectionRunner) -> None:
     # Only here: the client for Kubernetes takes 80 MB and more than a second, and the API has no use for it.
     from modeltrail.workers.kserve import KServeCluster  # noqa: PLC0415 - see above
 
     kserve = settings.kserve
-    if not kserve.enabled:
-        raise SettingsError("the deploy worker has nothing to do: set KSERVE_ENABLED=true to let it drive a cluster")
     keys = _key_ring(settings)
     access = Access(in_cluster=kserve.in_cluster, kubeconfig=kserve.kubeconfig, context=kserve.context)
     address = _address(settings)
@@ -126,6 +135,7 @@ async def run_worker(settings: Settings) -> None:
         pool = await _pool(stack, settings, smallest=0, largest=4)
         storage = KeptCredentials(pool, keys, kserve.storage)
         settle()
+        await stack.enter_async_context(projections.running())
         await DeployWorker(writer(address), committer, cluster, owner=owner, options=options, storage=storage).run()
 
 
@@ -212,11 +222,11 @@ async def rebuild_projections(
 
 
 def _chosen(names: Sequence[str]) -> list[Projection[Any]]:  # Any: of any kind
-    unknown = set(names) - {projection.name for projection in INLINE}
+    unknown = set(names) - {projection.name for projection in ALL}
     if unknown:
-        known = ", ".join(projection.name for projection in INLINE)
+        known = ", ".join(projection.name for projection in ALL)
         raise SettingsError(f"no projection is called {', '.join(sorted(unknown))}; there are: {known}")
-    return [projection for projection in INLINE if not names or projection.name in names]
+    return [projection for projection in ALL if not names or projection.name in names]
 
 
 async def rotate_secrets(settings: Settings, on_progress: Callable[[int, int], None]) -> tuple[Rotation, list[KeyUse]]:

@@ -3,6 +3,7 @@
 `make fuzz` runs the same for longer, and with other requests each time.
 """
 
+import asyncio
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from modeltrail.http.app import BASE_PATH
 from support.api_process import api_process
 from support.database import Database
+from support.following import bring_forward
 from support.fuzzing import Json, World, closed, informed_by
 from support.registry import confirmer
 
@@ -83,7 +85,9 @@ def test_every_answer_is_as_documented(database: Database, tmp_path: Path) -> No
     with api_process(database, tmp_path, KSERVE_ENABLED="false") as url:
         document = httpx.get(f"{url}/schema/openapi.json").json()
         del document["paths"][f"{BASE_PATH}/events/stream"]  # it does not end; see test_http_events
-        run = Run(informed_by(World(url, confirmer(database)), closed(document)), url)
+        world = World(url, confirmer(database))
+        asyncio.run(bring_forward(database))
+        run = Run(informed_by(world, closed(document)), url)
 
     assert not run.problems, "\n\n".join(run.problems)
     unreached = [label for label, statuses in run.statuses.items() if min(statuses, default=500) >= 400]

@@ -8,6 +8,8 @@ import pytest
 
 from modeltrail.http.app import BASE_PATH
 from support.api import ARTIFACT, Api, Json, Project, made
+from support.database import Database
+from support.following import bring_forward
 
 EMPTY: tuple[int, list[object]] = (200, [])
 
@@ -115,6 +117,10 @@ ATTEMPTS = (
     Attempt("GET", "/serve_models/{serve_model_id}", "/serve_models/{served}"),
     Attempt("DELETE", "/serve_models/{serve_model_id}", "/serve_models/{served}"),
     Attempt("DELETE", "/inference_services/{service_id}/undeploy", "/inference_services/{service}/undeploy"),
+    Attempt("GET", "/search", "/search?q=secret", EMPTY),
+    Attempt("GET", "/search", "/search?q={service_name}&kind=inference_service", EMPTY),
+    Attempt("GET", "/activity", "/activity?offset=1", EMPTY),  # one day is the stranger's
+    Attempt("GET", "/activity", "/activity?project={project}", 400),
 )
 
 
@@ -141,6 +147,7 @@ async def owner(api: Api) -> tuple[Project, dict[str, str]]:
     return (
         owner,
         {
+            "project": str(owner.id),
             "model": model["id"],
             "name": "secret model",
             "version": version["id"],
@@ -161,7 +168,7 @@ async def owner(api: Api) -> tuple[Project, dict[str, str]]:
 
 
 async def test_a_stranger_finds_and_changes_nothing_by_any_route(
-    api: Api, owner: tuple[Project, dict[str, str]]
+    api: Api, owner: tuple[Project, dict[str, str]], database: Database
 ) -> None:
     of_owner, known = owner
     secrets = tuple(known)
@@ -171,6 +178,7 @@ async def test_a_stranger_finds_and_changes_nothing_by_any_route(
     known |= {"own_model": own_model["id"], "own_version": own_version["id"]}
     known |= {"own_environment": (await stranger.environment("my-place"))["id"]}
     before = await everything_of(of_owner)
+    await bring_forward(database)
 
     wrong = []
     for attempt in ATTEMPTS:

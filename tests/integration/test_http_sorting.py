@@ -5,11 +5,21 @@ import itertools
 import pytest
 
 from support.api import Json, Project, made
+from support.committing import connected
+from support.database import Database
+from support.following import bring_forward
 from support.routes import OPERATIONS, Route, sortable_by
 
 LISTS = sorted(route for route in OPERATIONS if sortable_by(route))
 LIMIT = 3
 SEVERAL = 7  # more than two pages
+# Over several days, for what is counted by the day.
+SPREAD = f"""
+SET session_replication_role = replica;
+UPDATE stored_events
+SET recorded_at = timestamptz '2026-03-01 12:00Z' + notification_id % {SEVERAL} * interval '1 day'
+                  + notification_id * interval '1 microsecond'
+"""
 
 
 async def several_of_everything(project: Project) -> str:
@@ -54,8 +64,13 @@ async def sorted_by(project: Project, path: str, field: str, order: str) -> list
 
 
 @pytest.mark.parametrize("route", LISTS, ids=" ".join)
-async def test_a_list_is_in_order_of_every_field_over_all_its_pages(project: Project, route: Route) -> None:
+async def test_a_list_is_in_order_of_every_field_over_all_its_pages(
+    project: Project, route: Route, database: Database
+) -> None:
     home = await several_of_everything(project)
+    async with connected(database) as connection:
+        await connection.execute(SPREAD)
+    await bring_forward(database)
     path = route[1].format(model_id=home)
 
     for field in sortable_by(route):

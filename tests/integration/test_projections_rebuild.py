@@ -6,7 +6,7 @@ import sys
 from uuid import uuid4
 
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.one_rebuild import LOCK, only_rebuild
@@ -34,7 +34,7 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND query LIKE 'LOCK TABLE%'
 """
 RING = KeyRing([KEY])
-NAMES = [projection.name for projection in INLINE]
+NAMES = [projection.name for projection in ALL]
 
 
 async def differences(database: Database) -> list[str]:
@@ -90,7 +90,7 @@ async def test_damage_is_found_and_mended_and_the_tables_keep_their_shape(api: A
     async with connected(database) as connection:
         assert [row["definition"] for row in await connection.fetch(SHAPE, NAMES)] == shape
     async with connected(database) as connection:
-        compared = await verify_tables(connection, RING, INLINE, lambda _done, _total: None)
+        compared = await verify_tables(connection, RING, ALL, lambda _done, _total: None)
     assert compared.differences == 0
     assert made(await project.get(f"/models/{model['id']}"), 200)["owner_email"] == "ann@example.org"
     assert made(await project.get(f"/models/{kept['id']}"), 200)["name"] == "other"
@@ -218,13 +218,13 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
 
 async def test_an_address_that_was_erased_is_in_no_rebuilt_table(api: Api, database: Database) -> None:
     await api.project().model("iris", owner_email="ann@example.org")
-    async with only_rebuild(connect_to(database), RING, INLINE) as rebuild:
+    async with only_rebuild(connect_to(database), RING, ALL) as rebuild:
         await rebuild.build(lambda _done, _total: None, resume=False)
     await modeltrail(database, "erase", "--email", "ann@example.org", "--yes")
 
     async with connected(database) as connection:
         assert await connection.fetchval("SELECT to_regclass('modeltrail_rebuild.models')") is None
-    async with only_rebuild(connect_to(database), RING, INLINE) as rebuild:
+    async with only_rebuild(connect_to(database), RING, ALL) as rebuild:
         await rebuild.build(lambda _done, _total: None, resume=True)
         await rebuild.swap(lambda _done, _total: None)
 

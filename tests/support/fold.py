@@ -25,7 +25,7 @@ class Fold:
         """Fold `events`, oldest first."""
         for recorded in events:
             for projection, rows in self._rows.items():
-                for target in _targets(projection, recorded):
+                for target in projection.touched_by(recorded):
                     for id_ in _touched(projection, rows, target):
                         _put(rows, id_, projection.apply(rows.get(id_), recorded), recorded.position)
         return self
@@ -74,11 +74,6 @@ class Fold:
             if row["count"]
         }
         return [] if counted == expected else [f"{projection.name}: counted {counted} instead of {dict(expected)}"]
-
-
-def _targets(projection: Projection[Any], recorded: Recorded) -> Iterable[Target]:
-    targets = projection.targets.get(type(recorded.event))
-    return targets(recorded.stream, recorded.event) if targets else ()
 
 
 def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target) -> list[UUID]:

@@ -55,6 +55,8 @@ class World:
             "name": ["model 0", "v1", "staging"],
             "externalId": [*models, *versions],
             "parentResourceId": models,
+            "q": ["model", "v1 sta", "0"],
+            "project": [self.project_id],
             "If-Match": ['"1"', '"2"', "*"],
             "If-None-Match": [*(f'"{revision}"' for revision in range(1, 6)), "*"],
         }

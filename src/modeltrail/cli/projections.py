@@ -65,6 +65,8 @@ def _line(each: dict[str, object]) -> tuple[str, ...]:
         version += f" (code: {each['code_version']})"
     rebuilt = "never" if each["rebuilt_at"] is None else f"{str(each['rebuilt_at'])[:19]} at {each['rebuilt_position']}"
     lag = f"{each['lag_events']} events, {each['lag_seconds']:.1f} s"
+    if each["failure"] is not None:
+        lag += f", stopped before {each['failed_position']}: {printable(str(each['failure']))}"
     return (str(each["name"]), version, str(each["mode"]), str(each["position"]), lag, str(each["rows"]), rebuilt)
 
 

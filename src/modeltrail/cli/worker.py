@@ -37,10 +37,11 @@ operator_option = click.option(
 @click.group(invoke_without_command=True)
 @click.pass_context
 def worker(context: click.Context) -> None:
-    """Run the deploy worker.
+    """Run the deploy worker and the projections that follow the log.
 
-    It brings to the cluster what the event log asks for, and reports back. Any number may run at once. A task at which
-    it fails ten times in a row through a fault of its own is parked, which the commands are about.
+    It brings to the cluster what the event log asks for, and reports back; with KSERVE_ENABLED=false it only keeps the
+    projections up. Any number may run at once. A task at which it fails ten times in a row through a fault of its own
+    is parked, which the commands are about.
     """
     if context.invoked_subcommand is not None:
         return
