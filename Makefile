@@ -57,7 +57,8 @@ lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 
 soak: $(READY) ## Kill and freeze workers among many deployments, for long
 	FIRE_DEPLOYMENTS=$${FIRE_DEPLOYMENTS:-200} FIRE_KILLS=$${FIRE_KILLS:-20} \
-		$(BIN)/pytest -q tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py
+		FIRE_SERVICES=$${FIRE_SERVICES:-40} $(BIN)/pytest -q tests/e2e/test_worker_under_fire.py \
+		tests/e2e/test_worker_killed.py tests/e2e/test_canaries_under_fire.py
 
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks

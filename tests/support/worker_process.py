@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.simulated_cluster import SimulatedCluster, write_kubeconfig
 from support.database import Database
 
@@ -16,7 +17,14 @@ from support.database import Database
 class WorkerProcess:
     """`modeltrail worker` as operators run it."""
 
-    def __init__(self, database: Database, cluster: SimulatedCluster, folder: Path, log: str = "worker.log") -> None:
+    def __init__(
+        self,
+        database: Database,
+        cluster: SimulatedCluster,
+        folder: Path,
+        log: str = "worker.log",
+        mode: DeploymentMode = DeploymentMode.STANDARD,
+    ) -> None:
         kubeconfig = folder / "kubeconfig"
         write_kubeconfig(kubeconfig, cluster.url)
         self._environment = os.environ | {
@@ -26,6 +34,7 @@ class WorkerProcess:
             "DATABASE_PASSWORD": database.password,
             "DATABASE_DBNAME": database.name,
             "KSERVE_ENABLED": "true",
+            "KSERVE_DEPLOYMENT_MODE": mode.value,
             "KUBERNETES_KUBECONFIG": str(kubeconfig),
             "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
         }
