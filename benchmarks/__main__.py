@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from benchmarks import committer, deployments, latency, past, peers, projections, requests, snapshots, verification
+from benchmarks import (
+    committer,
+    deployments,
+    following,
+    latency,
+    past,
+    peers,
+    projections,
+    requests,
+    snapshots,
+    verification,
+)
 from benchmarks.database import server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
@@ -21,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[EmbeddedPostgres], Awaitable[list[Figure]]]] = {
     "peers": peers.run,
     "verify": verification.run,
     "projections": projections.run,
+    "following": following.run,
     "past": past.run,
     "snapshots": snapshots.run,
     "deployments": deployments.run,
