@@ -55,10 +55,11 @@ format: $(READY) ## Format and fix what can be fixed
 lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 	$(BIN)/uv lock
 
-soak: $(READY) ## Kill and freeze workers among many deployments, for long
+soak: $(READY) ## Kill and freeze workers and rebuilds in the middle of much, for long
 	FIRE_DEPLOYMENTS=$${FIRE_DEPLOYMENTS:-200} FIRE_KILLS=$${FIRE_KILLS:-20} \
-		FIRE_SERVICES=$${FIRE_SERVICES:-40} $(BIN)/pytest -q tests/e2e/test_worker_under_fire.py \
-		tests/e2e/test_worker_killed.py tests/e2e/test_canaries_under_fire.py
+		FIRE_SERVICES=$${FIRE_SERVICES:-40} REBUILD_KILLS=$${REBUILD_KILLS:-10} $(BIN)/pytest -q \
+		tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py \
+		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py
 
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
