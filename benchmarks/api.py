@@ -16,9 +16,9 @@ from unittest.mock import patch
 import aiohttp
 from litestar import Router, get, post  # noqa: TID251 - the constant to compare with is no route of the API
 
-from modeltrail import composition
 from modeltrail.cli.ports import free_port
 from modeltrail.cli.running import load_settings, run_until_stopped
+from modeltrail.composition import running
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.app import BASE_PATH, create_app
 from modeltrail.http.application import Application
@@ -139,5 +139,5 @@ def _with_constants(services: Services) -> Application:
 
 
 if __name__ == "__main__":
-    with patch.object(composition, "create_app", _with_constants):
-        run_until_stopped(composition.run_api(load_settings()))
+    with patch.object(running, "create_app", _with_constants):
+        run_until_stopped(running.run_api(load_settings()))

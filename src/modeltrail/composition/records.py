@@ -1,0 +1,90 @@
+"""What the command line does with the log as a whole: reading it, bringing it in, and erasing people."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from modeltrail.commands.committer import Committer
+from modeltrail.commands.erasure import Traces, erase, find_traces
+from modeltrail.commands.rehearsal import Rehearsal
+from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
+from modeltrail.eventlog.auditor import Auditor
+from modeltrail.eventlog.people import People, PersonKeys
+from modeltrail.eventlog.reader import LogReader
+from modeltrail.eventlog.rotation import check_keys
+from modeltrail.legacy.mover import Moved, Mover, Rehearsing, Sink, Writing
+from modeltrail.legacy.tables import Source, open_tables
+from modeltrail.postgres.connect import writer
+from modeltrail.projections.catalogue import INLINE
+from modeltrail.projections.log_import import Imported, LogImport
+from modeltrail.settings import Settings
+
+
+@asynccontextmanager
+async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
+    """For those who look into the whole log. Without secret keys they know nobody."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool_in(stack, settings, smallest=0, largest=2)
+        connection = await writer(address_of(settings), statement_seconds=None)()
+        stack.push_async_callback(connection.close)
+        await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
+        if not settings.secret_keys:
+            yield Auditor(connection, pool)
+            return
+        keys = key_ring(settings)
+        yield Auditor(connection, pool, People(pool, keys), PersonKeys(pool, keys))
+
+
+@asynccontextmanager
+async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, None]:
+    """A reader of the log. Without secret keys it names nobody."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool_in(stack, settings, smallest=1, largest=2)
+        people = PersonKeys(pool, key_ring(settings)) if settings.secret_keys else None
+        async with pool.acquire() as connection:
+            yield LogReader(connection, people)
+
+
+async def find_person(settings: Settings, address: str) -> Traces | None:
+    """What an erasure would touch; None for a person who is not known."""
+    people = key_ring(settings)  # before anything is opened
+    async with open_auditor(settings) as auditor:
+        person = await People(auditor.pool, people).find(address)
+        return None if person is None else await find_traces(auditor.connection, person, address)
+
+
+async def erase_person(settings: Settings, address: str) -> Traces | None:
+    """Erase a person; what was touched, or None for a person who is not known."""
+    people = key_ring(settings)  # the same
+    async with open_auditor(settings) as auditor:
+        person = await People(auditor.pool, people).find(address)
+        if person is None:
+            return None
+        return await erase(auditor.connection, person, address, f"erase-{uuid4()}", datetime.now(UTC))
+
+
+async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
+    """Bring the log of an export into the database, with its read tables."""
+    async with open_auditor(settings) as auditor:
+        return await LogImport(auditor.connection, INLINE, auditor.person_keys).run(lines, on_progress)
+
+
+async def import_legacy(
+    settings: Settings, source: Source, on_progress: Callable[[int, int], None], *, write: bool
+) -> Moved:
+    """Take over what the old service's tables hold, or, without `write`, find out what would become of it."""
+    keys = key_ring(settings)
+    address = address_of(settings)
+    async with AsyncExitStack() as stack:
+        pool = await open_pool_in(stack, settings, smallest=0, largest=4)
+        await check_keys(pool, keys)
+        tables = await stack.enter_async_context(open_tables(source))
+        connection = await stack.enter_async_context(open_connection(address))
+        sink: Sink
+        if write:
+            committer = await stack.enter_async_context(Committer(writer(address), INLINE))
+            sink = Writing(committer, People(pool, keys))
+        else:
+            sink = Rehearsing(await Rehearsal.begin(connection, INLINE))
+        return await Mover(tables, sink, connection, keys).move(on_progress)
