@@ -175,7 +175,8 @@ async def test_a_worker_that_nobody_asks_anything_for_long_keeps_its_lease(
         other = await writer(address(database))()
 
         async def has_ended() -> bool:
-            return other.is_closed()
+            closed: bool = other.is_closed()
+            return closed
 
         await eventually(has_ended)
         await until(world, await world.deploy(), "DeploymentSucceeded")
