@@ -107,6 +107,8 @@ class DeployWorker:
     async def _connection(self) -> AsyncGenerator[Connection, None]:
         connection = await self._connect()
         try:
+            # One that listens, or waits for something to look at, stands still for hours and keeps nobody waiting.
+            await connection.execute("SET idle_session_timeout = 0")
             yield connection
         finally:
             await close(connection)

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -95,8 +96,16 @@ class Dev:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another modeltrail command, from a second terminal."""
+        return self._run(sys.executable, "-m", "modeltrail", *arguments)
+
+    def run_what_it_shows(self) -> subprocess.CompletedProcess[str]:
+        """The command that it says to try."""
+        (shown,) = re.findall(r"^ *Try +(.+)$", self.output(), re.MULTILINE)
+        return self._run(*shlex.split(shown))
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "modeltrail", *arguments],
+            command,
             cwd=self.folder,
             env=environment(),
             capture_output=True,
@@ -142,7 +151,7 @@ def test_from_nothing_to_a_deployed_model_and_back_again(start: Callable[[], Dev
     dev.await_ready()
     assert dev.is_healthy()
 
-    demo = dev.run("demo", "--data", "data")
+    demo = dev.run_what_it_shows()
 
     assert (demo.returncode, demo.stderr) == (0, "")
     last_line = demo.stdout.rstrip().splitlines()[-1]

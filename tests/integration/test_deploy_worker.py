@@ -2,13 +2,16 @@
 
 from uuid import uuid4
 
+import asyncpg
+import pytest
+
 from modeltrail.commands.deployments import Cluster, Undeploy
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentRequested, DeploymentSucceeded
 from modeltrail.eventlog.record import System
-from modeltrail.postgres.connect import writer
+from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster
-from support.cluster import raw_api, service
+from support.cluster import eventually, raw_api, service
 from support.database import Database
 from support.deploy_worker import until, worker
 from support.registry import Registry, address
@@ -157,6 +160,27 @@ async def test_a_lost_database_connection_is_survived(
         )
         await connection.close()
         await until(world, await world.deploy(), "DeploymentSucceeded")
+
+
+async def test_a_worker_that_nobody_asks_anything_for_long_keeps_its_lease(
+    world: Registry,
+    cluster: SimulatedCluster,
+    database: Database,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(WRITER_SETTINGS, "idle_session_timeout", "300ms")
+    async with worker(world, cluster):
+        await until(world, await world.deploy(), "DeploymentSucceeded")
+        other = await writer(address(database))()
+
+        async def has_ended() -> bool:
+            closed: bool = other.is_closed()
+            return closed
+
+        await eventually(has_ended)
+        await until(world, await world.deploy(), "DeploymentSucceeded")
+    assert await connection.fetchval("SELECT epoch FROM subscriptions") == 1
 
 
 async def test_an_object_that_vanishes_before_the_verdict_is_applied_again(

@@ -1,15 +1,19 @@
 """One run of `modeltrail dev`: what it starts, in which order, and how it stops."""
 
 import asyncio
+import shlex
+import shutil
+import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
 import click
 
 from modeltrail.cli.children import Child, ChildCommand, Lifeline, run_to_end, say
-from modeltrail.cli.dev_environment import write_dev_environment
+from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER, write_dev_environment
 from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.own_database import OwnDatabase
@@ -127,7 +131,7 @@ class DevSession:
             ("Cluster", f"{cluster_url} (simulated)" if cluster_url else "as KUBERNETES_ variables say"),
             ("Data", str(self._folder.path)),
             ("SQL", psql),
-            ("Try", "modeltrail demo"),
+            ("Try", f"{_program()} demo{_data_option(self._folder.path)}"),
             ("", f"curl -H 'Project-ID: 11111111-1111-4111-8111-111111111111' {api}/models"),
             ("Stop", "Ctrl-C"),
         ]
@@ -136,6 +140,23 @@ class DevSession:
         for name, text in lines:
             click.echo(f"  {click.style(f'{name:<8}', dim=True)} {text}")
         click.echo()
+
+
+def _program() -> str:
+    """How this program is called in another terminal in the same folder."""
+    beside = Path(sys.executable).with_name("modeltrail")
+    if not beside.exists():
+        return f"{shlex.quote(sys.executable)} -m modeltrail"
+    found = shutil.which("modeltrail")
+    return "modeltrail" if found and Path(found).samefile(beside) else shlex.quote(_from_here(beside))
+
+
+def _data_option(folder: Path) -> str:
+    return "" if folder == DEFAULT_DATA_FOLDER.absolute() else f" --data {shlex.quote(_from_here(folder))}"
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _say(text: str) -> None:
