@@ -13,6 +13,7 @@ from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_lost
+from modeltrail.projections.past import UnknownPastError
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +53,8 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return error(400, failure.message)
     if isinstance(failure, DomainError):
         return error(_status_of(failure), failure.message)
+    if isinstance(failure, UnknownPastError):
+        return error(400, f"invalid at: {failure}")
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
     if isinstance(failure, UnusableKeyError):

@@ -310,3 +310,21 @@ async def test_changes_take_no_notice_of_a_moment(project: Project) -> None:
     model = await project.model("iris")
     answer = made(await project.patch(f"/models/{model['id']}?at=0", {"name": "rose"}), 200)
     assert answer["name"] == "rose"
+
+
+async def test_a_past_that_would_take_too_long_is_refused_with_the_way_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = await project.model("iris")
+    for number in range(3):
+        await project.version(model, f"v{number}")
+    then = await end_of(project)
+    monkeypatch.setattr("modeltrail.projections.past.MOST", 2)
+    for path in ("/model_versions", "/model?name=iris", "/search?q=v1"):
+        status, message = refusal(await project.get(f"{path}{'&' if '?' in path else '?'}at={then}"))
+        assert status == 400
+        assert message.startswith(
+            "invalid at: this takes more than 2 events of the project's past; ask for one resource"
+        )
+    for path in (f"/models/{model['id']}", f"/models/{model['id']}/versions", "/serving_environments"):
+        assert made(await project.get(f"{path}?at={then}"), 200), path
