@@ -23,6 +23,7 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service_messages import (
+    ChooseOptions,
     ChooseVersion,
     DeleteService,
     PostponeDeployment,
@@ -151,6 +152,9 @@ class Revise(Struct, frozen=True, kw_only=True):
         wishes: list[ServiceChange] = []
         if self.version_id not in (None, row.body.model_version_id):
             wishes.append(ChooseVersion(model_version_id=self.version_id))
+        if self.options != ServingOptions():
+            # The first version that goes live has all the traffic.
+            wishes.append(ChooseOptions(options=self._options(service).with_all_traffic()))
         if self.desired_state is ServiceState.UNDEPLOYED:
             wishes += undeployment_wishes(service, self.deployment_id, self.cluster)
         return wishes

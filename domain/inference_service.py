@@ -37,6 +37,7 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentSucceeded,
     DeploymentWithdrawn,
     FailDeployment,
+    OptionsChosen,
     RecordApplied,
     ServeModelAdded,
     ServeModelRemoved,
@@ -203,6 +204,8 @@ def _evolve_service(service: Service, event: ServiceLaterEvent) -> ServiceSituat
             return structs.replace(service, name=name)
         case ServiceRelabelled(labels=labels):
             return structs.replace(service, labels=labels)
+        case OptionsChosen(options=options):
+            return structs.replace(service, options=options)
         case VersionChosen() | CanaryPromoted() | CanaryAborted():
             return service
         case ServiceDeleted():

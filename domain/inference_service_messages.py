@@ -104,6 +104,12 @@ class ChooseVersion(Command, frozen=True):
     model_version_id: VersionId
 
 
+class ChooseOptions(Command, frozen=True):
+    """Serve it like this when the service is deployed next."""
+
+    options: ServingOptions
+
+
 class DeleteService(Command, frozen=True):
     """Forget the service. What is left of it in the cluster is removed as undeployment `undeployment_id`."""
 
@@ -132,6 +138,7 @@ ServiceWish = (
     | RenameService
     | RelabelService
     | ChooseVersion
+    | ChooseOptions
     | DeleteService
     | AddServeModel
     | RemoveServeModel
@@ -221,6 +228,10 @@ class VersionChosen(Event, frozen=True, tag="inference_service.version_chosen"):
     model_version_id: VersionId
 
 
+class OptionsChosen(Event, frozen=True, tag="inference_service.options_chosen"):
+    options: ServingOptions
+
+
 class ServiceDeleted(Event, frozen=True, tag="inference_service.deleted"):
     """What is left of it in the cluster is on its way out: an undeployment was requested before."""
 
@@ -254,6 +265,7 @@ ServiceLaterEvent = (
     | ServiceRenamed
     | ServiceRelabelled
     | VersionChosen
+    | OptionsChosen
     | ServiceDeleted
     | ServeModelAdded
     | ServeModelRemoved

@@ -8,11 +8,13 @@ from modeltrail.domain.canary_messages import CanaryAborted, CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
+    ChooseOptions,
     ChooseVersion,
     DeleteService,
     DeploymentPostponed,
     DeploymentRequested,
     DeploymentWithdrawn,
+    OptionsChosen,
     PostponeDeployment,
     RelabelService,
     RemoveServeModel,
@@ -46,7 +48,9 @@ from modeltrail.domain.inference_service_state import (
 ALL = 100  # percent
 
 
-def decide_wish(command: ServiceWish, service: Service) -> list[ServiceEvent]:
+def decide_wish(  # noqa: C901 - one flat case per wish
+    command: ServiceWish, service: Service
+) -> list[ServiceEvent]:
     """What happens when `command` meets `service`; nothing when it is so already."""
     match command:
         case RequestDeployment():
@@ -61,6 +65,8 @@ def decide_wish(command: ServiceWish, service: Service) -> list[ServiceEvent]:
             return [] if labels == service.labels else [ServiceRelabelled(labels=labels)]
         case ChooseVersion(model_version_id=version):
             return [VersionChosen(model_version_id=version)]
+        case ChooseOptions(options=options):
+            return [] if options.mean_the_same_as(service.options) else [OptionsChosen(options=options)]
         case DeleteService():
             return _delete(command, service)
         case AddServeModel():

@@ -26,6 +26,7 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentRequested,
     DeploymentSucceeded,
     DeploymentWithdrawn,
+    OptionsChosen,
     ServeModelAdded,
     ServeModelRemoved,
     ServiceCreated,
@@ -48,6 +49,7 @@ ServiceBodyChange = (
     | ServiceRenamed
     | ServiceRelabelled
     | VersionChosen
+    | OptionsChosen
     | ServeModelAdded
     | ServeModelRemoved
     | CanaryPromoted
@@ -136,6 +138,8 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             return structs.replace(body, labels=labels)
         case VersionChosen(model_version_id=version):
             return structs.replace(body, model_version_id=version)
+        case OptionsChosen(options=options):
+            return _with_options(body, options)
         case ServeModelAdded() | ServeModelRemoved() | CanaryPromoted() | CanaryAborted():
             return body
         case DeploymentRequested(target=target):

@@ -26,6 +26,7 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentRequested,
     DeploymentSucceeded,
     DeploymentWithdrawn,
+    OptionsChosen,
     ServeModelAdded,
     ServeModelRemoved,
     ServiceCreated,
@@ -162,6 +163,8 @@ def _asked_or_answered(event: ServiceEvent, version: str) -> str:  # noqa: C901 
             return "labels changed"
         case VersionChosen():
             return f"version {version!r} chosen for the next deployment"
+        case OptionsChosen():
+            return "serving options chosen for the next deployment"
         case ServeModelAdded(model_version_name=name):
             return f"serve model of version {name!r} added"
         case ServeModelRemoved():

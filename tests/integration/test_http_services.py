@@ -342,6 +342,32 @@ async def test_what_is_undeployed_can_be_changed_renamed_and_deployed_again(data
         assert (task["name"], task["target"]["model_version_id"]) == ("iris-2", second["id"])
 
 
+async def test_options_for_what_is_undeployed_are_kept_until_it_is_deployed_again(database: Database) -> None:
+    async with running_api(database, Cluster.NONE) as api:
+        project = api.project()
+        scene = Scene(project, await project.model(), await project.environment())
+        await project.ready_version(scene.model)
+        service = await scene.create(min_replicas=1)
+        await scene.patched(service, desired_state="UNDEPLOYED", max_replicas=4)
+
+        after = await scene.patched(service, min_replicas=2, runtime="mine")
+
+        assert (after["min_replicas"], after["max_replicas"], after["runtime"]) == (2, 4, "mine")
+        events = await project.events()
+        assert await scene.patched(service, min_replicas=2, max_replicas=4) == after
+        assert await project.events() == events
+        await scene.patched(service, desired_state="DEPLOYED")
+        options = (await scene.task(service))["target"]["options"]
+        assert options == {"min_replicas": 2, "max_replicas": 4, "runtime": "mine"}
+        assert (await scene.topics(service))[2:] == [
+            "options_chosen",
+            "undeployment_requested",
+            "undeployed",
+            "options_chosen",
+            "deployment_requested",
+        ]
+
+
 async def test_a_service_in_the_cluster_cannot_be_renamed(scene: Scene) -> None:
     await scene.project.ready_version(scene.model)
     service = await scene.create()
