@@ -4,6 +4,7 @@ from msgspec import Struct, structs
 
 from modeltrail.commands.decision import Answer, Decision, carry_on
 from modeltrail.commands.deployments import existing_service, state_of_service
+from modeltrail.commands.models import require_revision
 from modeltrail.domain.canary import back_from_canary
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
@@ -15,9 +16,11 @@ from modeltrail.projections.inference_services import INFERENCE_SERVICES
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
 
 
-async def _under_way(project_id: ProjectId, service_id: ServiceId) -> tuple[Service, Target]:
-    """The service, and its canary. Raises NotFoundError, and RuleError when there is no canary."""
-    await existing_service(project_id, service_id)
+async def _under_way(
+    project_id: ProjectId, service_id: ServiceId, expected_revision: int | None
+) -> tuple[Service, Target]:
+    """The service, and its canary. Raises NotFoundError, StaleError, and RuleError when there is no canary."""
+    require_revision(await existing_service(project_id, service_id), expected_revision)
     service = await state_of_service(service_id)
     canary = canary_in(service.deployment)
     if canary is None:
@@ -37,10 +40,11 @@ class Promote(Struct, frozen=True, kw_only=True):
     project_id: ProjectId
     service_id: ServiceId
     deployment_id: DeploymentId
+    expected_revision: int | None = None
 
     async def decide(self) -> Decision:
         """Raises RuleError when there is none, or it is not ready."""
-        service, canary = await _under_way(self.project_id, self.service_id)
+        service, canary = await _under_way(self.project_id, self.service_id, self.expected_revision)
         if not isinstance(service.deployment, Deployed) or service.deployment.interruption is not None:
             raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
         whole = structs.replace(canary, options=canary.options.with_all_traffic())
@@ -53,8 +57,9 @@ class Abort(Struct, frozen=True, kw_only=True):
     project_id: ProjectId
     service_id: ServiceId
     deployment_id: DeploymentId
+    expected_revision: int | None = None
 
     async def decide(self) -> Decision:
         """Raises RuleError when there is none."""
-        service, canary = await _under_way(self.project_id, self.service_id)
+        service, canary = await _under_way(self.project_id, self.service_id, self.expected_revision)
         return await _redeployed(self.service_id, self.deployment_id, back_from_canary(service, canary))

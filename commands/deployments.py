@@ -8,7 +8,7 @@ from msgspec import Struct
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.existing import existing
-from modeltrail.commands.models import existing_model
+from modeltrail.commands.models import existing_model, require_revision
 from modeltrail.commands.question import StateOf, row_named
 from modeltrail.commands.targets import NOT_READY, candidate_in, defaults_in, namespace_in
 from modeltrail.commands.versions import existing_version
@@ -167,9 +167,10 @@ class Undeploy(Struct, frozen=True, kw_only=True):
     service_id: ServiceId
     undeployment_id: DeploymentId
     cluster: Cluster
+    expected_revision: int | None = None
 
     async def decide(self) -> Decision:
-        await existing_service(self.project_id, self.service_id)
+        require_revision(await existing_service(self.project_id, self.service_id), self.expected_revision)
         service = await state_of_service(self.service_id)
         wishes = undeployment_wishes(service, self.undeployment_id, self.cluster)
         change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)

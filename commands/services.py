@@ -245,9 +245,11 @@ class RollBack(Struct, frozen=True, kw_only=True):
     service_id: ServiceId
     deployment_id: DeploymentId
     version_id: VersionId | None = None
+    expected_revision: int | None = None
 
     async def decide(self) -> Decision:
         row = await existing_service(self.project_id, self.service_id)
+        require_revision(row, self.expected_revision)
         service = await state_of_service(self.service_id)
         back_to = self._earlier(service)
         version_id = self.version_id or back_to.model_version_id

@@ -8,6 +8,7 @@ from modeltrail.http.documentation import Operation, one
 from modeltrail.http.inference_services import MISSING
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import submit
+from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.service_body import ServiceWithModels
@@ -19,6 +20,7 @@ from modeltrail.projections.service_body import ServiceWithModels
         tag=TAG,
         success=one(ServiceWithModels, "The service; its canary is on its way to all the traffic.", 202),
         refusals={**MISSING, 400: "So is a service without a canary, and one whose canary is not ready."},
+        checks_revision=True,
     ),
 )
 async def promote(request: ApiRequest) -> Answer:
@@ -32,6 +34,7 @@ async def promote(request: ApiRequest) -> Answer:
         tag=TAG,
         success=one(ServiceWithModels, "The service; all its traffic goes back to the version before.", 202),
         refusals={**MISSING, 400: "So is a service without a canary."},
+        checks_revision=True,
     ),
 )
 async def abort(request: ApiRequest) -> Answer:
@@ -45,6 +48,7 @@ async def _end(request: ApiRequest, kind: type[Promote | Abort]) -> Answer:
         project_id=project_id,
         service_id=ServiceId(request.path_id("service_id", "inference service id")),
         deployment_id=DeploymentId(new_id()),
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
     return await submit(request, project_id, command, lambda service: resource(202, service))
 

@@ -16,6 +16,7 @@ from modeltrail.http.documentation import Operation, Tag, nothing, one, plain
 from modeltrail.http.inference_services import MISSING, SERVICE
 from modeltrail.http.requests import ApiRequest
 from modeltrail.http.resources import cluster_agrees, submit
+from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, post
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
@@ -86,6 +87,7 @@ def _initiated(service: Document) -> Answer:
         tag=TAG,
         success=nothing("It is on its way off the cluster."),
         refusals=MISSING,
+        checks_revision=True,
     ),
 )
 async def undeploy(request: ApiRequest) -> NoContent:
@@ -96,6 +98,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
         service_id=ServiceId(request.path_id("service_id", "inference service id")),
         undeployment_id=DeploymentId(new_id()),
         cluster=request.services.cluster,
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
     return await submit(request, project_id, command, lambda _service: no_content())
 
@@ -110,6 +113,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
             400: "So is a service that is not in the cluster, or had no other version live, and a version not READY.",
             404: "The project has no such inference service, or its model no such version.",
         },
+        checks_revision=True,
     ),
 )
 async def roll_back(request: ApiRequest) -> Answer:
@@ -122,6 +126,7 @@ async def roll_back(request: ApiRequest) -> Answer:
         service_id=service_id,
         deployment_id=DeploymentId(new_id()),
         version_id=None if body.model_version_id is None else VersionId(body.model_version_id),
+        expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
     return await submit(request, project_id, command, lambda service: resource(202, service), cluster_agrees)
 

@@ -462,6 +462,23 @@ async def test_a_stale_change_and_a_stale_deletion_are_refused(scene: Scene) -> 
     assert (await scene.project.delete(path, If_Match=etag)).status_code == 412
 
 
+@pytest.mark.parametrize(
+    ("method", "route"), [("DELETE", "undeploy"), ("POST", "rollback"), ("POST", "promote"), ("POST", "abort")]
+)
+async def test_who_decided_on_another_revision_starts_nothing(scene: Scene, method: str, route: str) -> None:
+    await scene.project.ready_version(scene.model)
+    path = f"/inference_services/{(await scene.create())['id']}"
+    etag = (await scene.project.get(path)).headers["etag"]
+    await scene.project.patch(path, {"labels": {"a": "b"}})
+    events = await scene.project.events()
+
+    stale = await scene.project.send(method, f"{path}/{route}", {}, If_Match=etag)
+    malformed = await scene.project.send(method, f"{path}/{route}", {}, If_Match="newest")
+
+    assert (stale.status_code, malformed.status_code) == (412, 400)
+    assert await scene.project.events() == events
+
+
 async def test_a_service_of_another_project_is_neither_changed_nor_deleted(api: Api, scene: Scene) -> None:
     path = f"/inference_services/{(await scene.create())['id']}"
     other = api.project()
