@@ -160,7 +160,13 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             return structs.replace(body, desired_state=ServiceState.UNDEPLOYED)
         case Undeployed():
             return structs.replace(
-                body, current_state=ServiceState.UNDEPLOYED, external_id=UNSET, url=UNSET, last_error=UNSET
+                body,
+                current_state=ServiceState.UNDEPLOYED,
+                external_id=UNSET,
+                url=UNSET,
+                last_error=UNSET,
+                canary_traffic_percent=UNSET,
+                stable_model_version_id=UNSET,
             )
         case _:
             assert_never(event)

@@ -129,6 +129,18 @@ async def test_an_aborted_canary_never_gets_the_traffic_of_the_version_before(sc
     assert percent == 100
 
 
+async def test_nothing_of_a_canary_is_shown_once_it_is_off_the_cluster(scene: Scene) -> None:
+    await with_canary(scene)
+    assert (await scene.project.delete(f"{scene.path}/undeploy")).status_code == 204
+
+    async def is_gone() -> Json | None:
+        shown = await scene.shown()
+        return shown if shown["current_state"] == "UNDEPLOYED" else None
+
+    shown = await eventually(is_gone, 10.0)
+    assert not {"canary_traffic_percent", "stable_model_version_id"} & shown.keys()
+
+
 async def test_a_canary_that_fails_leaves_the_version_before_alone(scene: Scene) -> None:
     ((stable, _),) = await scene.traffic()
     model = (await scene.shown())["registered_model_id"]
