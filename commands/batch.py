@@ -41,6 +41,7 @@ class Pending(Struct, eq=False):
     done: "asyncio.Future[Outcome]"
     decision: Decision | None = None
     refusal: Exception | None = None
+    leaves: bool = False  # whether the resource that answers the command was there behind it
     remembered: Document | None = None  # the resource whose answer is kept for the same request sent again
     events: int = 0
     tried_behind: Head | None = None  # where the log ended before the first try that may have written this
@@ -49,7 +50,7 @@ class Pending(Struct, eq=False):
     def reset(self) -> None:
         """Forget what was decided: it was not written."""
         self.decision, self.refusal, self.events, self.waiting = None, None, 0, None
-        self.remembered = None
+        self.remembered, self.leaves = None, False
 
     def first_question(self) -> Question[Any] | None:  # Any: a question of any kind
         """Start the command, and leave it waiting at its first question. It has been told nothing yet."""
@@ -97,6 +98,7 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         decision = working.decide(*pending.asking())
         working.apply(decision, pending.context)
         pending.remembered = working.remember(decision)
+        pending.leaves = not working.lacks(decision.answer)
     except NotKnownYet:
         raise
     except DomainError as refusal:
@@ -111,10 +113,17 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         pending.decision, pending.events = decision, len(working.events) - before
 
 
+class AnswerGoneError(Exception):
+    """A command of the batch took away what is to answer one before it, so the two cannot be written together."""
+
+
 class Batch:
     """Decided commands, with what is to be written for them, as they left it: what is decided later is not in it."""
 
     def __init__(self, working: WorkingSet, commands: Sequence[Pending]) -> None:
+        """Take what was decided out of `working`. Raises AnswerGoneError."""
+        if any(_has_lost_its_answer(pending, working) for pending in commands):
+            raise AnswerGoneError
         self.commands = commands
         self.written = False
         self._entry = working.take()
@@ -157,3 +166,9 @@ class Batch:
             else:
                 document = pending.remembered or self._answers.get(pending.decision.answer)
                 pending.done.set_result(Outcome(document, pending.events))
+
+
+def _has_lost_its_answer(pending: Pending, working: WorkingSet) -> bool:
+    if pending.decision is None or not pending.leaves or pending.remembered is not None:
+        return False
+    return working.lacks(pending.decision.answer)

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from asyncpg import Connection, UniqueViolationError
 
-from modeltrail.commands.batch import Batch, Pending, decide_all
+from modeltrail.commands.batch import AnswerGoneError, Batch, Pending, decide_all
 from modeltrail.commands.session import TIMEOUTS, LogUnavailableError, Session
 from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import id_is_taken
@@ -54,6 +54,10 @@ class Rescue:
             await self.write(commands)
         elif is_lost(error):
             await self.write(commands, error)
+        elif isinstance(error, AnswerGoneError):
+            middle = len(commands) // 2  # the two are apart at some point
+            await self.write(commands[:middle])
+            await self.write(commands[middle:])
         elif len(commands) == 1:
             fail(commands, _reason(error, commands[0]))
         else:

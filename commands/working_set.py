@@ -228,6 +228,11 @@ class WorkingSet:
         self._answers[remembered.project_id, remembered.key] = remembered
         return document
 
+    def lacks(self, answer: Answer) -> bool:
+        """Whether it is known that the resource that answers a command is not there."""
+        rows = self._rows[answer.projection]
+        return rows.knows(answer.id) and rows.get(answer.id) is None
+
     def document(self, answer: Answer) -> Document | None:
         """The resource that answers a command, where that takes no row but its own."""
         rows = self._rows[answer.projection]
