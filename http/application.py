@@ -7,7 +7,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 from modeltrail.http.answers import error
-from modeltrail.http.large_bodies import LargeBodies, NoRoomError
+from modeltrail.http.large_bodies import LargeBodies, NoRoomError, may_be_large
 from modeltrail.http.request_ids import kept_id_of, request_id_of
 from modeltrail.http.services import Services
 
@@ -51,8 +51,11 @@ class Application(Litestar):
                 message["headers"] = [*message["headers"], header]
             await send_on(message)
 
+        if not may_be_large(cast("HTTPScope", scope)):
+            await super().__call__(scope, receive, send_with_id)
+            return
         try:
-            async with self._large_bodies.room_for(cast("HTTPScope", scope)):
+            async with self._large_bodies.room():
                 await super().__call__(scope, receive, send_with_id)
         except NoRoomError:
             refusal = error(503, "too many large requests are under way; try again", (b"retry-after", b"1"))

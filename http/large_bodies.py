@@ -16,17 +16,14 @@ class NoRoomError(Exception):
 
 
 class LargeBodies:
-    """Lets large bodies in, a few at a time and in the order they came. Small ones never wait."""
+    """Lets large bodies in, a few at a time and in the order they came. Small ones need no room."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
-    async def room_for(self, scope: HTTPScope) -> AsyncIterator[None]:
-        """Hold what the request's body needs until the end of the block. Raises NoRoomError after some seconds."""
-        if not _may_be_large(scope):
-            yield
-            return
+    async def room(self) -> AsyncIterator[None]:
+        """Hold what a large body needs until the end of the block. Raises NoRoomError after some seconds."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._slots.acquire()
@@ -38,8 +35,8 @@ class LargeBodies:
             self._slots.release()
 
 
-def _may_be_large(scope: HTTPScope) -> bool:
-    """Whether the body is announced as large, or comes without an announced length."""
+def may_be_large(scope: HTTPScope) -> bool:
+    """Whether the request's body is announced as large, or comes without an announced length."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return not value.isdigit() or len(value) > 18 or int(value) > LARGE
