@@ -6,51 +6,30 @@ begins again by looking, and does again, harmlessly, what it did not get to repo
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import assert_never
-from uuid import UUID
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import msgspec
 import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
-from modeltrail.commands.deployments import READ, SYNC
+from modeltrail.commands.deployments import SYNC
 from modeltrail.commands.preflight import PREFLIGHT
-from modeltrail.failures import causes_of, leaves_of
+from modeltrail.failures import leaves_of
 from modeltrail.postgres.asking import Answering
 from modeltrail.postgres.connect import close, is_lost
-from modeltrail.postgres.statements import Statements
-from modeltrail.projections.deployment_tasks import TaskRow, read_task
-from modeltrail.workers.cluster import (
-    Applied,
-    Bookmark,
-    Change,
-    Cluster,
-    ClusterError,
-    ClusterUnavailable,
-    Deleted,
-    ObservedService,
-    WatchExpired,
-)
+from modeltrail.workers.cluster import Cluster
 from modeltrail.workers.lease import Lease, LeaseLostError
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
-from modeltrail.workers.preflight import LONGEST_ANSWER, Preflight
+from modeltrail.workers.preflight import Preflight
 from modeltrail.workers.reports import Reporter
+from modeltrail.workers.session import Session
 from modeltrail.workers.storage import Locked, Storage
-from modeltrail.workers.task_runner import TaskRunner
-from modeltrail.workers.upkeep import Upkeep
-from modeltrail.workers.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
-SQL = Statements("modeltrail.workers", "deploy.sql")
 
 SUBSCRIPTION = "deploy-worker"
-CALLS_AT_A_TIME = 32
-TASKS_PER_QUERY = 500
 
 
 class DeployWorker:
@@ -120,7 +99,7 @@ class DeployWorker:
         await lease.acquire()
         try:
             async with asyncio.TaskGroup() as group:
-                session = _Session(
+                session = Session(
                     group, for_tasks, for_upkeep, self._cluster, self._storage, self._reporter, self._options, lease
                 )
                 group.create_task(lease.keep(), name="lease")
@@ -130,187 +109,3 @@ class DeployWorker:
                 group.create_task(Answering(for_questions, answers).run(), name="questions")
         finally:
             await lease.release()
-
-
-class _Session:
-    """The time of one lease: all that is known is read anew when it begins."""
-
-    def __init__(
-        self,
-        group: asyncio.TaskGroup,
-        connection: Connection,
-        for_upkeep: Connection,
-        cluster: Cluster,
-        storage: Storage,
-        reporter: Reporter,
-        options: WorkerOptions,
-        lease: Lease,
-    ) -> None:
-        self._group = group
-        self._connection = connection
-        self._cluster = cluster
-        self._storage = storage
-        self._reporter = reporter
-        self._options = options
-        self._lease = lease
-        self._slots = asyncio.Semaphore(CALLS_AT_A_TIME)
-        self._runners: dict[UUID, TaskRunner] = {}
-        self._running: set[UUID] = set()
-        self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots)
-        self._inbox: dict[UUID, Applied | Deleted] = {}
-        self._heeding: set[UUID] = set()
-        self._seen = 0
-
-    async def run(self) -> None:
-        """Take tasks and follow the cluster, each in a task of the group, until cancelled."""
-        wakeups = Wakeups(self._connection)
-        await wakeups.start()
-        await self._take_tasks()
-        self._group.create_task(self._observe(), name="observe")
-        while True:
-            await wakeups.next()
-            await self._take_tasks()
-
-    async def read(self, question: str) -> str:
-        """Read the state of the service with this id from the cluster; `READ` when that is done, else why it is not."""
-        service = UUID(question)
-        runner = self._runners.get(service)
-        try:
-            if runner is None or runner.is_done:
-                await self._upkeep.read(service)
-            else:
-                async with self._slots:
-                    observed = await self._cluster.get(*runner.place)
-                if observed is not None and observed.service_id == service:
-                    await self._consider(runner, observed)
-        except ClusterError as error:
-            return str(error)[:LONGEST_ANSWER]
-        return READ
-
-    async def _take_tasks(self) -> None:
-        """Begin with every request that came since the last look."""
-        while rows := await self._connection.fetch(SQL.list_tasks_after, self._seen, TASKS_PER_QUERY):
-            for row in rows:
-                self._seen = self._lease.position = row["requested_position"]
-                try:
-                    task = read_task(row)
-                except msgspec.DecodeError as error:
-                    # Nor can it be parked: the log's writer reads the row, too. `modeltrail worker parked` shows it.
-                    _log.error("a deployment task cannot be read", service=str(row["id"]), cause=causes_of(error))
-                else:
-                    self._begin(task)
-            if len(rows) < TASKS_PER_QUERY:
-                return
-
-    def _begin(self, task: TaskRow) -> None:
-        runner = self._runners.get(task.id)
-        if runner is None:
-            runner = TaskRunner(task, self._cluster, self._storage, self._reporter, self._options, self._slots)
-            self._runners[task.id] = runner
-        else:
-            runner.replace(task)
-        self._set_going(runner)
-
-    def _set_going(self, runner: TaskRunner) -> None:
-        """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""
-        service = runner.task.id
-        runner.nudge()
-        if service not in self._running:
-            self._running.add(service)
-            self._group.create_task(self._run(runner), name=f"task {service}")
-
-    async def _run(self, runner: TaskRunner) -> None:
-        service = runner.task.id
-        try:
-            await runner.run()
-        finally:
-            self._running.discard(service)
-        self._forget_if_done(service)
-
-    def _forget_if_done(self, service: UUID) -> None:
-        runner = self._runners.get(service)
-        if runner is not None and runner.is_done and service not in self._running:
-            del self._runners[service]
-
-    async def _observe(self) -> None:
-        """Follow the cluster: list, then watch, and list again whenever the watch may have missed something."""
-        retries = pauses(longest=10.0)
-        while True:
-            try:
-                began = time.monotonic()
-                services, version = await self._cluster.list()
-                await self._consider_all(services)
-                self._set_going_without({service.service_id for service in services})
-                _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
-                retries = pauses(longest=10.0)
-                # Only the watch has an end: a long resync that was cut short would begin again for ever.
-                async with (
-                    asyncio.timeout(self._options.resync_seconds),
-                    aclosing(self._cluster.watch(version)) as changes,
-                ):
-                    async for change in changes:
-                        self._follow(change)
-            except TimeoutError:
-                _log.debug("resync")
-            except WatchExpired:
-                _log.info("the watch expired; listing again")
-            except ClusterUnavailable as error:
-                _log.warning("the cluster cannot be watched; trying again", error=str(error))
-                await sleep(max(next(retries), error.retry_after or 0.0))
-            except ClusterError as error:
-                _log.error("the cluster refuses to be watched; trying again", error=str(error))
-                await sleep(max(next(retries), 5.0))
-
-    def _follow(self, change: Change) -> None:
-        """Note the newest of each service; one service's slow answer holds up no other's."""
-        match change:
-            case Applied(service=service) | Deleted(service=service):
-                if service.service_id is not None:
-                    self._inbox[service.service_id] = change
-                    self._set_heeding(service.service_id)
-            case Bookmark():
-                pass
-            case _:
-                assert_never(change)
-
-    def _set_heeding(self, service: UUID) -> None:
-        if service not in self._heeding:
-            self._heeding.add(service)
-            self._group.create_task(self._heed(service), name=f"heed {service}")
-
-    async def _heed(self, service: UUID) -> None:
-        try:
-            while change := self._inbox.pop(service, None):
-                runner = self._runners.get(service)
-                match change:
-                    case Applied(service=observed) if runner is not None and not runner.is_done:
-                        await self._consider(runner, observed)
-                    case Applied(service=observed):
-                        await self._upkeep.look(service, observed)
-                    case Deleted() if runner is not None and not runner.is_done:
-                        self._set_going(runner)
-                    case Deleted():
-                        await self._upkeep.miss(service)
-                    case _:
-                        assert_never(change)
-        finally:
-            self._heeding.discard(service)
-
-    async def _consider_all(self, services: list[ObservedService]) -> None:
-        for observed in services:
-            if observed.service_id in self._runners:
-                self._follow(Applied(observed))  # beside each other: their reports share a commit
-        await self._upkeep.resync(services)
-
-    async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
-        waits = runner.task.id not in self._running
-        if await runner.understands(observed) and not (waits and runner.is_overwritten(observed)):
-            self._forget_if_done(runner.task.id)
-        else:
-            self._set_going(runner)  # it looks itself, and then applies once more, or parks the task
-
-    def _set_going_without(self, present: set[UUID | None]) -> None:
-        """What waits for the cluster's answer on an object that is not there would wait for ever."""
-        for service, runner in self._runners.items():
-            if service not in present and not runner.is_done:
-                self._set_going(runner)
