@@ -22,7 +22,8 @@ from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.http.uuids import parse_uuid
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import MODEL_LIST
-from modeltrail.projections.models import MODELS, ModelBody, ModelWithVersions
+from modeltrail.projections.model_body import ModelBody, ModelWithVersions
+from modeltrail.projections.models import MODELS
 
 DEFAULT_TYPE = "CUSTOMTRAIN"
 CALLED = "model id"

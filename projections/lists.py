@@ -15,8 +15,9 @@ from modeltrail.projections.activity import ACTIVITY, ActivityBody
 from modeltrail.projections.documents import Queried
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.list_reader import Asked, Page, PageReader
+from modeltrail.projections.model_body import ModelBody
 from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
-from modeltrail.projections.models import MODELS, ModelBody
+from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection, unique_key
 from modeltrail.projections.serve_models import SERVE_MODELS, ServeModelBody
 from modeltrail.projections.service_body import ServiceBody

@@ -1,12 +1,12 @@
 """The read table of registered models, each with its latest and default version."""
 
 from collections.abc import Iterable
-from typing import Annotated, assert_never
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import structs
 
 from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.event import Event
@@ -16,27 +16,15 @@ from modeltrail.domain.model_version_messages import VersionEvent, VersionRegist
 from modeltrail.domain.registered_model_messages import (
     DefaultVersionChanged,
     DeploymentStatus,
-    DeploymentStatusDeclared,
-    ModelArchived,
     ModelChanged,
     ModelDeleted,
-    ModelDescribed,
     ModelEvent,
-    ModelReclassified,
     ModelRegistered,
-    ModelRelabelled,
-    ModelRenamed,
-    ModelRestored,
-    ModelRetagged,
-    ModelSizeRecorded,
-    ModelState,
     ModelTakenOver,
-    ParentRemoved,
-    Tags,
 )
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.model_versions import VersionInModel
+from modeltrail.projections.model_body import ModelBody, changed, registered, taken_over
 from modeltrail.projections.projection import (
     Column,
     OneRow,
@@ -49,44 +37,9 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
-from modeltrail.projections.times import WholeSeconds, to_seconds
+from modeltrail.projections.times import to_seconds
 
 SQL = Statements("modeltrail.projections", "documents.sql")
-
-
-ModelStateText = Annotated[str, Meta(description="LIVE or ARCHIVED; a model that was taken over may hold any text.")]
-DeploymentStatusText = Annotated[
-    str, Meta(description="UNDEPLOYED, DEPLOYED or FAILED; a model that was taken over may hold any text.")
-]
-
-
-class ModelBody(Struct, frozen=True, kw_only=True):
-    """A model as lists show it, in the order of the wire."""
-
-    id: UUID
-    created_at: WholeSeconds
-    updated_at: WholeSeconds
-    project_id: UUID
-    owner_id: UUID | None
-    owner_email: str | UnsetType = UNSET
-    name: str
-    slug: str
-    description: str
-    model_type: str
-    model_size: int
-    state: ModelStateText
-    deployment_status: DeploymentStatusText
-    tags: Tags
-    labels: dict[str, str]
-    parent_model_id: UUID | None
-    version_count: int
-
-
-class ModelWithVersions(ModelBody, frozen=True, kw_only=True):
-    """A model as it is shown on its own; a version is left out when there is none."""
-
-    latest_version: VersionInModel | UnsetType = UNSET  # type: ignore[valid-type] # made of VersionBody's fields
-    default_version: VersionInModel | UnsetType = UNSET  # type: ignore[valid-type] # the same
 
 
 class ModelRow(Row, frozen=True):
@@ -131,7 +84,7 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
     if isinstance(event, DefaultVersionChanged):
         return structs.replace(row, default_version_id=event.version_id)
     if isinstance(event, ModelChanged):
-        body = structs.replace(_changed(row.body, event), updated_at=to_seconds(at))
+        body = structs.replace(changed(row.body, event), updated_at=to_seconds(at))
         return structs.replace(row, body=body, updated_at=at)
     if isinstance(event, VersionRegistered):
         # The log's times never go back, so the version registered last is the newest.
@@ -146,53 +99,17 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
 
 def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
     at = recorded.recorded_at
-    owner = event.owner_email.text if event.owner_email else None
-    shown = to_seconds(at)
-    body = ModelBody(
-        id=recorded.stream,
-        created_at=shown,
-        updated_at=shown,
-        project_id=event.project_id,
-        owner_id=None,
-        owner_email=owner or UNSET,
-        name=event.name,
-        slug=event.slug,
-        description=event.description,
-        model_type=event.model_type,
-        model_size=0,
-        state=ModelState.LIVE,
-        deployment_status=DeploymentStatus.UNDEPLOYED,
-        tags=event.tags,
-        labels=event.labels,
-        parent_model_id=event.parent_model_id,
-        version_count=0,
-    )
+    body = registered(event, recorded)
     return ModelRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
 
 
 def _taken_over(row: ModelRow | None, event: ModelTakenOver, recorded: Recorded) -> ModelRow:
-    """As it was there, times included. Taken over once more, it keeps its versions, and what the cluster serves."""
+    """As it was there. Taken over once more, it keeps its versions, and what the cluster serves."""
     origin, live = event.origin, row.live_services if row else ()
-    owner = event.owner_email.text if event.owner_email else None
-    body = ModelBody(
-        id=recorded.stream,
-        created_at=to_seconds(origin.created_at),
-        updated_at=to_seconds(origin.updated_at),
-        project_id=event.project_id,
-        owner_id=origin.owner_id,
-        owner_email=owner or UNSET,
-        name=origin.name,
-        slug=origin.slug,
-        description=origin.description,
-        model_type=origin.model_type,
-        model_size=origin.model_size,
-        state=origin.state,
-        deployment_status=row.body.deployment_status if row and live else origin.deployment_status,
-        tags=origin.tags,
-        labels=origin.labels,
-        parent_model_id=origin.parent_model_id,
-        version_count=row.body.version_count if row else 0,
-    )
+    body = taken_over(event, recorded)
+    if row is not None:
+        status = row.body.deployment_status if live else body.deployment_status
+        body = structs.replace(body, version_count=row.body.version_count, deployment_status=status)
     return ModelRow(
         id=recorded.stream,
         project_id=event.project_id,
@@ -210,32 +127,6 @@ def _with_version_taken_over(row: ModelRow, event: VersionTakenOver, recorded: R
     count = row.body.version_count + (0 if event.is_again else 1)
     latest = recorded.stream if event.is_latest else row.latest_version_id
     return structs.replace(row, body=structs.replace(row.body, version_count=count), latest_version_id=latest)
-
-
-def _changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 - one flat case per event
-    match event:
-        case ParentRemoved():
-            return structs.replace(body, parent_model_id=None)
-        case ModelRenamed(name=name):
-            return structs.replace(body, name=name)
-        case ModelDescribed(description=description):
-            return structs.replace(body, description=description)
-        case ModelReclassified(model_type=model_type):
-            return structs.replace(body, model_type=model_type)
-        case ModelSizeRecorded(model_size=size):
-            return structs.replace(body, model_size=size)
-        case ModelArchived():
-            return structs.replace(body, state=ModelState.ARCHIVED)
-        case ModelRestored():
-            return structs.replace(body, state=ModelState.LIVE)
-        case DeploymentStatusDeclared(deployment_status=status):
-            return structs.replace(body, deployment_status=status)
-        case ModelRetagged(tags=tags):
-            return structs.replace(body, tags=tags)
-        case ModelRelabelled(labels=labels):
-            return structs.replace(body, labels=labels)
-        case _:
-            assert_never(event)
 
 
 def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> ModelRow:

@@ -3,7 +3,8 @@
 from uuid import UUID, uuid4
 
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
-from modeltrail.projections.models import MODELS, ModelBody, ModelRow
+from modeltrail.projections.model_body import ModelBody
+from modeltrail.projections.models import MODELS, ModelRow
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 from support.samples import NOON
