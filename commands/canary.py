@@ -4,7 +4,7 @@ from msgspec import Struct, structs
 
 from modeltrail.commands.decision import Answer, Decision, carry_on
 from modeltrail.commands.deployments import existing_service, state_of_service
-from modeltrail.commands.models import require_revision
+from modeltrail.commands.existing import require_revision
 from modeltrail.domain.canary import back_from_canary
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError

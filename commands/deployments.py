@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
-from modeltrail.commands.existing import existing
-from modeltrail.commands.models import existing_model, require_revision
+from modeltrail.commands.existing import existing, require_revision
+from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import StateOf, row_named
 from modeltrail.commands.targets import NOT_READY, candidate_in, defaults_in, namespace_in
 from modeltrail.commands.versions import existing_version

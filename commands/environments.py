@@ -3,8 +3,7 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
-from modeltrail.commands.existing import existing
-from modeltrail.commands.models import require_revision
+from modeltrail.commands.existing import existing, require_revision
 from modeltrail.commands.question import RowsHaving, row_named
 from modeltrail.domain.decider import SERVING_ENVIRONMENT
 from modeltrail.domain.errors import ConflictError, RuleError, environment_not_found

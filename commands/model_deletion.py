@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, carry_on
-from modeltrail.commands.models import existing_model, require_revision
+from modeltrail.commands.existing import require_revision
+from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import RowsHaving
 from modeltrail.domain.decider import MODEL_VERSION, REGISTERED_MODEL
 from modeltrail.domain.errors import RuleError

@@ -3,10 +3,10 @@
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, begin, carry_on
-from modeltrail.commands.existing import existing
+from modeltrail.commands.existing import existing, require_revision
 from modeltrail.commands.question import row_named
 from modeltrail.domain.decider import REGISTERED_MODEL
-from modeltrail.domain.errors import ConflictError, StaleError, model_not_found
+from modeltrail.domain.errors import ConflictError, model_not_found
 from modeltrail.domain.ids import ModelId, ProjectId
 from modeltrail.domain.registered_model_messages import (
     ArchiveModel,
@@ -25,13 +25,6 @@ from modeltrail.domain.registered_model_messages import (
     Tags,
 )
 from modeltrail.projections.models import MODELS, ModelRow
-from modeltrail.projections.projection import Row
-
-
-def require_revision(row: Row, expected: int | None) -> None:
-    """Raise StaleError when the caller decided on another revision than the newest."""
-    if expected is not None and row.revision != expected:
-        raise StaleError(f"the resource has changed: it is at revision {row.revision}, not {expected}; read it again")
 
 
 async def existing_model(project_id: ProjectId, model_id: ModelId) -> ModelRow:

@@ -4,8 +4,7 @@ from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Decision, carry_on
 from modeltrail.commands.deployments import existing_service
-from modeltrail.commands.existing import existing
-from modeltrail.commands.models import require_revision
+from modeltrail.commands.existing import existing, require_revision
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import serve_model_not_found

@@ -14,7 +14,8 @@ from modeltrail.commands.deployments import (
     undeployment_wishes,
 )
 from modeltrail.commands.environments import existing_environment
-from modeltrail.commands.models import existing_model, require_revision
+from modeltrail.commands.existing import require_revision
+from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import RowAt
 from modeltrail.commands.targets import NOT_READY, Candidate, candidate_in, defaults_in, namespace_in
 from modeltrail.commands.versions import existing_version

@@ -6,8 +6,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from modeltrail.commands.decision import Answer, Change, Credentials, Decision, begin, carry_on
-from modeltrail.commands.existing import existing
-from modeltrail.commands.models import existing_model, require_revision
+from modeltrail.commands.existing import existing, require_revision
+from modeltrail.commands.models import existing_model
 from modeltrail.commands.question import row_named
 from modeltrail.commands.targets import candidate_after
 from modeltrail.commands.waiting import deployments_of_waiting
