@@ -11,7 +11,8 @@ import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.deployments import READ
-from modeltrail.failures import causes_of
+from modeltrail.failures import causes_of, stack_of
+from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import TaskRow, read_task
 from modeltrail.workers.cluster import (
@@ -83,19 +84,27 @@ class Session:
 
     async def read(self, question: str) -> str:
         """Read the state of the service with this id from the cluster; `READ` when that is done, else why it is not."""
-        service = UUID(question)
-        runner = self._runners.get(service)
         try:
-            if runner is None or runner.is_done:
-                await self._upkeep.read(service)
-            else:
-                async with self._slots:
-                    observed = await self._cluster.get(*runner.place)
-                if observed is not None and observed.service_id == service:
-                    await self._consider(runner, observed)
+            await self._read(UUID(question))
         except ClusterError as error:
             return str(error)[:LONGEST_ANSWER]
+        except Exception as error:
+            if is_lost(error):
+                raise
+            # A mistake about one service, at which anybody can ask as often as they like, must not end the worker.
+            _log.error("a question failed", question=question, cause=causes_of(error), stack=stack_of(error))
+            return "the deploy worker failed at it, as its log tells"
         return READ
+
+    async def _read(self, service: UUID) -> None:
+        runner = self._runners.get(service)
+        if runner is None or runner.is_done:
+            await self._upkeep.read(service)
+            return
+        async with self._slots:
+            observed = await self._cluster.get(*runner.place)
+        if observed is not None and observed.service_id == service:
+            await self._consider(runner, observed)
 
     async def _take_tasks(self) -> None:
         """Begin with every request that came since the last look."""

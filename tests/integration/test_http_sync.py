@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from modeltrail.commands.deployments import Cluster
 from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
@@ -18,10 +18,10 @@ def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractA
     return any_worker(Registry(api.services.committer, database), cluster)
 
 
-async def live(project: Project) -> Json:
-    model = await project.model()
+async def live(project: Project, name: str = "iris", namespace: str = "models") -> Json:
+    model = await project.model(name)
     await project.ready_version(model)
-    service = await project.deployed(model, await project.environment("models"), name="iris")
+    service = await project.deployed(model, await project.environment(namespace), name=name)
 
     async def deployed() -> Json | None:
         shown: Json = (await project.get(f"/inference_services/{service['id']}")).json()
@@ -94,6 +94,20 @@ async def test_a_cluster_that_fails_or_never_answers_is_told_and_nothing_is_clai
         assert answers[1].status_code == 200
         assert (await project.post(path)).status_code == 200
     assert "is one running?" in refusal(await project.post(path))[1]
+
+
+async def test_a_service_that_the_worker_cannot_make_sense_of_does_not_end_it(
+    api: Api, database: Database, cluster: SimulatedCluster
+) -> None:
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await live(project)
+        await api.pool.execute("UPDATE standing_deployments SET body = '{}' WHERE id = $1", UUID(service["id"]))
+
+        status, message = refusal(await project.post(f"/inference_services/{service['id']}/sync"))
+
+        assert (status, "failed at it" in message) == (503, True)
+        await live(project, "rose", "others")
 
 
 async def test_without_a_cluster_what_is_known_is_all_there_is(database: Database) -> None:
