@@ -57,9 +57,10 @@ lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 
 soak: $(READY) ## Kill and freeze workers and rebuilds in the middle of much, for long
 	FIRE_DEPLOYMENTS=$${FIRE_DEPLOYMENTS:-200} FIRE_KILLS=$${FIRE_KILLS:-20} \
-		FIRE_SERVICES=$${FIRE_SERVICES:-40} REBUILD_KILLS=$${REBUILD_KILLS:-10} $(BIN)/pytest -q \
+		FIRE_SERVICES=$${FIRE_SERVICES:-40} REBUILD_KILLS=$${REBUILD_KILLS:-10} \
+		REBUILD_EVENTS=$${REBUILD_EVENTS:-300000} $(BIN)/pytest -q \
 		tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py \
-		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py
+		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py tests/e2e/test_long_rebuilds.py
 
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
