@@ -22,6 +22,7 @@ from modeltrail.projections.table import Table
 
 BATCH = 20_000  # events that are written together
 KEPT = 60_000  # rows of a table that are kept in memory, so as not to be loaded again when they are touched again
+PATIENCE = 5.0  # seconds: for a page or a batch that is under way to come to its end
 
 MoveTo = Callable[[int], Awaitable[None]]
 Progress = Callable[[int, int], None]
@@ -85,6 +86,8 @@ class Filling:
             await writing
             await self._write(self._changed(), position)
         finally:
+            # A batch that is under way when somebody stops us need not be made again.
+            await asyncio.wait((reading, writing), timeout=PATIENCE)
             for task in (reading, writing):
                 task.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
