@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz model-test check format lint types imports lock bench bench-peers clean
+.PHONY: help run test fuzz model-test check format lint types imports lock bench bench-rebuild bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ soak: $(READY) ## Kill and freeze workers and rebuilds in the middle of much, fo
 
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
+
+bench-rebuild: $(READY) ## Rebuild all read tables from a log of a million events (three minutes)
+	MODELTRAIL_BENCH_EVENTS=$${MODELTRAIL_BENCH_EVENTS:-1000000} $(BIN)/python -m benchmarks projections
 
 bench-peers: $(READY) ## The same jobs for MLflow, which is installed apart (five minutes)
 	@test -x .venv-peers/bin/mlflow || ($(PYTHON) -m venv .venv-peers && .venv-peers/bin/pip install -q $(PEERS))
