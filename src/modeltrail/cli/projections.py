@@ -17,6 +17,7 @@ from modeltrail.cli.event_table import print_table, printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
+from modeltrail.memory import without_collection
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
     try:
-        with explained(settings.database):
+        with explained(settings.database), without_collection():
             return asyncio.run(checked())
     except Exception as error:
         cause = error.__cause__ if isinstance(error, CommandError) else error
