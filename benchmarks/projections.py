@@ -32,7 +32,7 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     address = await fresh_database(server, "bench_projections")
     connection = await writer(address, statement_seconds=None)()
     try:
-        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
         await fill(connection, EVENTS)
         rate = await _rebuild(address)
         model = await connection.fetchval("SELECT id FROM models LIMIT 1")
