@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz model-test check format lint types imports lock bench bench-peers clean
+.PHONY: help run test fuzz model-test check format lint types imports lock bench bench-rebuild bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,12 +57,16 @@ lock: $(READY) ## Update uv.lock after a change of pyproject.toml
 
 soak: $(READY) ## Kill and freeze workers and rebuilds in the middle of much, for long
 	FIRE_DEPLOYMENTS=$${FIRE_DEPLOYMENTS:-200} FIRE_KILLS=$${FIRE_KILLS:-20} \
-		FIRE_SERVICES=$${FIRE_SERVICES:-40} REBUILD_KILLS=$${REBUILD_KILLS:-10} $(BIN)/pytest -q \
+		FIRE_SERVICES=$${FIRE_SERVICES:-40} REBUILD_KILLS=$${REBUILD_KILLS:-10} \
+		REBUILD_EVENTS=$${REBUILD_EVENTS:-300000} $(BIN)/pytest -q \
 		tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py \
-		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py
+		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py tests/e2e/test_long_rebuilds.py
 
 bench: $(READY) ## Run the benchmarks (under five minutes)
 	$(BIN)/python -m benchmarks
+
+bench-rebuild: $(READY) ## Rebuild all read tables from a log of a million events (three minutes)
+	MODELTRAIL_BENCH_EVENTS=$${MODELTRAIL_BENCH_EVENTS:-1000000} $(BIN)/python -m benchmarks projections
 
 bench-peers: $(READY) ## The same jobs for MLflow, which is installed apart (five minutes)
 	@test -x .venv-peers/bin/mlflow || ($(PYTHON) -m venv .venv-peers && .venv-peers/bin/pip install -q $(PEERS))

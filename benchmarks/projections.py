@@ -12,6 +12,7 @@ import time
 from base64 import b64encode
 from uuid import UUID
 
+from benchmarks import library_projection
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from benchmarks.verification import fill
@@ -22,6 +23,7 @@ from modeltrail.projections.models import MODELS
 
 EVENTS = int(os.environ.get("MODELTRAIL_BENCH_EVENTS", "100000"))
 AIM = 100_000
+LIBRARY_EVENTS = 5_000  # the first ones of the same log
 RATE = re.compile(r"\(([\d,]+)/s\)")
 
 
@@ -30,18 +32,27 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     address = await fresh_database(server, "bench_projections")
     connection = await writer(address, statement_seconds=None)()
     try:
-        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
         await fill(connection, EVENTS)
         rate = await _rebuild(address)
         model = await connection.fetchval("SELECT id FROM models LIMIT 1")
+        await library_projection.prepare_table(connection, address.database)
     finally:
         await connection.close()
     rebuilding = asyncio.create_task(_rebuild(address))
     slowest, reads = await _read_until(rebuilding, address, model)
     meanwhile = await rebuilding
+    library = await asyncio.to_thread(library_projection.events_a_second, address, LIBRARY_EVENTS)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return [
         Figure(f"rebuild, {EVENTS:,} events", f"{rate:,.0f} events/s", f"{AIM:,} events/s, the aim", rate / AIM, 1.0),
+        Figure(
+            "rebuild, and another runner",
+            f"{rate:,.0f} events/s",
+            f"{library:,.0f} events/s, eventsourcing's projection runner",
+            rate / library,
+            wanted=40.0,
+        ),
         Figure(f"rebuild, memory for {EVENTS:,} rows", f"{peak:,.0f} MB at the peak"),
         Figure(
             "slowest of the reads meanwhile",

@@ -14,13 +14,16 @@ SELECT unnest(ARRAY[
 ]), 1;
 
 -- The rebuild that runs, or was stopped. `token` is new with each start or resumption: whoever holds another one may
--- not swap any more. `position` is how far the shadow tables are; null until they are filled.
+-- not swap any more. `position` is how far the shadow tables are. Until they are `filled` they lack indexes and more.
+-- `began_at` is where the log ended when they were begun: who is erased behind that may stand in them.
 CREATE TABLE projection_rebuild (
     id boolean PRIMARY KEY DEFAULT true CHECK (id),
     token uuid NOT NULL,
     names text[] NOT NULL,
     versions int[] NOT NULL,
-    position bigint,
+    position bigint NOT NULL DEFAULT 0,
+    filled boolean NOT NULL DEFAULT false,
+    began_at bigint NOT NULL DEFAULT 0,
     host text NOT NULL,
     pid int NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp()

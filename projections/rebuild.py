@@ -3,8 +3,9 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,17 +13,17 @@ import asyncpg
 from asyncpg import Connection
 from msgspec import Struct
 
-from modeltrail.domain.person import PersonErased
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log, read_head, unlock_log
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.checkpoint import Checkpoint, OtherVersionError
 from modeltrail.projections.comparison import Difference, comparable
-from modeltrail.projections.fold import Fold
+from modeltrail.projections.filling import Filling, PersonWasErasedError, Progress, check_erasures
 from modeltrail.projections.following import follow
 from modeltrail.projections.history import PAGE, History
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.shadow import SCHEMA, drop_shadows, make_room, make_shadow, shadow_tables
+from modeltrail.projections.shadow import SCHEMA, drop_shadows, finish_shadow, make_room, make_shadow, shadow_tables
+from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 NEAR = 500  # events: so few are applied under the log's lock
@@ -30,15 +31,9 @@ SWAPS = 30
 # Shorter than deadlock_timeout, and than anybody would call an outage: readers queue behind a lock that is waited for.
 LOCK_WAIT = "SET LOCAL lock_timeout = '300ms'"
 
-Progress = Callable[[int, int], None]
-
 
 class RebuildError(Exception):
     """A rebuild cannot go on; the message says why, and what to do."""
-
-
-class _PersonWasErased(Exception):  # noqa: N818 - a signal to start again, not an error
-    """The shadow tables may hold an address that nobody may read any more."""
 
 
 class Rebuilt(Struct, frozen=True):
@@ -61,6 +56,8 @@ class Rebuild:
         self._token = uuid4()
         self._live = "public"
         self._position = 0
+        self._filled = False
+        self._began_at = 0
         self.events = 0
 
     @property
@@ -69,20 +66,15 @@ class Rebuild:
         return tuple(projection.name for projection in self._projections)
 
     async def build(self, on_progress: Progress, *, resume: bool) -> None:
-        """Fill the shadow tables, or go on with those of a rebuild that was stopped, and let them catch up."""
+        """Fill the shadow tables and let them catch up, or go on with those of a rebuild that was stopped."""
         self._live = await self._work.fetchval("SELECT quote_ident(current_schema())")
         stored = await self._work.fetchrow(SQL.get_rebuild)
         versions = [projection.version for projection in self._projections]
-        if (
-            resume
-            and stored is not None
-            and stored["position"] is not None
-            and (stored["names"], stored["versions"]) == ([*self.names], versions)
-        ):
-            self._position = stored["position"]
-            await self._sign(self._position)
+        if resume and stored is not None and (stored["names"], stored["versions"]) == ([*self.names], versions):
+            self._position, self._filled, self._began_at = stored["position"], stored["filled"], stored["began_at"]
+            await self._sign()
         else:
-            await self._fill(on_progress)
+            await self._begin()
         await self._follow(on_progress)
 
     async def swap(self, on_progress: Progress) -> Rebuilt:
@@ -97,9 +89,9 @@ class Rebuild:
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 await unlock_log(self._work)
                 await asyncio.sleep(0.1 * (attempt + 1))  # somebody reads for long: let others through meanwhile
-            except _PersonWasErased:
+            except PersonWasErasedError:
                 await unlock_log(self._work)
-                await self._fill(on_progress)
+                await self._begin()
             except BaseException:
                 if not self._work.is_closed():
                     await unlock_log(self._work)
@@ -152,35 +144,40 @@ class Rebuild:
                             found.append(Difference(projection.name, str(row["key"]), column.name, str(is_), str(was)))
         return found[:limit]
 
-    async def _fill(self, on_progress: Progress) -> None:
-        self._position = 0
+    async def _begin(self) -> None:
+        """Throw away what there is, and make empty shadow tables."""
         async with self._work.transaction():
             await drop_shadows(self._work)
             await make_room(self._work)
-            await self._sign(None)
-        fold = Fold(self._projections)
-        async with self._guard.transaction(isolation="repeatable_read", readonly=True):
-            end = (await read_head(self._guard)).position
-            async for page in History(self._guard, self._ring).pages():
-                fold.take(page)
-                on_progress(fold.position, end)
-                await asyncio.sleep(0)
-        async with self._work.transaction():
-            for table in fold.tables:
-                await make_shadow(self._work, self._live, table)
-                table.rows.clear()
-            await self._move_to(fold.position)
-        self._position = fold.position
-        self.events += fold.position
+            for name in self.names:
+                await make_shadow(self._work, self._live, name)
+            self._position, self._filled = 0, False
+            self._began_at = (await read_head(self._work)).position
+            await self._sign()
 
-    async def _sign(self, position: int | None) -> None:
+    async def _fill(self, on_progress: Progress) -> None:
+        before = self._position
+        # Without their unique names: those are only true again at the end, when the index is made.
+        tables = [Table(replace(table.projection, unique=())) for table in self._shadows]
+        filling = Filling(self._guard, self._work, self._ring, tables, self._move_to)
+        self._position = await filling.run(before, self._began_at, on_progress)
+        async with self._work.transaction():
+            for projection in self._projections:
+                await finish_shadow(self._work, self._live, projection)
+            self._filled = True
+            await self._move_to(self._position)
+        self.events += self._position - before
+
+    async def _sign(self) -> None:
         """Write down who works on the shadow tables, and how far they are, so that a second can be told."""
         await self._work.execute(
             SQL.save_rebuild,
             self._token,
             self.names,
             [projection.version for projection in self._projections],
-            position,
+            self._position,
+            self._filled,
+            self._began_at,
             socket.gethostname(),
             os.getpid(),
         )
@@ -195,13 +192,15 @@ class Rebuild:
                     raise RebuildError(f"{error}; there is nothing to compare with") from error
 
     async def _follow(self, on_progress: Progress) -> None:
-        """Catch up until only few events are left."""
+        """Fill the tables unless they are, and apply what came since, until only few events are left."""
         while True:
             try:
+                if not self._filled:
+                    await self._fill(on_progress)
                 while await self._step(PAGE) >= NEAR:
                     on_progress(self._position, self._position + NEAR)
-            except _PersonWasErased:
-                await self._fill(on_progress)
+            except PersonWasErasedError:
+                await self._begin()
             else:
                 return
 
@@ -227,8 +226,7 @@ class Rebuild:
 
     async def _next(self, limit: int) -> list[Any]:
         events = await History(self._work, self._ring).after(self._position, limit)
-        if any(isinstance(recorded.event, PersonErased) for recorded in events):
-            raise _PersonWasErased
+        check_erasures(events, self._began_at)
         return events
 
     async def _apply(self, events: Sequence[Any]) -> None:
@@ -238,7 +236,7 @@ class Rebuild:
         self.events += len(events)
 
     async def _move_to(self, position: int) -> None:
-        if not await self._work.fetchval(SQL.move_rebuild, self._token, position):
+        if not await self._work.fetchval(SQL.move_rebuild, self._token, position, self._filled):
             raise RebuildError("another rebuild has begun meanwhile, so this one was given up; nothing was swapped")
 
     async def _replace(self) -> None:

@@ -31,16 +31,18 @@ SELECT count(*) AS events, coalesce(extract(epoch FROM clock_timestamp() - min(r
 FROM stored_events WHERE notification_id > $1
 
 -- name: get_rebuild
-SELECT token, names, versions, position, host, pid, started_at FROM projection_rebuild
+SELECT names, versions, position, filled, began_at, host, pid, started_at FROM projection_rebuild
 
 -- name: save_rebuild
-INSERT INTO projection_rebuild (token, names, versions, position, host, pid) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO projection_rebuild (token, names, versions, position, filled, began_at, host, pid)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE
 SET token = excluded.token, names = excluded.names, versions = excluded.versions, position = excluded.position,
-    host = excluded.host, pid = excluded.pid, started_at = excluded.started_at
+    filled = excluded.filled, began_at = excluded.began_at, host = excluded.host, pid = excluded.pid,
+    started_at = excluded.started_at
 
 -- name: move_rebuild
-UPDATE projection_rebuild SET position = $2 WHERE token = $1 RETURNING true
+UPDATE projection_rebuild SET position = $2, filled = $3 WHERE token = $1 RETURNING true
 
 -- name: delete_rebuild
 DELETE FROM projection_rebuild
@@ -52,9 +54,11 @@ DELETE FROM row_counts WHERE source LIKE 'modeltrail_rebuild.%'
 SELECT tablename FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'
 
 -- name: list_indexes
+-- Those that rows are found by as events are applied, which are of one plain column, or all others.
 SELECT pg_get_indexdef(i.indexrelid) AS definition, con.conname, pg_get_constraintdef(con.oid) AS condef
 FROM pg_index AS i LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
 WHERE i.indrelid = format('%I.%I', $1::text, $2::text)::regclass
+  AND (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL) = $3
 
 -- name: list_triggers
 SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger

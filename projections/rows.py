@@ -1,6 +1,7 @@
 """Rows of one projection in memory while a writer works on them: what was loaded, and what has changed since."""
 
 from collections import defaultdict
+from collections.abc import Set
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -15,11 +16,15 @@ R = TypeVar("R", bound=Row)
 
 
 class ChangedRows(Struct, Generic[R], frozen=True):
-    """What is to be done to a table: which rows go, and which come or are replaced. `all_new` says that none is."""
+    """What is to be done to a table: which rows go, and which come or are replaced. `all_new` says that none is.
+
+    `new` holds the ids of those that the table does not have.
+    """
 
     table: Table[R]
     gone: list[UUID]
     kept: list[R]
+    new: Set[UUID]
     all_new: bool
 
 
@@ -41,6 +46,11 @@ class WorkingRows(Generic[R]):
         self._wanted_ids: set[UUID] = set()
         self._wanted_keys: set[str] = set()
         self._wanted_where: set[tuple[str, UUID]] = set()
+
+    @property
+    def count(self) -> int:
+        """How many rows are known, those included that do not exist."""
+        return len(self._rows)
 
     def knows(self, id_: UUID) -> bool:
         """Whether `get` can answer."""
@@ -116,15 +126,21 @@ class WorkingRows(Generic[R]):
             if self.table.projection.unique:
                 self._ids.setdefault(self.table.unique_key(row), id_)
 
-    def want_for(self, target: Target) -> None:
-        """Ask for the rows that an event touches with the next `load`, unless they are known."""
+    def want_for(self, target: Target) -> bool:
+        """Ask for the rows that an event touches with the next `load`, unless they are known; whether they are not."""
         match target:
             case OneRow(id=id_):
                 self.want(id_)
+                return id_ in self._wanted_ids
             case RowsWhere(column=column, value=value):
                 self.want_where(column, value)
+                return (column, value) in self._wanted_where
             case NewRow():
-                pass
+                return False
+
+    def expect_none(self, id_: UUID) -> None:
+        """There is no such row, so that `load` need not look for it: an event will make it."""
+        self._rows.setdefault(id_, None)
 
     def apply(self, target: Target, recorded: Recorded) -> None:
         """Replace the rows that an event touches, which must be known, by what it makes of them."""
@@ -171,8 +187,9 @@ class WorkingRows(Generic[R]):
             return None
         gone = [id_ for id_ in self._changed if self._rows[id_] is None and id_ in self._stored]
         kept = [row for id_ in self._changed if (row := self._rows[id_]) is not None]
-        all_new = self._stored.isdisjoint(self._changed)
+        new = self._changed.keys() - self._stored
+        all_new = len(new) == len(self._changed)
         self._changed = {}
         self._stored.difference_update(gone)
         self._stored.update(row.id for row in kept)
-        return ChangedRows(self.table, gone, kept, all_new)
+        return ChangedRows(self.table, gone, kept, new, all_new)

@@ -7,7 +7,6 @@ from typing import Any
 from asyncpg import Connection
 
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.fold import FoldedRows
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
 
@@ -28,23 +27,16 @@ async def make_room(connection: Connection) -> None:
         await connection.execute(f"CREATE SCHEMA {SCHEMA}")
 
 
-async def make_shadow(connection: Connection, live: str, table: FoldedRows) -> None:
-    """A table like the one in the schema `live`, with these rows; its indexes, counts, triggers and grants."""
-    projection = table.projection
+async def make_shadow(connection: Connection, live: str, name: str) -> None:
+    """An empty table like the one in the schema `live`, with as few indexes as its rows are found by."""
+    await connection.execute(f"CREATE TABLE {SCHEMA}.{name} (LIKE {live}.{name} INCLUDING ALL EXCLUDING INDEXES)")
+    await _make_indexes(connection, live, name, of_key_columns=True)
+
+
+async def finish_shadow(connection: Connection, live: str, projection: Projection[Any]) -> None:
+    """Give a table that is filled all else that the one in the schema `live` has: indexes, counts, triggers, grants."""
     name, shadow = projection.name, f"{SCHEMA}.{projection.name}"
-    await connection.execute(f"CREATE TABLE {shadow} (LIKE {live}.{name} INCLUDING ALL EXCLUDING INDEXES)")
-    columns = projection.all_columns
-    await connection.copy_records_to_table(
-        name,
-        schema_name=SCHEMA,
-        columns=[column.name for column in columns],
-        records=(tuple([column.value(row) for column in columns]) for row in table.rows.values()),
-    )
-    for row in await connection.fetch(SQL.list_indexes, live, name):
-        if row["conname"] is not None:
-            await connection.execute(f'ALTER TABLE {shadow} ADD CONSTRAINT "{row["conname"]}" {row["condef"]}')
-        else:
-            await connection.execute(_moved(row["definition"], live, name))
+    await _make_indexes(connection, live, name, of_key_columns=False)
     if projection.counted is not None:
         facets = ", ".join(f"facet({column})" for column in projection.counted)
         await connection.execute(
@@ -56,6 +48,14 @@ async def make_shadow(connection: Connection, live: str, table: FoldedRows) -> N
     for row in await connection.fetch(SQL.list_grants, live, name):
         await connection.execute(row["statement"])
     await connection.execute(f"ANALYZE {shadow}")
+
+
+async def _make_indexes(connection: Connection, live: str, name: str, *, of_key_columns: bool) -> None:
+    for row in await connection.fetch(SQL.list_indexes, live, name, of_key_columns):
+        if row["conname"] is not None:
+            await connection.execute(f'ALTER TABLE {SCHEMA}.{name} ADD CONSTRAINT "{row["conname"]}" {row["condef"]}')
+        else:
+            await connection.execute(_moved(row["definition"], live, name))
 
 
 def _moved(definition: str, live: str, name: str) -> str:

@@ -65,6 +65,17 @@ class Table(Generic[R]):
         """The arguments of `insert_statement` and `save_statement`: one list per column."""
         return [[column.value(row) for row in rows] for column in self._columns]
 
+    async def copy_in(self, connection: Connection, rows: Iterable[R]) -> None:
+        """Insert rows of which none is there, without collecting them first."""
+        schema, _, name = self.projection.name.rpartition(".")
+        values = [column.value for column in self._columns]
+        await connection.copy_records_to_table(
+            name,
+            schema_name=schema or None,
+            columns=[column.name for column in self._columns],
+            records=(tuple([value(row) for value in values]) for row in rows),
+        )
+
     def unique_key(self, row: R) -> str:
         """What no other row may have, too: the values of the two unique columns, in one text."""
         scope, name = self._unique_columns

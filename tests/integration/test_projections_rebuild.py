@@ -156,7 +156,7 @@ async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
 
 async def wait_for_stage(database: Database, process: asyncio.subprocess.Process, stage: str) -> None:
     """Return when the process has begun, or filled the shadow tables, or is done."""
-    condition = "position IS NOT NULL" if stage == "filled" else "true"
+    condition = "filled" if stage == "filled" else "true"
     async with connected(database) as connection:
 
         async def reached() -> bool | None:

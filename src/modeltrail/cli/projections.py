@@ -17,6 +17,7 @@ from modeltrail.cli.event_table import print_table, printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
+from modeltrail.memory import without_collection
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
@@ -147,17 +148,30 @@ def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
 
 
 def _run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+    from asyncpg import DiskFullError  # noqa: PLC0415 it takes long to load
+
     from modeltrail.postgres.connect import is_lost  # noqa: PLC0415 it brings asyncpg along
 
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        # COPY leaves an error behind in asyncpg when its connection is lost, beside the one that it raises.
+        if not isinstance(error := context.get("exception"), Exception) or not is_lost(error):
+            loop.default_exception_handler(context)
+
     async def checked() -> T:
+        asyncio.get_running_loop().set_exception_handler(tell)
         await check_schema(settings.database)
         return await work()
 
     try:
-        with explained(settings.database):
+        with explained(settings.database), without_collection():
             return asyncio.run(checked())
     except Exception as error:
         cause = error.__cause__ if isinstance(error, CommandError) else error
+        if isinstance(cause, DiskFullError):
+            raise CommandError(
+                f"PostgreSQL at {settings.database.address} has no room left ({cause.args[0]}); the read tables are"
+                f" whole: make room, and a rebuild goes on with: modeltrail projections rebuild --resume"
+            ) from error
         if cause is None or not is_lost(cause) or "cannot be reached" in str(error):
             raise
         raise CommandError(
