@@ -25,7 +25,7 @@ from modeltrail.workers.manifest import manifest
 from support.api import Api, Json, Project, client_of, made, running_services
 from support.cluster import eventually, kserve, raw_api
 from support.database import Database
-from support.worker_process import WorkerProcess
+from support.worker_process import PATIENCE, WorkerProcess
 
 SERVICES = int(os.environ.get("FIRE_SERVICES", "8"))
 KILLS = int(os.environ.get("FIRE_KILLS", "3"))
@@ -123,7 +123,7 @@ async def test_workers_killed_among_canaries_leave_each_service_as_it_was_asked_
     fire = Fire(project, versions, services)
     for kill in range(KILLS):
         async with process.running() as running:
-            await eventually(partial(process.has_begun, kill + 1), within=30)
+            await eventually(partial(process.has_begun, kill + 1), within=PATIENCE)
             end = asyncio.get_running_loop().time() + fire.dice.uniform(0.1, 0.8)  # the moment is what is random here
             while asyncio.get_running_loop().time() < end:
                 await asyncio.gather(*(fire.ask(each) for each in fire.dice.sample(services, SERVICES // 2)))
@@ -134,6 +134,6 @@ async def test_workers_killed_among_canaries_leave_each_service_as_it_was_asked_
         async with asyncio.timeout(60):
             while not all(fire.accepted[wish] for wish in WISHES):
                 await fire.ask(fire.dice.choice(services))
-        await eventually(partial(is_settled, project), within=60)
+        await eventually(partial(is_settled, project), within=PATIENCE)
         for service in services:
             await check(project, cluster, service)

@@ -14,7 +14,7 @@ from modeltrail.simulated_cluster import SimulatedCluster
 from support.cluster import eventually, raw_api
 from support.database import Database
 from support.registry import Registry
-from support.worker_process import WorkerProcess
+from support.worker_process import PATIENCE, WorkerProcess
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_killed_between_the_cluster_call_and_its_confirmation(
         return any(request.status in (200, 201) for request in cluster.requests.all("apply", "iris"))
 
     async with process.running() as first:
-        await eventually(handled, within=15)
+        await eventually(handled, within=PATIENCE)
         first.send_signal(signal.SIGKILL)
         await first.wait()
     await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
@@ -49,7 +49,7 @@ async def test_killed_between_the_cluster_call_and_its_confirmation(
         return "DeploymentSucceeded" in await world.event_names(deployed)
 
     async with process.running():
-        await eventually(succeeded, within=15)
+        await eventually(succeeded, within=PATIENCE)
     assert await world.event_names(deployed) == [
         "ServiceCreated",
         "DeploymentRequested",
@@ -72,14 +72,14 @@ async def test_killed_at_random_moments_every_request_has_one_answer(
 
     for kill in range(8):
         async with process.running() as running:
-            await eventually(partial(process.has_begun, kill + 1), within=20)
+            await eventually(partial(process.has_begun, kill + 1), within=PATIENCE)
             await asyncio.sleep(moments.uniform(0, 0.08))  # the moment is what is random here
             running.send_signal(signal.SIGKILL)
         if kill == 2:
             for each in undeployed:
                 await world.undeploy(each)
     async with process.running():
-        await eventually(done, within=30)
+        await eventually(done, within=PATIENCE)
 
     for each in deployed:
         names = await world.event_names(each)

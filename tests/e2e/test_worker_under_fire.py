@@ -19,7 +19,7 @@ from modeltrail.workers.manifest import SERVICE_ID
 from support.cluster import eventually, raw_api
 from support.database import Database
 from support.registry import Registry
-from support.worker_process import WorkerProcess
+from support.worker_process import PATIENCE, WorkerProcess
 
 DEPLOYMENTS = int(os.environ.get("FIRE_DEPLOYMENTS", "40"))
 KILLS = int(os.environ.get("FIRE_KILLS", "5"))
@@ -71,7 +71,7 @@ async def test_workers_killed_at_random_moments_leave_nothing_undone_and_nothing
     positions = [0]
     for kill in range(KILLS):
         async with process.running() as running:
-            await eventually(partial(process.has_begun, kill + 1), within=30)
+            await eventually(partial(process.has_begun, kill + 1), within=PATIENCE)
             share = range(len(services), DEPLOYMENTS * (kill + 1) // KILLS)
             new = await asyncio.gather(*(world.deploy(name=f"iris-{number}") for number in share))
             gone = moments.sample(services, len(services) // 4)
@@ -82,7 +82,7 @@ async def test_workers_killed_at_random_moments_leave_nothing_undone_and_nothing
             await running.wait()
         positions.append(await position(connection))
     async with process.running():
-        await eventually(partial(is_settled, connection), within=60)
+        await eventually(partial(is_settled, connection), within=PATIENCE)
     await check(world, cluster, connection)
     assert positions == sorted(positions)
 
@@ -94,22 +94,22 @@ async def test_a_frozen_worker_that_wakes_after_another_took_over_does_no_harm(
     second = WorkerProcess(database, cluster, tmp_path, "second.log")
 
     async with first.running() as frozen:
-        await eventually(partial(first.has_begun, 1), within=30)
+        await eventually(partial(first.has_begun, 1), within=PATIENCE)
         services = await asyncio.gather(*(world.deploy(name=f"iris-{number}") for number in range(10)))
         frozen.send_signal(signal.SIGSTOP)
         async with second.running():
-            await eventually(partial(second.has_begun, 1), within=60)
+            await eventually(partial(second.has_begun, 1), within=PATIENCE)
             await asyncio.gather(*map(world.undeploy, services[:5]))
-            await eventually(partial(is_settled, connection), within=30)
+            await eventually(partial(is_settled, connection), within=PATIENCE)
             before = await position(connection)
             frozen.send_signal(signal.SIGCONT)
 
             async def stands_by() -> bool:
                 return first.has_logged("standing by")
 
-            await eventually(stands_by, within=30)
+            await eventually(stands_by, within=PATIENCE)
             await asyncio.gather(*(world.deploy(name=f"rose-{number}") for number in range(5)))
-            await eventually(partial(is_settled, connection), within=30)
+            await eventually(partial(is_settled, connection), within=PATIENCE)
             await check(world, cluster, connection)
             assert await position(connection) >= before
 
@@ -121,6 +121,6 @@ async def test_two_workers_started_at_once_answer_each_request_once(
     first = WorkerProcess(database, cluster, tmp_path, "first.log")
     second = WorkerProcess(database, cluster, tmp_path, "second.log")
     async with first.running(), second.running():
-        await eventually(partial(is_settled, connection), within=40)
+        await eventually(partial(is_settled, connection), within=PATIENCE)
         await check(world, cluster, connection)
     assert len(cluster.requests.all("apply")) == 20

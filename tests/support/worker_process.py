@@ -13,6 +13,8 @@ from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.simulated_cluster import SimulatedCluster, write_kubeconfig
 from support.database import Database
 
+PATIENCE = 60.0  # seconds; measured on two processors that others use, too: 18 until a worker has its lease
+
 
 class WorkerProcess:
     """`modeltrail worker` as operators run it."""
