@@ -121,7 +121,7 @@ class Listing:
         columns = {"page_limit": "bigint", "page_offset": "bigint", **{name: self._columns[name] for name in having}}
         if by_name:
             columns["pattern"] = "text"
-        values = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(columns.values(), start=1))
+        values = ", ".join(f"(SELECT ${number}::{type_}[])" for number, type_ in enumerate(columns.values(), start=1))
         return SQL.pages.format(values=values, names=", ".join(columns), page=page)
 
     def _total(self, having: tuple[str, ...]) -> str:

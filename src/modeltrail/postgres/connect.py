@@ -37,6 +37,8 @@ READER_SETTINGS = {
     "statement_timeout": "30s",
     "jit": "off",
 }
+# A plan that is kept was made for the tables as they were: one that grows fast is soon read by a new one.
+PLAN_SECONDS = 10
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 # Longer than the server's own limits: it is for a network that swallows everything.
@@ -147,6 +149,7 @@ async def open_pool(
         **_place(address),
         command_timeout=STATEMENT_SECONDS,
         server_settings=READER_SETTINGS,
+        max_cached_statement_lifetime=PLAN_SECONDS,
         min_size=min(smallest, largest),
         max_size=largest,
         max_inactive_connection_lifetime=lifetime_seconds,
