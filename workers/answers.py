@@ -18,6 +18,7 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
     WatchExpired,
+    as_text,
 )
 from modeltrail.workers.observation import read_event, read_service, read_version
 
@@ -65,19 +66,19 @@ def _event_error(raw: bytes | msgspec.Raw) -> ClusterError:
 def _judged(code: int, status: _Status, retry_after: float | None) -> ClusterError:
     details = status.details or _Details()
     causes = details.causes or ()
-    message = status.message or f"the cluster answered {code}"
+    message = as_text(status.message) or f"the cluster answered {code}"
     if code == 410 or any(cause.reason == "ResourceVersionTooLarge" for cause in causes):
         # Too large: the cluster was restored to an earlier state. The cure is the same, to list again.
         return WatchExpired(message)
     conflicts = [cause for cause in causes if cause.reason == "FieldManagerConflict"]
     if code == 409 and conflicts:
-        managers = (found[1] for cause in conflicts if (found := re.search(r'"([^"]*)"', cause.message)))
+        managers = (as_text(found[1]) for cause in conflicts if (found := re.search(r'"([^"]*)"', cause.message)))
         return FieldConflict(tuple(dict.fromkeys(managers)), tuple(cause.field for cause in conflicts))
     if code >= 500 or code in _TRANSIENT or code < 400:
         return ClusterUnavailable(message, retry_after if retry_after is not None else details.retry_after_seconds)
     if code == 404 and not details.kind:
         return ClusterRefused("NotServed", f"{message} (is KServe installed in this cluster?)")
-    return ClusterRefused(status.reason or str(code), message)
+    return ClusterRefused(as_text(status.reason) or str(code), message)
 
 
 def _seconds(header: str | None) -> float | None:

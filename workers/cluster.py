@@ -55,6 +55,11 @@ class WatchExpired(ClusterError):  # noqa: N818
     """The cluster no longer knows what happened since that version: list again, then watch from there."""
 
 
+def as_text(said: str) -> str:
+    """What the cluster said, such that it can be kept: PostgreSQL holds no U+0000, which a container's log may."""
+    return said.replace("\0", "\ufffd")
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Why KServe could not bring a model up, in its own words; `exit_code` is 0 when it named none."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from modeltrail.workers.cluster import Condition, Failure, ObservedService
+from modeltrail.workers.cluster import Condition, Failure, ObservedService, as_text
 from modeltrail.workers.manifest import DEPLOYMENT_ID, SERVICE_ID
 
 MANAGER = "modeltrail"
@@ -119,7 +119,7 @@ def read_owner(raw: bytes | msgspec.Raw) -> UUID | None:
 def _observed(found: _Object) -> ObservedService:
     metadata, status = found.metadata, found.status or _Status()
     model = status.model_status or _ModelStatus()
-    conditions = status.conditions or ()
+    conditions = tuple(map(_kept, status.conditions or ()))
     labels, annotations = metadata.labels or {}, metadata.annotations or {}
     applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
     reported_at = _latest(metadata, manager=None, operation="", subresource="status")
@@ -164,11 +164,15 @@ def _latest(metadata: _Metadata, *, manager: str | None, operation: str, subreso
     return max(times, default=None)
 
 
+def _kept(said: Condition) -> Condition:
+    return Condition(said.type, said.status, as_text(said.reason), as_text(said.message))
+
+
 def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure:
     info = model.last_failure_info or _FailureInfo()
     said = next((each.message for each in conditions if each.type == "Ready" and each.message), "")
     message = info.message or said or "KServe gave no reason"
-    return Failure(info.reason or model.transition_status, message, info.exit_code)
+    return Failure(as_text(info.reason or model.transition_status), as_text(message), info.exit_code)
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -75,6 +75,16 @@ async def test_a_refusal_fails_the_deployment_once(world: Registry, cluster: Sim
     assert "denied" in (await world.service(deployed))["last_error"]
 
 
+async def test_a_refusal_in_words_that_the_database_cannot_hold_fails_the_deployment(
+    world: Registry, cluster: SimulatedCluster
+) -> None:
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", "not\0 allowed"), verb="apply", times=1))
+    async with worker(world, cluster):
+        deployed = await world.deploy()
+        await until(world, deployed, "DeploymentFailed")
+    assert "not\ufffd allowed" in (await world.service(deployed))["last_error"]
+
+
 async def test_a_cluster_that_is_down_is_tried_again(world: Registry, cluster: SimulatedCluster) -> None:
     cluster.faults.add(Fault(action=Fail(500, "InternalError", "etcd is gone"), verb="apply", times=2))
     cluster.faults.add(Fault(action=Reset(), verb="apply", times=2))

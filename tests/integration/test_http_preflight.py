@@ -194,6 +194,20 @@ async def test_the_same_request_again_is_not_asked_about(
         assert (again.status_code, again.content) == (202, first.content)
 
 
+async def test_words_that_the_database_cannot_hold_are_passed_on_without_them(
+    api: Api, project: Project, database: Database, cluster: SimulatedCluster
+) -> None:
+    wish = await order(project)
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", "not\0 allowed"), verb="apply", times=1))
+    async with worker(api, database, cluster):
+        await listening(api)
+        assert refusal(await project.post("/deploy", wish)) == (
+            400,
+            "the cluster refuses this deployment: not\ufffd allowed",
+        )
+        assert (await project.post("/deploy", wish)).status_code == 202
+
+
 async def test_a_question_that_is_too_large_is_not_asked(
     api: Api, project: Project, database: Database, strict: SimulatedCluster
 ) -> None:
