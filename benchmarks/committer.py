@@ -30,7 +30,7 @@ from modeltrail.projections.catalogue import INLINE
 
 CALLERS = (1, 8, 32, 128)
 ROUNDS = 3
-SECONDS = 2.0
+SECONDS = 1.5
 COMPARED = 32
 WORDS = (
     ("churn", "fraud", "demand", "pricing", "ranking", "search", "basket", "credit", "claims", "routing", "energy"),
