@@ -9,8 +9,9 @@ import time
 from collections.abc import Awaitable, Sequence
 from uuid import UUID
 
+import msgspec
 import structlog
-from asyncpg import Connection
+from asyncpg import Connection, Record
 
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
@@ -86,7 +87,7 @@ class Upkeep:
         """These are all objects that there are."""
         async with self._reading:
             rows = await self._connection.fetch(SQL.list_standing)
-        standing = {row["id"]: read_standing(row) for row in rows}
+        standing = _readable(rows)
         looks: list[tuple[UUID, Awaitable[None]]] = []
         for number, observed in enumerate(services):
             if observed.service_id is None:
@@ -220,3 +221,14 @@ class Upkeep:
 
 def _new_deployment() -> DeploymentId:
     return DeploymentId(new_id())
+
+
+def _readable(rows: Sequence[Record]) -> dict[UUID, StandingRow]:
+    """Without those that this version cannot read: a look at the object of one fails by itself, and leaves it alone."""
+    standing = {}
+    for row in rows:
+        try:
+            standing[row["id"]] = read_standing(row)
+        except msgspec.DecodeError as error:
+            _log.error("a standing deployment cannot be read", service=str(row["id"]), cause=causes_of(error))
+    return standing

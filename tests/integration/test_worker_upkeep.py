@@ -11,6 +11,7 @@ from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, Simu
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, options, raw_api
+from support.committing import connected
 from support.database import Database
 from support.deploy_worker import until, worker
 from support.registry import Registry, registry
@@ -301,6 +302,26 @@ async def test_a_refusal_by_a_webhook_fails_the_deployment_once_with_its_reason(
         deployed, _ = await live(world, last="DeploymentFailed")
     assert "the policy says no" in (await world.service(deployed))["last_error"]
     assert len(cluster.requests.all("apply", "iris")) == 1
+
+
+async def test_a_service_that_this_version_cannot_read_keeps_no_other_from_being_looked_at(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, database: Database
+) -> None:
+    async with worker(world, cluster):
+        unreadable, namespace = await live(world)
+        await until(world, other := await world.deploy(name="rose"), "DeploymentSucceeded")
+        place = (await world.service(other))["serving_environment_name"]
+    async with connected(database) as connection:
+        await connection.execute("UPDATE standing_deployments SET body = '{}' WHERE id = $1", unreadable)
+    path = f"{SERVICES.format(place)}/rose"
+    assert (await api.send("DELETE", path)).status == 200
+
+    async with worker(world, cluster):  # which begins with a look at all of them
+        await until(
+            world, other, "ObjectDisappeared", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"
+        )
+
+    assert (await api.send("GET", f"{SERVICES.format(namespace)}/iris")).status == 200, "what is not understood stays"
 
 
 async def test_a_namespace_that_vanishes_takes_its_services_along_and_they_say_so(database: Database) -> None:
