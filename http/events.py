@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import UNSET, Struct, UnsetType
 
 from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.reader import LogReader, ShownEvent
-from modeltrail.eventlog.selection import Selection, behind, position_before, streams_of_model
+from modeltrail.eventlog.selection import Selection, behind, streams_of_model, up_to, within_times
 from modeltrail.eventlog.upcasting import shapes_of
 from modeltrail.http.answers import Answer, error, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
@@ -77,16 +77,14 @@ async def list_events(request: ApiRequest) -> Answer:
     """List what happened in the project."""
     project_id, query = request.project_id(), request.parsed_query()
     past = await past_of(request, project_id)
-    bounds = [each for each in (None if past is None else past.position, query.before) if each is not None]
-    until = min(bounds, default=None)
-    async with _reading(request.services) as reading:
-        selection = await reading.selection(query, project_id)
-        if selection is None:
-            found: Sequence[ShownEvent] = ()
-        else:
-            selection = await reading.within_times(query, structs.replace(behind(selection, query.after), until=until))
-            read = reading.log.oldest if query.is_ascending else reading.log.newest
-            found = await read(selection, query.limit)
+    selection = await _selection(request.services, query, project_id)
+    found: Sequence[ShownEvent] = ()
+    if selection is not None:
+        selection = up_to(up_to(behind(selection, query.after), query.before), past.position if past else None)
+        since, until = query.moment("since"), query.moment("until")
+        selection = await within_times(request.services.pool, selection, since, until)
+        async with _log(request.services) as log:
+            found = await (log.oldest if query.is_ascending else log.newest)(selection, query.limit)
     if query.is_ascending:
         page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else query.after)
     else:
@@ -109,8 +107,8 @@ async def show_event(request: ApiRequest) -> Answer:
     position = _position(request.scope["path_params"]["position"])
     past = await past_of(request, project_id)
     end = LARGEST_INT if past is None else past.position
-    async with _reading(request.services) as reading:
-        related = await reading.log.related(position)
+    async with _log(request.services) as log:
+        related = await log.related(position)
     known = tuple(each for each in related if each.project_id == project_id and each.position <= end)
     event = next((each for each in known if each.position == position), None)
     if event is None:
@@ -145,17 +143,16 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
     past = await past_of(request, project_id)
     end = (await read_head(services.pool)).position
     after = _first(request, query, end)
-    async with _reading(services) as reading:
-        await reading.selection(query, project_id)  # what is wrong with it is said before the stream begins
+    await _selection(services, query, project_id)  # what is wrong with it is said before the stream begins
     until = past.position if past is not None else end if query.word("follow") == "false" else None
 
     async def read(position: int) -> Sequence[ShownEvent]:
-        async with _reading(services) as reading:
-            # Looked up anew each time: a model may have got another version meanwhile.
-            selection = await reading.selection(query, project_id)
-            if selection is None:
-                return ()
-            return await reading.log.oldest(structs.replace(behind(selection, position), until=until), AT_ONCE)
+        # Looked up anew each time: a model may have got another version meanwhile.
+        selection = await _selection(services, query, project_id)
+        if selection is None:
+            return ()
+        async with _log(services) as log:
+            return await log.oldest(up_to(behind(selection, position), until), AT_ONCE)
 
     try:
         services.streams.check_room()
@@ -184,48 +181,33 @@ def _position(text: str) -> int:
     return min(int(text[:20]), LARGEST_INT)
 
 
-class _Reading:
-    """The log, over one connection."""
+async def _selection(services: Services, query: Query, project_id: ProjectId) -> Selection | None:
+    """What the filters say; None when nothing can fit them. Raises BadRequestError.
 
-    def __init__(self, log: LogReader, services: Services) -> None:
-        self.log = log
-        self._services = services
-
-    async def selection(self, query: Query, project_id: ProjectId) -> Selection | None:
-        """What the filters say; None when nothing can fit them. Raises BadRequestError."""
-        stream, model = query.uuid("stream"), query.uuid("model")
-        if stream and model:
-            raise BadRequestError("stream and model are both given; name one of them")
-        streams = (stream,) if stream else await streams_of_model(self._services.pool, model) if model else None
-        type_, person = query.text("type"), None
-        if actor := query.text("actor"):
-            person = await self._services.people.find(actor)
-            if person is None:
-                return None
-        return Selection(
-            project=project_id,
-            streams=streams,
-            topics=tuple(sorted(shapes_of(type_))) if type_ else None,
-            person=person,
-            request_id=query.text("request_id") or None,
-        )
-
-    async def within_times(self, query: Query, selection: Selection) -> Selection:
-        """The same events, as far as they are of the times that the query names."""
-        if since := query.moment("since"):
-            selection = behind(selection, await position_before(self._services.pool, since))
-        if until := query.moment("until"):
-            end = await position_before(self._services.pool, until)
-            selection = structs.replace(
-                selection, until=min(end, LARGEST_INT if selection.until is None else selection.until)
-            )
-        return selection
+    Not while a connection of the pool is held: many who each hold one, and want another, would wait for ever.
+    """
+    stream, model = query.uuid("stream"), query.uuid("model")
+    if stream and model:
+        raise BadRequestError("stream and model are both given; name one of them")
+    streams = (stream,) if stream else await streams_of_model(services.pool, model) if model else None
+    type_, person = query.text("type"), None
+    if actor := query.text("actor"):
+        person = await services.people.find(actor)
+        if person is None:
+            return None
+    return Selection(
+        project=project_id,
+        streams=streams,
+        topics=tuple(sorted(shapes_of(type_))) if type_ else None,
+        person=person,
+        request_id=query.text("request_id") or None,
+    )
 
 
 @asynccontextmanager
-async def _reading(services: Services) -> AsyncIterator[_Reading]:
+async def _log(services: Services) -> AsyncIterator[LogReader]:
     async with services.pool.acquire() as connection:
-        yield _Reading(LogReader(connection, PersonKeys(connection, services.keys)), services)
+        yield LogReader(connection, PersonKeys(connection, services.keys))
 
 
 EVENT_ROUTES = (list_events, show_event, stream_events)

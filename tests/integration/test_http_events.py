@@ -89,6 +89,16 @@ async def test_filters_are_all_to_fit(project: Project) -> None:
     assert await types(project, f"model={uuid4()}") == []
 
 
+async def test_many_who_ask_about_a_model_at_once_do_not_wait_for_each_other_for_ever(project: Project) -> None:
+    model = await project.model()
+    of_model, times = f"model={model['id']}", "since=2026-01-01T00:00:00Z&until=2999-01-01T00:00:00Z"
+    paths = (f"/events?{of_model}&{times}", "/events?actor=ada@example.com", f"/events/stream?follow=false&{of_model}")
+    async with asyncio.timeout(30):
+        for path in paths:
+            answers = await asyncio.gather(*(project.get(path) for _ in range(20)))
+            assert {each.status_code for each in answers} == {200}
+
+
 async def test_times_bound_a_list(project: Project) -> None:
     await project.model("one")
     between = made(await project.get("/events"), 200)["items"][0]["recorded_at"]

@@ -70,17 +70,15 @@ def filter_options(command: F) -> F:
 
 async def selection_of(filters: Filters, auditor: "Auditor") -> "Selection":
     """The selection, with people, models and times looked up. Raises CommandError for a person nobody knows."""
-    from modeltrail.eventlog.selection import Selection, position_before, streams_of_model  # noqa: PLC0415 it is large
+    from modeltrail.eventlog.selection import Selection, streams_of_model, within_times  # noqa: PLC0415 it is large
     from modeltrail.eventlog.upcasting import shapes_of  # noqa: PLC0415 the same
 
     if filters.stream is not None and filters.model is not None:
         raise CommandError("--stream and --model are both given; name one of them", exit_code=MISUSED)
-    connection, after = auditor.connection, filters.position
+    connection = auditor.connection
     streams: tuple[UUID, ...] | None = None if filters.stream is None else (filters.stream,)
     if filters.model is not None:
         streams = await streams_of_model(connection, filters.model)
-    if filters.since is not None:
-        after = max(after, await position_before(connection, filters.since))
     person = None
     if filters.actor is not None:
         if auditor.people is None:
@@ -88,12 +86,12 @@ async def selection_of(filters: Filters, auditor: "Auditor") -> "Selection":
         person = await auditor.people.find(filters.actor)
         if person is None:
             raise CommandError("the person that --actor names was never seen here, or was erased")
-    return Selection(
+    selection = Selection(
         project=filters.project,
         streams=streams,
         topics=None if filters.type is None else tuple(sorted(shapes_of(filters.type))),
         person=person,
         request_id=filters.request_id,
-        after=after,
-        until=None if filters.until is None else await position_before(connection, filters.until),
+        after=filters.position,
     )
+    return await within_times(connection, selection, filters.since, filters.until)

@@ -66,6 +66,23 @@ def behind(selection: Selection, position: int) -> Selection:
     return structs.replace(selection, after=max(position, selection.after))
 
 
+def up_to(selection: Selection, position: int | None) -> Selection:
+    """The same events, as far as they are at `position` or before it; None bounds nothing."""
+    bounds = [each for each in (selection.until, position) if each is not None]
+    return structs.replace(selection, until=min(bounds, default=None))
+
+
+async def within_times(
+    connection: Reads, selection: Selection, since: datetime | None, until: datetime | None
+) -> Selection:
+    """The same events, as far as they were recorded at `since` or later, and before `until`; None bounds nothing."""
+    if since is not None:
+        selection = behind(selection, await position_before(connection, since))
+    if until is not None:
+        selection = up_to(selection, await position_before(connection, until))
+    return selection
+
+
 async def as_of_now(connection: Reads, selection: Selection) -> tuple[Selection, int]:
     """The same events, as far as the log goes by now; and the position where that is."""
     end = (await read_head(connection)).position
