@@ -1,6 +1,6 @@
 """Answers: bytes with a status, sent as they are."""
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from litestar import Response
@@ -22,17 +22,21 @@ class Error(msgspec.Struct, frozen=True):
     error: str
 
 
-class Sent(Response[T]):
+class AsItIs(Response[T]):
     """A response that is sent without litestar's rendering, which costs more than all of ours."""
+
+    def to_asgi_response(self, *_args: Any, **_options: Any) -> Self:  # type: ignore[override] # noqa: ANN401
+        """Itself: litestar wants an ASGI application, and this is one."""
+        return self
+
+
+class Sent(AsItIs[T]):
+    """A status and bytes."""
 
     def __init__(self, status: int, body: bytes, *headers: Header) -> None:
         self.status = status
         self.body = body
         self.raw_headers = headers
-
-    def to_asgi_response(self, *_args: Any, **_options: Any) -> "Sent[T]":  # type: ignore[override] # noqa: ANN401
-        """Itself: litestar wants an ASGI application, and this is one."""
-        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's names
         """Send it."""

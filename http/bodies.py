@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
 from modeltrail.domain.model_version_messages import VersionState, VersionStatus
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelState, Tags
@@ -183,9 +183,7 @@ class Serving(GivenDefaults, frozen=True, kw_only=True):
 
     def options(self) -> ServingOptions:
         """What is given of them."""
-        return structs.replace(
-            ServingOptions().over(self.defaults()), canary_traffic_percent=self.canary_traffic_percent
-        )
+        return ServingOptions(canary_traffic_percent=self.canary_traffic_percent).over(self.defaults())
 
 
 class DeploymentOrder(Serving, frozen=True, kw_only=True):

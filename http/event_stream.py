@@ -6,17 +6,16 @@ The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: an
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 import structlog
 from asyncpg import Pool
-from litestar import Response
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from modeltrail.eventlog.bell import Bell
 from modeltrail.eventlog.reader import ShownEvent
 from modeltrail.failures import causes_of
+from modeltrail.http.answers import AsItIs
 from modeltrail.http.errors import BUSY
 from modeltrail.postgres.connect import is_lost
 
@@ -90,15 +89,11 @@ async def _heard(news: asyncio.Event) -> bool:
         return False
 
 
-class StreamedEvents(Response[bytes]):
+class StreamedEvents(AsItIs[bytes]):
     """An answer that is sent piece by piece until there are no more, or the caller has left."""
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
         self._chunks = chunks
-
-    def to_asgi_response(self, *_args: Any, **_options: Any) -> "StreamedEvents":  # type: ignore[override] # noqa: ANN401
-        """Itself: litestar wants an ASGI application, and this is one."""
-        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's names
         """Send it."""

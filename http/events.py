@@ -76,7 +76,7 @@ class EventWithRelatives(Struct, frozen=True):
 async def list_events(request: ApiRequest) -> Answer:
     """List what happened in the project."""
     project_id, query = request.project_id(), request.parsed_query()
-    past = await past_of(request, project_id)
+    past = await past_of(request)
     selection = await _selection(request.services, query, project_id)
     found: Sequence[ShownEvent] = ()
     if selection is not None:
@@ -105,7 +105,7 @@ async def show_event(request: ApiRequest) -> Answer:
     """Show an event with its causes and effects: the request, what came of it, what the deploy worker made of that."""
     project_id = request.project_id()
     position = _position(request.scope["path_params"]["position"])
-    past = await past_of(request, project_id)
+    past = await past_of(request)
     end = LARGEST_INT if past is None else past.position
     async with _log(request.services) as log:
         related = await log.related(position)
@@ -140,7 +140,7 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
     there.
     """
     project_id, query, services = request.project_id(), request.parsed_query(), request.services
-    past = await past_of(request, project_id)
+    past = await past_of(request)
     end = (await read_head(services.pool)).position
     after = _first(request, query, end)
     await _selection(services, query, project_id)  # what is wrong with it is said before the stream begins

@@ -15,6 +15,7 @@ from modeltrail.http.query import DEFAULT_LIMIT, LARGEST_LIMIT, Query
 from modeltrail.http.requests import ApiRequest
 from modeltrail.projections.checkpoint import Reach, read_reach
 from modeltrail.projections.lists import DEFAULT_SORT, Listing, Slice
+from modeltrail.projections.past import Past
 from modeltrail.projections.projection import Projection
 
 Items = TypeVar("Items")
@@ -74,7 +75,10 @@ def text_filter(name: str, description: str, *examples: str) -> Parameter:
 
 async def page_of(request: ApiRequest, listing: Listing, having: Mapping[str, object], name_part: str = "") -> Answer:
     """The page that the query string asks for, of the rows that hold `having` and `name_part` in their name."""
-    return json(200, msgspec.json.encode(await read_page(request, listing, having, name_part)))
+    query = request.parsed_query()
+    part = _part(query, listing)
+    page = await _page(request, query, await past_of(request), listing, having, part, name_part)
+    return json(200, msgspec.json.encode(page))
 
 
 async def following_page_of(
@@ -84,28 +88,34 @@ async def following_page_of(
     having: Mapping[str, object],
 ) -> Answer:
     """The same of a table that follows the log."""
-    reach = await reach_of(request, projection)
-    page = await read_page(request, listing, having)
+    query, past = request.parsed_query(), await past_of(request)
+    reach = await reach_of(request, projection, past)
+    page = await _page(request, query, past, listing, having, _part(query, listing))
     body = FollowingPage(page.items, page.total, page.page_size, page.next_offset, reach.position, reach.behind)
     return json(200, msgspec.json.encode(body))
 
 
-async def reach_of(request: ApiRequest, projection: Projection[Any]) -> Reach:  # Any: of any kind
+async def reach_of(request: ApiRequest, projection: Projection[Any], past: Past | None) -> Reach:  # Any: of any kind
     """How far an answer that is read after this goes, at least: a table may have moved on by then, never back."""
-    past = await past_of(request, request.project_id())
     return await read_reach(request.services.pool, projection) if past is None else Reach(past.position, 0)
 
 
-async def read_page(
-    request: ApiRequest, listing: Listing, having: Mapping[str, object], name_part: str = ""
-) -> Page[Raw]:
-    """What `page_of` answers."""
-    query = request.parsed_query()
+def _part(query: Query, listing: Listing) -> Slice:
     sort_by = query.word("sort_by") or DEFAULT_SORT
     if not listing.sorts_by(sort_by):
         raise BadRequestError("invalid sort_by")
-    part = Slice(query.limit, query.offset, sort_by, query.is_ascending)
-    past = await past_of(request, request.project_id())
+    return Slice(query.limit, query.offset, sort_by, query.is_ascending)
+
+
+async def _page(
+    request: ApiRequest,
+    query: Query,
+    past: Past | None,
+    listing: Listing,
+    having: Mapping[str, object],
+    part: Slice,
+    name_part: str = "",
+) -> Page[Raw]:
     if past is None:
         page = await listing.page(request.services.lists, having, part, name_part)
     else:

@@ -1,15 +1,14 @@
 """`?at=` on routes that read: which moment of the past they are to answer for."""
 
-from modeltrail.domain.ids import ProjectId
 from modeltrail.http.requests import ApiRequest
 from modeltrail.projections.past import Past
 
 
-async def past_of(request: ApiRequest, project_id: ProjectId) -> Past | None:
+async def past_of(request: ApiRequest) -> Past | None:
     """The moment that the query string names; None for the present. Raises BadRequestError, and NotYetError."""
     if b"at=" not in request.scope["query_string"]:  # nearly always
         return None
     moment = request.parsed_query().at
     if moment is None:
         return None
-    return await request.services.past.at(project_id, moment)
+    return await request.services.past.at(request.project_id(), moment)

@@ -34,15 +34,25 @@ class Resource:
         self._shown_as = shown_as
 
     async def show(
-        self, request: ApiRequest, project_id: ProjectId, id_: UUID | None, parent_id: UUID | None = None
+        self, request: ApiRequest, project_id: ProjectId, id_: UUID, parent_id: UUID | None = None
     ) -> Answer:
         """The resource, or 304 when the caller has it. With `parent_id`, it must belong to that.
 
-        Raises NotFoundError when the project has none such; no id means that a lookup found nothing.
+        Raises NotFoundError when the project has none such.
         """
+        return await self._show(request, project_id, id_, await past_of(request), parent_id)
+
+    async def _show(
+        self,
+        request: ApiRequest,
+        project_id: ProjectId,
+        id_: UUID | None,
+        past: Past | None,
+        parent_id: UUID | None = None,
+    ) -> Answer:
         if id_ is None:
             raise self._missing()
-        document = await self.read(request, project_id, id_, await past_of(request, project_id))
+        document = await self.read(request, project_id, id_, past)
         if parent_id is not None and document.parent_id != parent_id:
             raise self._missing()
         if has_revision(request.listed_header(b"if-none-match"), document.revision):
@@ -53,9 +63,9 @@ class Resource:
         self, request: ApiRequest, project_id: ProjectId, listing: Listing, having: Mapping[str, object]
     ) -> Answer:
         """The newest that holds all the values of `having`, by column. Raises NotFoundError when none does."""
-        past = await past_of(request, project_id)
+        past = await past_of(request)
         found = listing.newest(request.services.pool, having) if past is None else past.newest(listing, having)
-        return await self.show(request, project_id, await found)
+        return await self._show(request, project_id, await found, past)
 
     async def read(self, request: ApiRequest, project_id: ProjectId, id_: UUID, past: Past | None = None) -> Document:
         """What is stored of it, or was in the past. Raises NotFoundError when the project has none such."""

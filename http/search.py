@@ -56,8 +56,8 @@ async def search_project(request: ApiRequest) -> Answer:
     if kind and kind not in [*Kind]:
         raise invalid("kind", f"must be one of {', '.join(Kind)}")
     wanted = Wanted(asked, Kind(kind) if kind else None, query.limit, query.offset)
-    reach = await reach_of(request, SEARCH)
-    past = await past_of(request, project_id)
+    past = await past_of(request)
+    reach = await reach_of(request, SEARCH, past)
     if past is None:
         found = await search(request.services.pool, project_id, wanted)
     else:

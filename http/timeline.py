@@ -49,7 +49,7 @@ async def show_timeline(request: ApiRequest) -> Answer:
     query = request.parsed_query()
     after, limit = query.after, query.limit
     services = request.services
-    past = await past_of(request, project_id)
+    past = await past_of(request)
     await SERVICE.read(request, project_id, service_id, past)
     items = await read_timeline(services.pool, services.keys, service_id, after, limit, past)
     answer = Timeline(tuple(items), query.limit_asked_for, items[-1].position if items else after)
