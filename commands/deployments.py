@@ -43,6 +43,7 @@ class Cluster(StrEnum):
     NONE = "none"
 
 
+SUBSCRIPTION = "deploy-worker"  # the lease that the deploy worker holds
 SYNC = "modeltrail_sync"  # the channel on which the deploy worker is asked to read a service's state, by its id
 READ = "read"  # and its answer when that is done; any other says why it is not
 

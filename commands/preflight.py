@@ -16,6 +16,7 @@ from asyncpg import Pool
 from msgspec import Struct
 
 from modeltrail.commands.decision import Command
+from modeltrail.commands.deployments import SUBSCRIPTION
 from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.domain.errors import RuleError
 from modeltrail.eventlog.record import Context
@@ -24,6 +25,7 @@ from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import DEPLOYMENT_TASKS, TaskRow, ToApply
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.table import Table
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.commands", "preflight.sql")
@@ -54,7 +56,7 @@ class Preflight:
 
     def __init__(self, pool: Pool, projections: Iterable[Projection[Any]]) -> None:  # Any: of any kind
         self._pool = pool
-        self._projections = tuple(projections)
+        self._tables = [Table(projection) for projection in projections]
         self._asker = Asker(pool)
         self._silent_until = 0.0
 
@@ -85,9 +87,9 @@ class Preflight:
     async def _proposals(self, command: Command, context: Context) -> list[Proposal]:
         """What the worker would get to do; nothing when there is no worker, or the command is refused anyhow."""
         async with self._pool.acquire() as connection:
-            if not await connection.fetchval(SQL.is_worked_on):
+            if not await connection.fetchval(SQL.is_worked_on, SUBSCRIPTION):
                 return []
-            rehearsal = await Rehearsal.begin(connection, self._projections)
+            rehearsal = await Rehearsal.begin(connection, self._tables)
             await rehearsal.decide([(command, context)])
         rows: list[TaskRow] = rehearsal.rows_left(DEPLOYMENT_TASKS)
         return [Proposal(row.id, row.task) for row in rows if isinstance(row.task, ToApply)]

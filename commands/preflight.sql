@@ -1,2 +1,2 @@
 -- name: is_worked_on
-SELECT EXISTS (SELECT FROM subscriptions WHERE name = 'deploy-worker' AND expires_at > clock_timestamp())
+SELECT EXISTS (SELECT FROM subscriptions WHERE name = $1 AND expires_at > clock_timestamp())

@@ -1,7 +1,7 @@
 """What commands would come to, without writing anything."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self, TypeVar
 
 from asyncpg import Connection
@@ -28,9 +28,8 @@ class Rehearsal:
         self._working = working
 
     @classmethod
-    async def begin(cls, connection: Connection, projections: Iterable[Projection[Any]]) -> Self:  # Any: of any kind
+    async def begin(cls, connection: Connection, tables: Sequence[Table[Any]]) -> Self:  # Any: of any kind
         """With nothing decided yet."""
-        tables = [Table(projection) for projection in projections]
         return cls(connection, tables, WorkingSet(await read_head(connection), tables))
 
     async def begin_anew(self) -> None:

@@ -6,18 +6,18 @@ begins again by looking, and does again, harmlessly, what it did not get to repo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import structlog
 from asyncpg import Connection
 
 from modeltrail.commands.committer import Committer
-from modeltrail.commands.deployments import SYNC
+from modeltrail.commands.deployments import SUBSCRIPTION, SYNC
 from modeltrail.commands.preflight import PREFLIGHT
 from modeltrail.failures import leaves_of
 from modeltrail.postgres.asking import Answering
-from modeltrail.postgres.connect import close, is_lost
+from modeltrail.postgres.connect import is_lost, opened
 from modeltrail.workers.cluster import Cluster
 from modeltrail.workers.lease import Lease, LeaseLostError
 from modeltrail.workers.options import WorkerOptions
@@ -29,7 +29,8 @@ from modeltrail.workers.storage import Locked, Storage
 
 _log = structlog.get_logger(__name__)
 
-SUBSCRIPTION = "deploy-worker"
+# One that listens, or waits for something to look at, stands still for hours and keeps nobody waiting.
+_SETTINGS = "SET idle_session_timeout = 0"
 
 
 class DeployWorker:
@@ -72,7 +73,8 @@ class DeployWorker:
         while not self._stopping:
             try:
                 async with AsyncExitStack() as stack:
-                    connections = [await stack.enter_async_context(self._connection()) for _ in range(4)]
+                    opening = [opened(self._connect, _SETTINGS) for _ in range(4)]
+                    connections = [await stack.enter_async_context(each) for each in opening]
                     await self._work(*connections)
             except* LeaseLostError as lost:
                 _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
@@ -81,16 +83,6 @@ class DeployWorker:
                     raise
                 _log.warning("the database connection was lost; trying again", error=str(leaves_of(group)[0]))
                 await sleep(next(retries))
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Connection, None]:
-        connection = await self._connect()
-        try:
-            # One that listens, or waits for something to look at, stands still for hours and keeps nobody waiting.
-            await connection.execute("SET idle_session_timeout = 0")
-            yield connection
-        finally:
-            await close(connection)
 
     async def _work(
         self, for_lease: Connection, for_tasks: Connection, for_upkeep: Connection, for_questions: Connection

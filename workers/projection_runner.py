@@ -9,7 +9,7 @@ import structlog
 from asyncpg import Connection
 
 from modeltrail.failures import causes_of, place_of, stack_of
-from modeltrail.postgres.connect import close, is_lost
+from modeltrail.postgres.connect import is_lost, opened
 from modeltrail.projections.checkpoint import Checkpoint, OtherVersionError
 from modeltrail.projections.projection import Projection
 from modeltrail.workers.pauses import pauses, sleep
@@ -56,7 +56,7 @@ class ProjectionRunner:
         retries = pauses(longest=5.0)
         while not self._stopping:
             try:
-                async with self._connection() as connection:
+                async with opened(self._connect, _SETTINGS) as connection:
                     await self._own(connection, projection)
                     await self._follow(connection, projection)
             except OtherVersionError as error:
@@ -68,15 +68,6 @@ class ProjectionRunner:
                     facts = {"cause": causes_of(error), "stack": stack_of(error)}
                     _log.error("a projection failed; trying again", projection=projection.name, **facts)
             await sleep(next(retries))
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Connection, None]:
-        connection = await self._connect()
-        try:
-            await connection.execute(_SETTINGS)
-            yield connection
-        finally:
-            await close(connection)
 
     async def _own(self, connection: Connection, projection: Projection[Any]) -> None:  # Any: the same
         """Wait until nobody else follows it. Whoever dies, or stands still for a minute, loses the session's lock."""

@@ -18,6 +18,7 @@ from modeltrail.legacy.tables import Source, open_tables
 from modeltrail.postgres.connect import writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.log_import import Imported, LogImport
+from modeltrail.projections.table import Table
 from modeltrail.settings import Settings
 
 
@@ -86,5 +87,5 @@ async def import_legacy(
             committer = await stack.enter_async_context(Committer(writer(address), INLINE))
             sink = Writing(committer, People(pool, keys))
         else:
-            sink = Rehearsing(await Rehearsal.begin(connection, INLINE))
+            sink = Rehearsing(await Rehearsal.begin(connection, [Table(each) for each in INLINE]))
         return await Mover(tables, sink, connection, keys).move(on_progress)

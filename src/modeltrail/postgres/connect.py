@@ -1,6 +1,7 @@
 """Connections as all of modeltrail uses them: JSON as raw bytes, times in UTC, bounded waiting."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -103,6 +104,17 @@ async def close(connection: Connection) -> None:
         if not is_lost(error):
             raise
         connection.terminate()
+
+
+@asynccontextmanager
+async def opened(connect: Callable[[], Awaitable[Connection]], settings: str) -> AsyncGenerator[Connection, None]:
+    """A connection with these settings, which is closed with the block."""
+    connection = await connect()
+    try:
+        await connection.execute(settings)
+        yield connection
+    finally:
+        await close(connection)
 
 
 def _place(address: DatabaseAddress) -> dict[str, Any]:  # Any: arguments of several types
