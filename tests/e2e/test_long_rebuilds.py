@@ -26,9 +26,8 @@ from modeltrail.projections.catalogue import ALL
 from support.api import ARTIFACT, Json, made, running_api
 from support.api_process import api_process
 from support.command_line import modeltrail
-from support.committing import connected, read_log
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 from support.long_log import lengthen
 from support.rebuild_process import rebuilding
 
@@ -41,12 +40,6 @@ MARKS = [
     for table in ("models", "model_versions")
 ]
 CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'modeltrail rebuild'"
-
-
-async def differences(database: Database) -> list[str]:
-    """In what the tables are not what an independent fold of the log says."""
-    async with connected(database) as connection:
-        return await Fold(*ALL).over(await read_log(database)).differences(connection)
 
 
 async def left_over(connection: asyncpg.Connection) -> int:
@@ -84,7 +77,7 @@ async def test_rebuilds_killed_at_random_moments_end_with_what_the_log_says(
 
     assert (code, err) == (0, "")
     assert f"as of position {total}" in out
-    assert await differences(database) == []
+    assert await differences(database, *ALL) == []
     assert await left_over(connection) == 0
 
 
@@ -108,7 +101,7 @@ async def test_one_that_lost_its_connection_says_so_and_goes_on_where_it_was(
     assert found is not None
     assert int(found[1]) == total
     assert int(found[2]) < total
-    assert await differences(database) == []
+    assert await differences(database, *ALL) == []
 
 
 async def test_a_second_one_says_who_runs_the_first_which_goes_on(database: Database) -> None:
@@ -125,7 +118,7 @@ async def test_a_second_one_says_who_runs_the_first_which_goes_on(database: Data
         code, _, err = await first.result()
 
     assert (code, err) == (0, "")
-    assert await differences(database) == []
+    assert await differences(database, *ALL) == []
 
 
 async def test_one_that_was_killed_before_it_heard_of_an_erasure_does_not_keep_the_address(
@@ -146,7 +139,7 @@ async def test_one_that_was_killed_before_it_heard_of_an_erasure_does_not_keep_t
 
     assert (code, err) == (0, "")
     assert await connection.fetchval("SELECT count(*) FROM models WHERE body::text LIKE '%ann@%'") == 0
-    assert await differences(database) == []
+    assert await differences(database, *ALL) == []
 
 
 async def test_one_that_runs_out_of_disk_says_so_and_goes_on_once_there_is_room(
@@ -168,7 +161,7 @@ async def test_one_that_runs_out_of_disk_says_so_and_goes_on_once_there_is_room(
                 code, out, err = await again.result()
             assert (code, err) == (0, "")
             assert f"as of position {total}" in out
-            assert await differences(database) == []
+            assert await differences(database, *ALL) == []
         finally:
             await connection.execute(f"ALTER DATABASE {database.name} RESET default_tablespace")
             for kind in ("TABLE", "INDEX"):
@@ -200,7 +193,7 @@ async def test_readers_see_all_rows_as_they_were_and_then_all_rows_anew(
             done.set()
             await asyncio.gather(*readers)
 
-    assert await differences(database) == []
+    assert await differences(database, *ALL) == []
 
 
 def _folder(path: Path) -> Path:

@@ -4,9 +4,9 @@
 """
 
 import asyncio
+import contextlib
 import os
 import random
-import sys
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -19,10 +19,11 @@ from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.http.app import BASE_PATH
 from modeltrail.projections.catalogue import INLINE
 from support.api_process import api_process
-from support.command_line import environment_of, modeltrail
-from support.committing import connected, read_log
+from support.command_line import modeltrail
+from support.committing import connected
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
+from support.rebuild_process import rebuilding
 from support.registry import Registry, registry
 
 KILLS = int(os.environ.get("REBUILD_KILLS", "3"))
@@ -82,17 +83,10 @@ async def fill(world: Registry) -> None:
 
 async def killed_after(seconds: float, database: Database) -> int | None:
     """A rebuild that goes on where the one before was stopped; its exit code, negative when it was killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "modeltrail", "projections", "rebuild", "--resume", env=environment_of(database),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(seconds):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    return process.returncode
+    async with rebuilding(database, "--resume") as run:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(run.process.wait(), seconds)
+    return run.process.returncode
 
 
 async def test_rebuilds_killed_at_random_moments_harm_neither_readers_nor_writers(
@@ -116,8 +110,8 @@ async def test_rebuilds_killed_at_random_moments_harm_neither_readers_nor_writer
         await running
 
     assert traffic.writes > 0
+    assert await differences(database, *INLINE) == []
     async with connected(database) as connection:
-        assert await Fold(*INLINE).over(await read_log(database)).differences(connection) == []
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'") == 0
     code, out, err = await modeltrail(database, "projections", "verify")
     assert code == 0, out + err

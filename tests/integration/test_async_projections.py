@@ -26,7 +26,8 @@ from support.cluster import eventually
 from support.command_line import KEY, environment_of, modeltrail
 from support.committing import connect_to, connected
 from support.database import Database
-from support.following import bring_forward, differences, wait_until_level
+from support.fold import differences
+from support.following import bring_forward, wait_until_level
 from support.registry import Registry
 from support.worker_process import WorkerProcess
 
@@ -92,7 +93,7 @@ async def test_it_catches_up_after_it_was_stopped(world: Registry, database: Dat
     async with runner(database).running():
         await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_it_is_told_of_news_and_does_not_wait_for_its_timer(
@@ -104,7 +105,7 @@ async def test_it_is_told_of_news_and_does_not_wait_for_its_timer(
             await write(world, 1)
             await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_it_finds_out_by_itself_what_it_was_not_told(world: Registry, database: Database) -> None:
@@ -117,7 +118,7 @@ async def test_it_finds_out_by_itself_what_it_was_not_told(world: Registry, data
             await connection.execute("UPDATE projections SET position = 0 WHERE name = ANY($1)", NAMES)
         await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_a_worker_that_is_killed_between_batches_takes_no_event_twice(
@@ -141,7 +142,7 @@ async def test_a_worker_that_is_killed_between_batches_takes_no_event_twice(
     async with worker(database):
         await wait_until_level(database, within=30)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_a_worker_that_drives_a_cluster_keeps_them_up_meanwhile(
@@ -158,7 +159,7 @@ async def test_a_worker_that_drives_a_cluster_keeps_them_up_meanwhile(
 
         await eventually(both_live, within=20)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_rows_without_their_checkpoint_are_undone(world: Registry, database: Database) -> None:
@@ -181,7 +182,7 @@ async def test_rows_without_their_checkpoint_are_undone(world: Registry, databas
             await connection.execute("DROP TRIGGER refuse ON projections")
             await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
     assert (await standing(database)).failure is None
 
 
@@ -211,7 +212,7 @@ async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, 
         async with runner(database).running():
             await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_two_at_once_share_nothing_and_one_takes_over(world: Registry, database: Database) -> None:
@@ -229,7 +230,7 @@ async def test_two_at_once_share_nothing_and_one_takes_over(world: Registry, dat
             await write(world, 20)
             await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_a_lost_connection_is_made_again(world: Registry, database: Database) -> None:
@@ -243,7 +244,7 @@ async def test_a_lost_connection_is_made_again(world: Registry, database: Databa
         await write(world, 5)
         await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_rows_that_newer_code_made_are_left_alone(world: Registry, database: Database) -> None:
@@ -291,10 +292,10 @@ async def test_a_rebuild_mends_it_and_leaves_it_at_the_end_of_the_log(world: Reg
     assert (code, err) == (0, "")
     after = await standing(database)
     assert (after.lag_events, after.position) == (0, after.rebuilt_position)
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
     await write(world, 1)
     await bring_forward(database)
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_a_rebuild_under_writes_and_beside_the_worker_takes_every_event_once(
@@ -314,7 +315,7 @@ async def test_a_rebuild_under_writes_and_beside_the_worker_takes_every_event_on
         await writing
         await wait_until_level(database)
 
-    assert await differences(database) == []
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_an_empty_log_has_no_activity(connection: asyncpg.Connection) -> None:

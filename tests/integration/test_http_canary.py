@@ -11,8 +11,7 @@ from modeltrail.workers.options import WorkerOptions
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
 from support.cluster import RawApi, eventually
 from support.database import Database
-from support.deploy_worker import worker
-from support.registry import Registry
+from support.deploy_worker import worker_of
 
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
 
@@ -67,7 +66,7 @@ async def scene(
     service = await project.deployed(model, environment, name="iris", model_version_id=first["id"])
     scene = Scene(project, kubernetes, service, first["id"], second["id"])
     knative = WorkerOptions(mode=DeploymentMode.KNATIVE)
-    async with worker(Registry(api.services.committer, database), cluster, knative):
+    async with worker_of(api, database, cluster, knative):
         await scene.settled(scene.first)
         yield scene
 

@@ -9,13 +9,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from modeltrail.http.app import BASE_PATH, create_app
+from modeltrail.http.app import BASE_PATH
 from modeltrail.http.services import Services
-from modeltrail.server import serve
 from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
 from support.database import Database
-
-HOST = "127.0.0.1"
+from support.server import HOST, served
 
 
 async def types(project: Project, query: str = "order=asc&limit=100") -> list[str]:
@@ -198,20 +196,8 @@ async def services(database: Database) -> AsyncIterator[Services]:
 
 @pytest.fixture
 async def live(services: Services, unused_tcp_port: int) -> AsyncIterator[Live]:
-    app = create_app(services)
-    server = asyncio.create_task(serve(app, HOST, unused_tcp_port, services.streams.close))
-    url = f"http://{HOST}:{unused_tcp_port}"
-    async with httpx.AsyncClient() as client, asyncio.timeout(30):
-        while True:
-            try:
-                await client.get(f"{url}/health")
-                break
-            except httpx.ConnectError:
-                await asyncio.sleep(0.01)
-    async with client_of(services) as api:
-        yield Live(api.project(), url)
-    server.cancel()
-    await asyncio.wait({server})
+    async with served(services, unused_tcp_port), client_of(services) as api:
+        yield Live(api.project(), f"http://{HOST}:{unused_tcp_port}")
 
 
 async def test_a_stream_goes_on_with_what_happens(live: Live) -> None:
@@ -298,28 +284,18 @@ async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live
 
 
 async def test_the_server_stops_though_streams_are_open(services: Services, unused_tcp_port: int) -> None:
-    server = asyncio.create_task(serve(create_app(services), HOST, unused_tcp_port, services.streams.close))
-    reader, writer = await connected(unused_tcp_port)
-    writer.write(
-        b"GET %b/events/stream HTTP/1.1\r\nHost: x\r\nProject-ID: %b\r\n\r\n"
-        % (BASE_PATH.encode(), str(uuid4()).encode())
-    )
-    async with asyncio.timeout(30):
+    async with served(services, unused_tcp_port) as server, asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection(HOST, unused_tcp_port)
+        writer.write(
+            b"GET %b/events/stream HTTP/1.1\r\nHost: x\r\nProject-ID: %b\r\n\r\n"
+            % (BASE_PATH.encode(), str(uuid4()).encode())
+        )
         await reader.readuntil(b"retry: 2000")
         server.cancel()
         await asyncio.wait({server})
         rest = await reader.read()
+        writer.close()
     assert rest.endswith(b"0\r\n\r\n"), "the stream ended as a whole response does"
-    writer.close()
-
-
-async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await asyncio.open_connection(HOST, port)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.01)
 
 
 async def test_no_address_stands_in_what_an_event_holds(api: Api) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
@@ -13,8 +12,7 @@ from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
 from support.cluster import RawApi, eventually, options
 from support.database import Database
-from support.deploy_worker import worker as any_worker
-from support.registry import Registry
+from support.deploy_worker import worker_of
 
 NO_SUCH_NAMESPACE = 'the cluster refuses this deployment: namespaces "models" not found'
 
@@ -38,10 +36,6 @@ async def strict() -> AsyncIterator[SimulatedCluster]:
 @pytest.fixture
 async def project(api: Api) -> Project:
     return api.project()
-
-
-def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractAsyncContextManager[None]:
-    return any_worker(Registry(api.services.committer, database), cluster)
 
 
 async def listening(api: Api) -> None:
@@ -69,7 +63,7 @@ async def test_a_namespace_that_is_not_there_is_said_at_the_click(
     api: Api, project: Project, database: Database, strict: SimulatedCluster
 ) -> None:
     wish = await order(project)
-    async with worker(api, database, strict):
+    async with worker_of(api, database, strict):
         await listening(api)
         events = await project.events()
         assert refusal(await project.post("/deploy", wish)) == (400, NO_SUCH_NAMESPACE)
@@ -86,7 +80,7 @@ async def test_nothing_is_created_by_asking(
 ) -> None:
     wish = await order(project)
     cluster.faults.add(Fault(action=Fail(403, "Forbidden", "webhook says no"), verb="apply", times=1))
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         status, message = refusal(await project.post("/deploy", wish))
         assert (status, "webhook says no" in message) == (400, True)
@@ -108,7 +102,7 @@ async def test_a_name_that_is_somebody_elses_is_said_at_the_click(
     }
     path = "/apis/serving.kserve.io/v1beta1/namespaces/models/inferenceservices"
     assert (await kubernetes.send("POST", path, foreign)).status == 201
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         status, message = refusal(await project.post("/deploy", wish))
     assert status == 400
@@ -119,7 +113,7 @@ async def test_a_rollout_that_the_cluster_refuses_leaves_the_service_as_it_is(
     api: Api, project: Project, database: Database, cluster: SimulatedCluster
 ) -> None:
     wish = await order(project)
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         service = made(await project.post("/deploy", wish), 202)["inference_service"]
         path = f"/inference_services/{service['id']}"
@@ -147,7 +141,7 @@ async def test_a_cluster_that_does_not_answer_keeps_no_deployment(
 ) -> None:
     monkeypatch.setattr("modeltrail.commands.preflight.SECONDS", 0.2)
     wish = await order(project)
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         cluster.faults.add(*(Fault(action=action, verb=verb, times=99) for verb in ("get", "apply")))
         async with asyncio.timeout(10):
@@ -185,7 +179,7 @@ async def test_the_same_request_again_is_not_asked_about(
     api: Api, project: Project, database: Database, cluster: SimulatedCluster
 ) -> None:
     wish = await order(project)
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         first = await project.post("/deploy", wish, Idempotency_Key="once")
         assert first.status_code == 202
@@ -199,7 +193,7 @@ async def test_words_that_the_database_cannot_hold_are_passed_on_without_them(
 ) -> None:
     wish = await order(project)
     cluster.faults.add(Fault(action=Fail(403, "Forbidden", "not\0 allowed"), verb="apply", times=1))
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         await listening(api)
         assert refusal(await project.post("/deploy", wish)) == (
             400,
@@ -213,7 +207,7 @@ async def test_a_question_that_is_too_large_is_not_asked(
 ) -> None:
     wish = await order(project)
     labels = {f"label-{number}": "x" * 60 for number in range(200)}
-    async with worker(api, database, strict):
+    async with worker_of(api, database, strict):
         await listening(api)
         assert (await project.post("/deploy", {**wish, "labels": labels})).status_code == 202
 
@@ -222,6 +216,6 @@ async def test_what_is_refused_anyhow_is_refused_for_that(
     api: Api, project: Project, database: Database, strict: SimulatedCluster
 ) -> None:
     wish = await order(project)
-    async with worker(api, database, strict):
+    async with worker_of(api, database, strict):
         await listening(api)
         assert refusal(await project.post("/deploy", {**wish, "name": "Not A Name"}))[1] != NO_SUCH_NAMESPACE

@@ -6,36 +6,18 @@ from uuid import uuid4
 
 import pytest
 
-from modeltrail.http.app import BASE_PATH, create_app
-from modeltrail.server import serve
+from modeltrail.http.app import BASE_PATH
 from support.api import running_services
 from support.database import Database
-
-HOST = "127.0.0.1"
+from support.server import HOST, served
 
 
 @pytest.fixture
 async def port(database: Database, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Where the API listens; it gives up on a request's head after a second."""
     monkeypatch.setattr("modeltrail.server.HEADER_SECONDS", 1)
-    async with running_services(database) as services:
-        server = asyncio.create_task(serve(create_app(services), HOST, unused_tcp_port, services.streams.close))
-        async with asyncio.timeout(30):
-            while not await _listens(unused_tcp_port):  # noqa: ASYNC110 the server does not tell
-                await asyncio.sleep(0.01)
+    async with running_services(database) as services, served(services, unused_tcp_port):
         yield unused_tcp_port
-        server.cancel()
-        await asyncio.wait({server})
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except ConnectionRefusedError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
 
 
 async def exchange(port: int, method: str, target: bytes, *headers: bytes) -> tuple[int, bytes, bytes]:

@@ -1,7 +1,6 @@
 """Reading a service's state from the cluster because somebody wants to know now."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
 
 from modeltrail.commands.deployments import Cluster
@@ -9,13 +8,7 @@ from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
 from support.api import Api, Json, Project, refusal, running_api
 from support.cluster import RawApi, eventually
 from support.database import Database
-from support.deploy_worker import worker as any_worker
-from support.registry import Registry
-
-
-def worker(api: Api, database: Database, cluster: SimulatedCluster) -> AbstractAsyncContextManager[None]:
-    """The deploy worker on the API's database."""
-    return any_worker(Registry(api.services.committer, database), cluster)
+from support.deploy_worker import worker_of
 
 
 async def live(project: Project, name: str = "iris", namespace: str = "models") -> Json:
@@ -42,7 +35,7 @@ async def test_what_the_watch_has_not_told_is_read(
     api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
 ) -> None:
     project = api.project()
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         service = await live(project)
         await unseen(cluster)
         object_ = (await kubernetes.get("iris")).body
@@ -62,7 +55,7 @@ async def test_an_object_that_is_gone_is_found_out(
     api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
 ) -> None:
     project = api.project()
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         service = await live(project)
         await unseen(cluster)
         await kubernetes.delete("iris")
@@ -81,7 +74,7 @@ async def test_a_cluster_that_fails_or_never_answers_is_told_and_nothing_is_clai
     api: Api, database: Database, cluster: SimulatedCluster
 ) -> None:
     project = api.project()
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         service = await live(project)
         path = f"/inference_services/{service['id']}/sync"
         cluster.faults.add(Fault(action=Fail(500, "InternalError", "etcd is away"), verb="get"))
@@ -100,7 +93,7 @@ async def test_a_service_that_the_worker_cannot_make_sense_of_does_not_end_it(
     api: Api, database: Database, cluster: SimulatedCluster
 ) -> None:
     project = api.project()
-    async with worker(api, database, cluster):
+    async with worker_of(api, database, cluster):
         service = await live(project)
         await api.pool.execute("UPDATE standing_deployments SET body = '{}' WHERE id = $1", UUID(service["id"]))
 

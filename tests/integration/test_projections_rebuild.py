@@ -14,9 +14,9 @@ from modeltrail.projections.standing import outdated
 from support.api import Api, made
 from support.cluster import eventually
 from support.command_line import KEY, environment_of, modeltrail
-from support.committing import connect_to, connected, read_log
+from support.committing import connect_to, connected
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 from support.registry import Registry, registry
 
 SHAPE = """
@@ -35,12 +35,6 @@ WHERE datname = current_database() AND application_name = 'modeltrail rebuild' A
 """
 RING = KeyRing([KEY])
 NAMES = [projection.name for projection in ALL]
-
-
-async def differences(database: Database) -> list[str]:
-    """In what the tables are not what an independent fold of the log says."""
-    async with connected(database) as connection:
-        return await Fold(*INLINE).over(await read_log(database)).differences(connection)
 
 
 async def write_until(done: asyncio.Event, world: Registry, versions: list[int]) -> None:
@@ -108,10 +102,10 @@ async def test_a_comparison_swaps_only_when_told_to(database: Database) -> None:
 
     assert f"models.state of {model}: found FORGED, expected LIVE" in out
     assert (code, "nothing was swapped" in out) == (0, True)
-    assert len(await differences(database)) > 0
+    assert len(await differences(database, *INLINE)) > 0
     code, out, _ = await modeltrail(database, "projections", "rebuild", "--resume", "--verify", "--swap")
     assert (code, "rebuilt models as of" in out) == (0, True)
-    assert await differences(database) == []
+    assert await differences(database, *INLINE) == []
 
 
 async def test_nothing_is_lost_or_refused_when_tables_are_rebuilt_under_writes(database: Database) -> None:
@@ -124,7 +118,7 @@ async def test_nothing_is_lost_or_refused_when_tables_are_rebuilt_under_writes(d
         await writing
 
     assert rounds
-    assert await differences(database) == []
+    assert await differences(database, *INLINE) == []
 
 
 async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
@@ -148,7 +142,7 @@ async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
     code, _, err = await modeltrail(database, "projections", "rebuild", "--resume")
 
     assert (code, err) == (0, "")
-    assert await differences(database) == []
+    assert await differences(database, *INLINE) == []
     async with connected(database) as connection:
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'") == 0
         assert await connection.fetchval("SELECT count(*) FROM row_counts WHERE source LIKE 'modeltrail_rebuild%'") == 0
@@ -211,7 +205,7 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
 
     assert (code, err) == (0, "")
     assert f"version {MODELS.version} of models, rebuilt from the log" in out
-    assert await differences(database) == []
+    assert await differences(database, *INLINE) == []
     async with connected(database) as connection:
         assert await outdated(connection) == []
 
@@ -228,7 +222,7 @@ async def test_an_address_that_was_erased_is_in_no_rebuilt_table(api: Api, datab
         await rebuild.build(lambda _done, _total: None, resume=True)
         await rebuild.swap(lambda _done, _total: None)
 
-    assert await differences(database) == []
+    assert await differences(database, *INLINE) == []
 
 
 async def test_a_name_that_is_none_is_refused(database: Database) -> None:

@@ -13,8 +13,7 @@ from modeltrail.workers.storage import KeptCredentials
 from support.api import Api, Json, Project
 from support.cluster import RawApi, eventually
 from support.database import Database
-from support.deploy_worker import worker as any_worker
-from support.registry import Registry
+from support.deploy_worker import worker_of
 
 REGION = {"serving.kserve.io/s3-region": "eu-1", "serving.kserve.io/s3-usehttps": "1"}
 
@@ -24,7 +23,7 @@ def worker(
 ) -> AbstractAsyncContextManager[None]:
     """The deploy worker on the API's database, with what opens storage."""
     storage = KeptCredentials(api.pool, api.services.keys, REGION)
-    return any_worker(Registry(api.services.committer, database), cluster, options, storage=storage)
+    return worker_of(api, database, cluster, options, storage)
 
 
 async def deployed(project: Project, **version: Any) -> Json:  # Any: fields of a version

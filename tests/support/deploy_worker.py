@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
 from modeltrail.postgres.connect import writer
@@ -10,7 +10,9 @@ from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.storage import Storage
+from support.api import Api
 from support.cluster import eventually, kserve
+from support.database import Database
 from support.registry import Registry, address
 
 
@@ -33,6 +35,17 @@ async def worker(
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+
+def worker_of(
+    api: Api,
+    database: Database,
+    cluster: SimulatedCluster,
+    options: WorkerOptions | None = None,
+    storage: Storage | None = None,
+) -> AbstractAsyncContextManager[None]:
+    """A worker on the API's database, which drives the simulated cluster as long as the block lasts."""
+    return worker(Registry(api.services.committer, database), cluster, options, storage=storage)
 
 
 async def until(world: Registry, stream: UUID, *ending: str, within: float = 10.0) -> list[str]:

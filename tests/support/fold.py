@@ -13,6 +13,8 @@ from msgspec import structs
 
 from modeltrail.eventlog.record import Recorded
 from modeltrail.projections.projection import NewRow, OneRow, Projection, Row, RowsWhere, Target
+from support.committing import connected, read_log
+from support.database import Database
 
 
 class Fold:
@@ -74,6 +76,12 @@ class Fold:
             if row["count"]
         }
         return [] if counted == expected else [f"{projection.name}: counted {counted} instead of {dict(expected)}"]
+
+
+async def differences(database: Database, *projections: Projection[Any]) -> list[str]:  # Any: the same
+    """In what the tables of these projections are not what a fold of the whole log says."""
+    async with connected(database) as connection:
+        return await Fold(*projections).over(await read_log(database)).differences(connection)
 
 
 def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target) -> list[UUID]:

@@ -6,9 +6,8 @@
 from modeltrail.projections.catalogue import ASYNC
 from modeltrail.projections.checkpoint import Checkpoint
 from support.cluster import eventually
-from support.committing import connected, read_log
+from support.committing import connected
 from support.database import Database
-from support.fold import Fold
 
 
 async def bring_forward(database: Database) -> None:
@@ -31,9 +30,3 @@ async def wait_until_level(database: Database, within: float = 20.0) -> None:
         return await are_level(database)
 
     await eventually(level, within)
-
-
-async def differences(database: Database) -> list[str]:
-    """In what their tables are not what an independent fold of the whole log says."""
-    async with connected(database) as connection:
-        return await Fold(*ASYNC).over(await read_log(database)).differences(connection)
