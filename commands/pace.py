@@ -2,22 +2,23 @@
 
 Two overlap deciding and writing, and wait for the disk twice. Which is faster depends on the disk and on how busy the
 machine is, and changes within minutes: measured with 32 callers, two wrote from half as many commands again a second
-to a fifth fewer. So both are tried.
+to a fifth fewer. So the other way is tried now and then. A trial is compared with the turn before it and with nothing
+older, because with fewer callers both ways are slower.
 """
 
-from math import inf
-
 CROWD = 16  # fewer waiting commands are one batch
-TRIAL = 16  # every so many turns the slower way is tried again
-WEIGHT = 0.2  # of the newest turn, in the mean of those before
+TRIAL = 32  # every so many turns the other way is tried
+WEIGHT = 0.25  # of the newest trial, in the mean of those before: one turn tells little
+CLEARLY = 1.1  # times as fast as the usual way the other must be to take its place
 
 
 class Pace:
     """Keeps to the way that was faster lately."""
 
     def __init__(self) -> None:
-        self.halves = True  # two batches under way, of half a crowd each
-        self._rates: dict[bool, float] = {}
+        self.halves = self._usual = True  # two batches under way, of half a crowd each
+        self._advantage = 1.0  # how many times as fast the other way was lately
+        self._rate = 0.0
         self._turns = 0
 
     def share(self, waiting: int) -> int:
@@ -27,8 +28,16 @@ class Pace:
     def take_in(self, commands: int, seconds: float) -> None:
         """Learn from a turn in which there was always something to do, and choose the way of the next."""
         rate = commands / seconds
-        before = self._rates.get(self.halves, rate)
-        self._rates[self.halves] = before + (rate - before) * WEIGHT
+        if self.halves is self._usual:
+            self._rate = rate
+        else:
+            self._judge(rate / self._rate)
         self._turns += 1
-        faster = max((True, False), key=lambda way: self._rates.get(way, inf))
-        self.halves = faster if self._turns % TRIAL else not faster
+        is_trial = self._turns % TRIAL == 0
+        self.halves = self._usual is not is_trial
+
+    def _judge(self, advantage: float) -> None:
+        self._advantage += (advantage - self._advantage) * WEIGHT
+        if self._advantage > CLEARLY:
+            self._usual = not self._usual
+            self._advantage = 1 / self._advantage

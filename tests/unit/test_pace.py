@@ -21,24 +21,26 @@ def test_only_a_crowd_is_split(waiting: int, share: int) -> None:
 
 def test_a_crowd_is_not_split_where_that_is_slower() -> None:
     pace = Pace()
-    turns(pace, TRIAL + 1, halves=8_000, whole=11_000)
+    turns(pace, 4 * TRIAL + 1, halves=8_000, whole=11_000)
 
     assert pace.share(32) == 32
 
 
 def test_a_crowd_is_split_where_that_is_faster() -> None:
     pace = Pace()
-    turns(pace, TRIAL + 1, halves=13_000, whole=9_000)
+    turns(pace, 4 * TRIAL + 1, halves=13_000, whole=9_000)
 
     assert pace.share(32) == 16
 
 
 @pytest.mark.parametrize(("halves", "whole"), [(8_000, 11_000), (13_000, 9_000)])
 def test_the_slower_way_is_tried_seldom(halves: int, whole: int) -> None:
-    ways = turns(Pace(), 10 * TRIAL, halves=halves, whole=whole)
+    pace = Pace()
+    turns(pace, 4 * TRIAL, halves=halves, whole=whole)
+    ways = turns(pace, 10 * TRIAL, halves=halves, whole=whole)
 
     slower = halves < whole
-    assert 9 <= ways.count(slower) <= 11
+    assert ways.count(slower) == 10
 
 
 def test_a_change_of_the_weather_is_noticed() -> None:
@@ -47,3 +49,19 @@ def test_a_change_of_the_weather_is_noticed() -> None:
     ways = turns(pace, 10 * TRIAL, halves=5_000, whole=9_000)
 
     assert ways[-TRIAL + 1 :].count(False) >= TRIAL - 2
+
+
+def test_fewer_callers_are_no_reason_to_change_the_way() -> None:
+    pace = Pace()
+    turns(pace, 10 * TRIAL + 1, halves=25_000, whole=20_000)
+    ways = turns(pace, 10 * TRIAL, halves=15_000, whole=12_000)
+
+    assert ways.count(False) == 10
+
+
+def test_a_single_fast_turn_is_no_reason_to_change_the_way() -> None:
+    pace = Pace()
+    turns(pace, 4 * TRIAL, halves=10_000, whole=9_000)
+    turns(pace, 1, halves=10_000, whole=12_000)
+
+    assert turns(pace, TRIAL - 1, halves=10_000, whole=9_000).count(False) == 0
