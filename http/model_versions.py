@@ -28,7 +28,8 @@ from modeltrail.http.routes import get, patch, post
 from modeltrail.http.uuids import parse_uuid
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.lists import VERSION_LIST
-from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
+from modeltrail.projections.model_versions import MODEL_VERSIONS
+from modeltrail.projections.version_body import VersionBody
 
 DEFAULT_ARTIFACT_TYPE = "model-artifact"
 CALLED = "version id"

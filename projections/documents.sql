@@ -2,12 +2,13 @@
 -- The array as (SELECT $1), so that the plan is kept; see lists.sql.
 
 -- name: get_model_documents
+-- Versions that the row itself does not hold are few; a key that is NULL is not looked for.
 SELECT m.id, m.project_id, m.revision, NULL::uuid AS parent_id, m.body,
-       coalesce(latest.brief, latest.body) AS latest,
-       coalesce(chosen.brief, chosen.body) AS "default"
+       coalesce(m.latest_version, latest.brief, latest.body) AS latest,
+       coalesce(m.default_version, chosen.brief, chosen.body) AS "default"
 FROM models AS m
-LEFT JOIN model_versions AS latest ON latest.id = m.latest_version_id
-LEFT JOIN model_versions AS chosen ON chosen.id = m.default_version_id
+LEFT JOIN model_versions AS latest ON latest.id = CASE WHEN m.latest_version IS NULL THEN m.latest_version_id END
+LEFT JOIN model_versions AS chosen ON chosen.id = CASE WHEN m.default_version IS NULL THEN m.default_version_id END
 WHERE m.id = ANY((SELECT $1::uuid[])::uuid[])
 
 -- name: get_version_documents

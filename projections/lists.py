@@ -16,12 +16,13 @@ from modeltrail.projections.documents import Queried
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.list_reader import Asked, Page, PageReader
 from modeltrail.projections.model_body import ModelBody
-from modeltrail.projections.model_versions import MODEL_VERSIONS, VersionBody
+from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection, unique_key
 from modeltrail.projections.serve_models import SERVE_MODELS, ServeModelBody
 from modeltrail.projections.service_body import ServiceBody
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
+from modeltrail.projections.version_body import VersionBody
 
 SQL = Statements("modeltrail.projections", "lists.sql")
 

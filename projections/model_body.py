@@ -24,8 +24,8 @@ from modeltrail.domain.registered_model_messages import (
     Tags,
 )
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.model_versions import VersionInModel
 from modeltrail.projections.times import WholeSeconds, to_seconds
+from modeltrail.projections.version_body import VersionInModel
 
 ModelStateText = Annotated[str, Meta(description="LIVE or ARCHIVED; a model that was taken over may hold any text.")]
 DeploymentStatusText = Annotated[

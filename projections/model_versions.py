@@ -1,30 +1,16 @@
 """The read table of model versions."""
 
 from collections.abc import Iterable
-from typing import Annotated, assert_never
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.model_version_messages import (
-    ArtifactRevised,
-    VersionArchived,
-    VersionChanged,
-    VersionDeleted,
-    VersionDescribed,
     VersionLaterEvent,
-    VersionMarkedFailed,
-    VersionMarkedPending,
-    VersionMarkedReady,
     VersionRegistered,
-    VersionRelabelled,
-    VersionRenamed,
-    VersionRestored,
-    VersionState,
-    VersionStatus,
     VersionTakenOver,
 )
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged
@@ -42,53 +28,9 @@ from modeltrail.projections.projection import (
     own_row,
     types_in,
 )
-from modeltrail.projections.times import WholeSeconds, to_seconds
+from modeltrail.projections.version_body import VersionBody, evolved, new_version, without_people
 
 SQL = Statements("modeltrail.projections", "documents.sql")
-
-
-VersionStateText = Annotated[
-    str, Meta(description="LIVE or ARCHIVED; a version that was taken over may hold any text.")
-]
-VersionStatusText = Annotated[
-    str, Meta(description="PENDING, READY or FAILED; a version that was taken over may hold any text.")
-]
-
-
-class VersionBody(Struct, frozen=True, kw_only=True):
-    """A version in the order of the wire."""
-
-    id: UUID
-    created_at: WholeSeconds
-    updated_at: WholeSeconds
-    registered_model_id: UUID
-    name: str
-    description: str
-    is_default: bool
-    state: VersionStateText
-    status: VersionStatusText
-    created_by_id: UUID | None
-    updated_by_id: UUID | None
-    created_by_email: str | UnsetType = UNSET
-    updated_by_email: str | UnsetType = UNSET
-    artifact_type: str
-    model_framework: str
-    model_framework_version: str
-    container_image: str
-    model_catalog_name: str
-    uri: str
-    labels: dict[str, str]
-    prebuilt_container_id: UUID | None
-
-
-# A version inside its model names nobody.
-VersionInModel = msgspec.defstruct(
-    "VersionInModel",
-    [(field.name, field.type) for field in structs.fields(VersionBody) if not field.name.endswith("_email")],
-    frozen=True,
-    kw_only=True,
-    namespace={"__doc__": "A version as its model shows it."},
-)
 
 
 class VersionRow(Row, frozen=True):
@@ -112,113 +54,29 @@ _TARGETS: dict[type[Event], Targets] = {
 
 
 def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
-    event, at = recorded.event, recorded.recorded_at
-    if isinstance(event, VersionRegistered):
-        return _registered(event, recorded)
-    if isinstance(event, VersionTakenOver):
-        return _taken_over(row, event, recorded)
-    if row is None or isinstance(event, VersionDeleted):
+    event = recorded.event
+    if isinstance(event, VersionRegistered | VersionTakenOver):
+        return _new(row, event, recorded)
+    if row is None:
         return None
-    if isinstance(event, DefaultVersionChanged):
-        body = structs.replace(row.body, is_default=event.version_id == row.id)
-    elif isinstance(event, VersionChanged):
-        body = _changed(row.body, event)
-    else:
-        return row
-    return structs.replace(row, body=structs.replace(body, updated_at=to_seconds(at)), updated_at=at)
+    body = evolved(row.body, recorded)
+    return None if body is None else structs.replace(row, body=body, updated_at=recorded.recorded_at)
 
 
-def _registered(event: VersionRegistered, recorded: Recorded) -> VersionRow:
-    at, artifact = recorded.recorded_at, event.artifact
-    creator, updater = event.created_by_email, event.updated_by_email
-    body = VersionBody(
-        id=recorded.stream,
-        created_at=to_seconds(at),
-        updated_at=to_seconds(at),
-        registered_model_id=event.registered_model_id,
-        name=event.name,
-        description=event.description,
-        is_default=False,
-        state=VersionState.LIVE,
-        status=VersionStatus.PENDING,
-        created_by_id=None,
-        updated_by_id=None,
-        created_by_email=(creator and creator.text) or UNSET,
-        updated_by_email=(updater and updater.text) or UNSET,
-        artifact_type=artifact.artifact_type,
-        model_framework=artifact.model_framework,
-        model_framework_version=artifact.model_framework_version,
-        container_image=artifact.container_image,
-        model_catalog_name=event.model_catalog_name,
-        uri=artifact.uri,
-        labels=event.labels,
-        prebuilt_container_id=event.prebuilt_container_id,
-    )
+def _new(row: VersionRow | None, event: VersionRegistered | VersionTakenOver, recorded: Recorded) -> VersionRow:
+    """`row` is what was known of a version that is taken over once more."""
+    made_at, changed_at = recorded.recorded_at, recorded.recorded_at
+    if isinstance(event, VersionTakenOver):
+        made_at, changed_at = event.origin.created_at, event.origin.updated_at
     return VersionRow(
         id=recorded.stream,
         project_id=event.project_id,
-        created_at=at,
-        updated_at=at,
-        body=body,
-        has_credentials=event.has_credentials,
-    )
-
-
-def _taken_over(row: VersionRow | None, event: VersionTakenOver, recorded: Recorded) -> VersionRow:
-    """As it was there, times included."""
-    origin, creator, updater = event.origin, event.created_by_email, event.updated_by_email
-    body = VersionBody(
-        id=recorded.stream,
-        created_at=to_seconds(origin.created_at),
-        updated_at=to_seconds(origin.updated_at),
-        registered_model_id=event.registered_model_id,
-        name=origin.name,
-        description=origin.description,
-        is_default=origin.is_default,
-        state=origin.state,
-        status=origin.status,
-        created_by_id=origin.created_by_id,
-        updated_by_id=origin.updated_by_id,
-        created_by_email=(creator and creator.text) or UNSET,
-        updated_by_email=(updater and updater.text) or UNSET,
-        model_catalog_name=origin.model_catalog_name,
-        labels=origin.labels,
-        prebuilt_container_id=origin.prebuilt_container_id,
-        **structs.asdict(origin.artifact),
-    )
-    return VersionRow(
-        id=recorded.stream,
-        project_id=event.project_id,
-        created_at=origin.created_at,
-        updated_at=origin.updated_at,
+        created_at=made_at,
+        updated_at=changed_at,
         revision=row.revision if row else 0,
-        body=body,
+        body=new_version(event, recorded),
         has_credentials=event.has_credentials,
     )
-
-
-def _changed(body: VersionBody, event: VersionChanged) -> VersionBody:
-    match event:
-        case VersionRenamed(name=name):
-            return structs.replace(body, name=name)
-        case VersionDescribed(description=description):
-            return structs.replace(body, description=description)
-        case VersionArchived():
-            return structs.replace(body, state=VersionState.ARCHIVED)
-        case VersionRestored():
-            return structs.replace(body, state=VersionState.LIVE)
-        case VersionMarkedPending():
-            return structs.replace(body, status=VersionStatus.PENDING)
-        case VersionMarkedReady():
-            return structs.replace(body, status=VersionStatus.READY)
-        case VersionMarkedFailed():
-            return structs.replace(body, status=VersionStatus.FAILED)
-        case ArtifactRevised(artifact=artifact):
-            return structs.replace(body, **structs.asdict(artifact))
-        case VersionRelabelled(labels=labels):
-            return structs.replace(body, labels=labels)
-        case _:
-            assert_never(event)
 
 
 _read_body = msgspec.json.Decoder(VersionBody).decode
@@ -226,10 +84,8 @@ _write = msgspec.json.Encoder().encode
 
 
 def _brief(row: VersionRow) -> bytes | None:
-    body = row.body
-    if body.created_by_email is UNSET and body.updated_by_email is UNSET:
-        return None
-    return _write(structs.replace(body, created_by_email=UNSET, updated_by_email=UNSET))
+    body = without_people(row.body)
+    return None if body is row.body else _write(body)
 
 
 def _read(record: Record) -> VersionRow:

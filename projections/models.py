@@ -1,6 +1,6 @@
 """The read table of registered models, each with its latest and default version."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import assert_never
 from uuid import UUID
 
@@ -38,16 +38,23 @@ from modeltrail.projections.projection import (
     types_in,
 )
 from modeltrail.projections.times import to_seconds
+from modeltrail.projections.version_body import VersionBody, evolved, new_version, without_people
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
 
 class ModelRow(Row, frozen=True):
-    """A model, and which of its versions a single model shows. `live_services` are those that the cluster serves."""
+    """A model, and which of its versions a single model shows. `live_services` are those that the cluster serves.
+
+    Of these versions it also keeps what is shown, so that its answer is one row. None where it is not known, because
+    the version became the default when it was neither that nor the latest: who reads has to look for it then.
+    """
 
     body: ModelBody
     latest_version_id: UUID | None = None
     default_version_id: UUID | None = None
+    latest_version: VersionBody | None = None
+    default_version: VersionBody | None = None
     live_services: tuple[UUID, ...] = ()
 
 
@@ -82,19 +89,15 @@ def _apply(row: ModelRow | None, recorded: Recorded) -> ModelRow | None:
     if row is None or isinstance(event, ModelDeleted):
         return None
     if isinstance(event, DefaultVersionChanged):
-        return structs.replace(row, default_version_id=event.version_id)
+        return _with_default_moved(row, event, recorded)
     if isinstance(event, ModelChanged):
         body = structs.replace(changed(row.body, event), updated_at=to_seconds(at))
         return structs.replace(row, body=body, updated_at=at)
-    if isinstance(event, VersionRegistered):
-        # The log's times never go back, so the version registered last is the newest.
-        body = structs.replace(row.body, version_count=row.body.version_count + 1)
-        return structs.replace(row, body=body, latest_version_id=recorded.stream)
-    if isinstance(event, VersionTakenOver):
-        return _with_version_taken_over(row, event, recorded)
+    if isinstance(event, VersionRegistered | VersionTakenOver):
+        return _with_new_version(row, event, recorded)
     if isinstance(event, _DeploymentEvent):
         return _deployed(row, event, recorded)
-    return row  # a version changed: the row is the same, and its revision moves, because its answer shows the version
+    return _with_version_changed(row, recorded)
 
 
 def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
@@ -119,14 +122,47 @@ def _taken_over(row: ModelRow | None, event: ModelTakenOver, recorded: Recorded)
         body=body,
         latest_version_id=row.latest_version_id if row else None,
         default_version_id=origin.default_version_id,
+        latest_version=row.latest_version if row else None,
+        default_version=_known(origin.default_version_id, row.latest_version, row.default_version) if row else None,
         live_services=live,
     )
 
 
-def _with_version_taken_over(row: ModelRow, event: VersionTakenOver, recorded: Recorded) -> ModelRow:
-    count = row.body.version_count + (0 if event.is_again else 1)
-    latest = recorded.stream if event.is_latest else row.latest_version_id
-    return structs.replace(row, body=structs.replace(row.body, version_count=count), latest_version_id=latest)
+def _with_new_version(row: ModelRow, event: VersionRegistered | VersionTakenOver, recorded: Recorded) -> ModelRow:
+    """The log's times never go back, so the version registered last is the newest."""
+    is_again, is_latest = False, True
+    if isinstance(event, VersionTakenOver):
+        is_again, is_latest = event.is_again, event.is_latest
+    if not is_again:
+        row = structs.replace(row, body=structs.replace(row.body, version_count=row.body.version_count + 1))
+    version = without_people(new_version(event, recorded))
+    if is_latest or row.latest_version_id == version.id:
+        row = structs.replace(row, latest_version_id=version.id, latest_version=version)
+    return structs.replace(row, default_version=version) if row.default_version_id == version.id else row
+
+
+def _with_version_changed(row: ModelRow, recorded: Recorded) -> ModelRow:
+    """Also where it shows nothing of that version: its revision moves with each of them."""
+    return structs.replace(
+        row,
+        latest_version=_touched(row.latest_version, recorded, {recorded.stream}),
+        default_version=_touched(row.default_version, recorded, {recorded.stream}),
+    )
+
+
+def _with_default_moved(row: ModelRow, event: DefaultVersionChanged, recorded: Recorded) -> ModelRow:
+    moved = {event.previous_version_id, event.version_id}
+    latest, default = (_touched(each, recorded, moved) for each in (row.latest_version, row.default_version))
+    known = _known(event.version_id, latest, default)
+    return structs.replace(row, default_version_id=event.version_id, latest_version=latest, default_version=known)
+
+
+def _known(id_: UUID | None, *versions: VersionBody | None) -> VersionBody | None:
+    return next((each for each in versions if each is not None and each.id == id_), None)
+
+
+def _touched(version: VersionBody | None, recorded: Recorded, touched: Set[UUID | None]) -> VersionBody | None:
+    return version if version is None or version.id not in touched else evolved(version, recorded)
 
 
 def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> ModelRow:
@@ -148,6 +184,7 @@ def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> Mod
 
 
 _read_body = msgspec.json.Decoder(ModelBody).decode
+_decode_version = msgspec.json.Decoder(VersionBody).decode
 _read_ids = msgspec.json.Decoder(tuple[UUID, ...]).decode
 _write = msgspec.json.Encoder().encode
 
@@ -158,26 +195,43 @@ def _read(record: Record) -> ModelRow:
         body=_read_body(record["body"]),
         latest_version_id=record["latest_version_id"],
         default_version_id=record["default_version_id"],
+        latest_version=_read_version(record, "latest_version"),
+        default_version=_read_version(record, "default_version"),
         live_services=_read_ids(record["live_services"]),
     )
 
 
+def _read_version(record: Record, column: str) -> VersionBody | None:
+    text = record[column]
+    return None if text is None else _decode_version(text)
+
+
+def _write_version(version: VersionBody | None) -> bytes | None:
+    return None if version is None else _write(version)
+
+
 def _document(record: Record) -> bytes:
     """The model as a single resource: its body, then the versions that it shows."""
-    body: bytes = record["body"]
-    for name, version in ((b"latest_version", record["latest"]), (b"default_version", record["default"])):
-        if version is not None:
-            body = b'%b,"%b":%b}' % (body[:-1], name, version)
-    return body
+    return _shown(record["body"], record["latest"], record["default"])
 
 
 def _document_of(row: ModelRow) -> bytes | None:
-    return None if row.latest_version_id or row.default_version_id else _write(row.body)
+    if (row.latest_version_id and not row.latest_version) or (row.default_version_id and not row.default_version):
+        return None
+    return _shown(_write(row.body), _write_version(row.latest_version), _write_version(row.default_version))
+
+
+def _shown(body: bytes, latest: bytes | None, default: bytes | None) -> bytes:
+    if latest is not None:
+        body = b'%b,"latest_version":%b}' % (body[:-1], latest)
+    if default is not None:
+        body = b'%b,"default_version":%b}' % (body[:-1], default)
+    return body
 
 
 MODELS = Projection(
     name="models",
-    version=1,
+    version=2,
     columns=(
         Column("name", "text", lambda row: row.body.name),
         Column("state", "text", lambda row: row.body.state),
@@ -185,6 +239,8 @@ MODELS = Projection(
         Column("parent_model_id", "uuid", lambda row: row.body.parent_model_id),
         Column("latest_version_id", "uuid", lambda row: row.latest_version_id),
         Column("default_version_id", "uuid", lambda row: row.default_version_id),
+        Column("latest_version", "json", lambda row: _write_version(row.latest_version)),
+        Column("default_version", "json", lambda row: _write_version(row.default_version)),
         Column("live_services", "json", lambda row: _write(row.live_services) if row.live_services else b"[]"),
         Column("body", "json", lambda row: _write(row.body)),
     ),

@@ -53,6 +53,9 @@ DELETE FROM row_counts WHERE source LIKE 'modeltrail_rebuild.%'
 -- name: list_shadows
 SELECT tablename FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'
 
+-- name: get_options
+SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = format('%I.%I', $1::text, $2::text)::regclass
+
 -- name: list_indexes
 -- Those that rows are found by as events are applied, which are of one plain column, or all others.
 SELECT pg_get_indexdef(i.indexrelid) AS definition, con.conname, pg_get_constraintdef(con.oid) AS condef

@@ -29,7 +29,11 @@ async def make_room(connection: Connection) -> None:
 
 async def make_shadow(connection: Connection, live: str, name: str) -> None:
     """An empty table like the one in the schema `live`, with as few indexes as its rows are found by."""
-    await connection.execute(f"CREATE TABLE {SCHEMA}.{name} (LIKE {live}.{name} INCLUDING ALL EXCLUDING INDEXES)")
+    options = await connection.fetchval(SQL.get_options, live, name)  # which LIKE leaves out
+    await connection.execute(
+        f"CREATE TABLE {SCHEMA}.{name} (LIKE {live}.{name} INCLUDING ALL EXCLUDING INDEXES)"
+        + (f" WITH ({options})" if options else "")
+    )
     await _make_indexes(connection, live, name, of_key_columns=True)
 
 
