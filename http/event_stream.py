@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import msgspec
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from modeltrail.eventlog.bell import Bell
@@ -39,8 +39,9 @@ class TooManyStreamsError(Exception):
 class EventStreams:
     """All streams of a process."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._bell = Bell(pool)
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        """`connect` opens the connection over which all of them hear of new events."""
+        self._bell = Bell(connect)
         self._open = 0
         self._closed = False
 

@@ -270,7 +270,7 @@ async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live
         assert (await anext(events))["data"]["name"] == "one"
         await services.pool.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND application_name = 'modeltrail reader'"
+            " WHERE pid <> pg_backend_pid() AND application_name IN ('modeltrail reader', 'modeltrail event streams')"
         )
         await live.project.model("two")
         try:
@@ -281,6 +281,21 @@ async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live
         async with live.stream("", Last_Event_ID="1") as events, asyncio.timeout(30):
             shown = (await anext(events))["data"]["name"]
     assert shown == "two"
+
+
+async def test_a_stream_takes_no_connection_from_those_who_read(database: Database, unused_tcp_port: int) -> None:
+    async with (
+        running_services(database, connections=1) as services,
+        served(services, unused_tcp_port),
+        client_of(services) as api,
+    ):
+        live = Live(api.project(), f"http://{HOST}:{unused_tcp_port}")
+        async with live.stream("after=0") as events, asyncio.timeout(30):
+            model = await live.project.model("one")
+            await anext(events)
+            assert (await live.project.get(f"/models/{model['id']}")).status_code == 200
+            await live.project.model("two")
+            assert (await anext(events))["data"]["name"] == "two"
 
 
 async def test_the_server_stops_though_streams_are_open(services: Services, unused_tcp_port: int) -> None:

@@ -129,12 +129,15 @@ def made(response: httpx.Response, status: int = 201) -> Json:
 
 @asynccontextmanager
 async def running_services(
-    database: Database, cluster: Cluster = Cluster.CONFIGURED, mode: DeploymentMode = DeploymentMode.KNATIVE
+    database: Database,
+    cluster: Cluster = Cluster.CONFIGURED,
+    mode: DeploymentMode = DeploymentMode.KNATIVE,
+    connections: int = 4,
 ) -> AsyncIterator[Services]:
-    """All that the API works with."""
+    """All that the API works with; `connections` at most in its pool."""
     keys = KeyRing([("test", b"k" * 32)])
     async with AsyncExitStack() as stack:
-        pool = await open_pool(address(database), largest=4)
+        pool = await open_pool(address(database), largest=connections)
         stack.push_async_callback(pool.close)
         committer = await stack.enter_async_context(Committer(writer(address(database)), INLINE))
         yield Services(
@@ -148,7 +151,7 @@ async def running_services(
             default_namespace="model-serving",
             asker=Asker(pool),
             past=PastReader(pool, keys),
-            streams=EventStreams(pool),
+            streams=EventStreams(writer(address(database))),
             mode=mode,
         )
 

@@ -61,7 +61,7 @@ async def run_api(settings: Settings) -> None:
             default_namespace=settings.kserve.default_namespace,
             asker=Asker(pool),
             past=PastReader(pool, keys),
-            streams=EventStreams(pool),
+            streams=EventStreams(writer(address)),
             mode=settings.kserve.deployment_mode,
             preflight=Preflight(pool, INLINE) if settings.kserve.enabled and settings.kserve.preflight else None,
         )

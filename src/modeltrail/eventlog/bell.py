@@ -1,26 +1,30 @@
-"""Word of new events, for many who wait in one process: over one connection, and only while somebody waits."""
+"""Word of new events, for many who wait in one process: over one connection, and only while somebody waits.
+
+The connection is its own: one of the pool would be missing there for as long as somebody waits.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection
 
 from modeltrail.eventlog.log import CHANNEL
 from modeltrail.failures import causes_of
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import is_lost, opened
 
 _log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 1.0  # before a lost connection is replaced
+SETTINGS = "SET application_name = 'modeltrail event streams'; SET idle_session_timeout = 0"
 
 
 class Bell:
     """Sets the events of all who wait when something is appended to the log, and now and then without need."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
         self._waiting: set[asyncio.Event] = set()
         self._listening: asyncio.Task[None] | None = None
 
@@ -61,13 +65,8 @@ class Bell:
         def end(_connection: object) -> None:
             lost.set()
 
-        async with self._pool.acquire() as connection:
+        async with opened(self._connect, SETTINGS) as connection:
             connection.add_termination_listener(end)
             await connection.add_listener(CHANNEL, self.ring)
-            try:
-                self.ring()  # what was appended before we listened
-                await lost.wait()
-            finally:
-                connection.remove_termination_listener(end)
-                if not connection.is_closed():
-                    await connection.remove_listener(CHANNEL, self.ring)
+            self.ring()  # what was appended before we listened
+            await lost.wait()
