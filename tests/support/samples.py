@@ -17,8 +17,14 @@ from modeltrail.domain.inference_service_messages import (
     Undeployed,
     UndeploymentRequested,
 )
-from modeltrail.domain.model_version_messages import Artifact, VersionRegistered
-from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelRegistered, Tags
+from modeltrail.domain.model_version_messages import Artifact, VersionOrigin, VersionRegistered, VersionTakenOver
+from modeltrail.domain.registered_model_messages import (
+    DefaultVersionChanged,
+    ModelOrigin,
+    ModelRegistered,
+    ModelTakenOver,
+    Tags,
+)
 from modeltrail.domain.serving_environment import EnvironmentCreated
 from modeltrail.domain.serving_options import ServingDefaults
 
@@ -137,3 +143,49 @@ def undeployed(undeployment: DeploymentId = THIRD) -> Undeployed:
 
 def default_moved(to: VersionId | None, from_: VersionId | None = None) -> DefaultVersionChanged:
     return DefaultVersionChanged(version_id=to, previous_version_id=from_)
+
+
+# What was in another registry before.
+MODEL_ORIGIN = ModelOrigin(
+    owner_id=None,
+    name="Iris",
+    slug="iris",
+    description="",
+    model_type="LLM",
+    model_size=0,
+    state="draft",
+    deployment_status="",
+    tags=Tags(),
+    labels={},
+    parent_model_id=None,
+    default_version_id=OTHER_VERSION,
+    created_at=NOON,
+    updated_at=NOON,
+)
+TAKEN_OVER = ModelTakenOver(project_id=PROJECT, owner_email=None, origin=MODEL_ORIGIN, fingerprint="one")
+VERSION_ORIGIN = VersionOrigin(
+    name="v1",
+    description="",
+    is_default=False,
+    state="LIVE",
+    status="DONE",
+    created_by_id=None,
+    updated_by_id=None,
+    artifact=ARTIFACT,
+    model_catalog_name="",
+    labels={},
+    prebuilt_container_id=None,
+    created_at=NOON,
+    updated_at=NOON,
+)
+VERSION_TAKEN_OVER = VersionTakenOver(
+    project_id=PROJECT,
+    registered_model_id=MODEL,
+    created_by_email=None,
+    updated_by_email=None,
+    origin=VERSION_ORIGIN,
+    has_credentials=False,
+    is_latest=False,
+    is_again=False,
+    fingerprint="one",
+)

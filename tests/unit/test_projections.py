@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from itertools import count
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,12 @@ import pytest
 from msgspec import structs
 
 from modeltrail.domain.decider import AnyEvent
-from modeltrail.domain.ids import ServiceId, serve_model_id
+from modeltrail.domain.ids import ServiceId, VersionId, serve_model_id
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
 from modeltrail.domain.model_version_messages import (
     ArtifactRevised,
     VersionArchived,
+    VersionDeleted,
     VersionDescribed,
     VersionEvent,
     VersionMarkedFailed,
@@ -47,6 +49,7 @@ from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
+from modeltrail.projections.version_body import without_people
 from support.fold import Fold
 from support.samples import (
     ARTIFACT,
@@ -55,6 +58,7 @@ from support.samples import (
     ENVIRONMENT_CREATED,
     FIRST,
     MODEL,
+    MODEL_ORIGIN,
     NOON,
     OTHER_SERVICE,
     OTHER_VERSION,
@@ -62,9 +66,11 @@ from support.samples import (
     REGISTERED,
     SECOND,
     SERVICE,
+    TAKEN_OVER,
     THIRD,
     VERSION,
     VERSION_REGISTERED,
+    VERSION_TAKEN_OVER,
     applied,
     default_moved,
     failed,
@@ -230,6 +236,91 @@ def test_a_cleared_default_leaves_none() -> None:
 
     assert tables.row(MODELS, MODEL).default_version_id is None
     assert tables.row(MODEL_VERSIONS, VERSION).body.is_default is False
+
+
+def test_a_model_knows_its_latest_version_and_a_default_that_was_the_latest() -> None:
+    row = after(MODEL_IS_THERE, VERSION_IS_THERE, (MODEL, default_moved(VERSION)), OTHER_VERSION_IS_THERE).row(
+        MODELS, MODEL
+    )
+
+    assert (row.default_version.id, row.default_version.is_default) == (VERSION, True)
+    assert (row.latest_version.id, row.latest_version.is_default) == (OTHER_VERSION, False)
+
+
+def test_a_model_does_not_know_a_default_that_was_not_the_latest() -> None:
+    row = after(
+        MODEL_IS_THERE,
+        VERSION_IS_THERE,
+        OTHER_VERSION_IS_THERE,
+        (MODEL, default_moved(VERSION)),
+        (VERSION, VersionMarkedReady(registered_model_id=MODEL)),
+    ).row(MODELS, MODEL)
+
+    assert (row.default_version_id, row.default_version) == (VERSION, None)
+    assert MODELS.document_of(row) is None, "it is to be looked up"
+
+
+def test_a_model_forgets_a_version_that_is_deleted() -> None:
+    row = after(MODEL_IS_THERE, VERSION_IS_THERE, (VERSION, VersionDeleted(registered_model_id=MODEL, name="v1"))).row(
+        MODELS, MODEL
+    )
+
+    assert (row.latest_version_id, row.latest_version) == (VERSION, None)
+
+
+def test_a_model_names_nobody_who_made_its_versions() -> None:
+    row = after(
+        MODEL_IS_THERE,
+        (VERSION, structs.replace(VERSION_REGISTERED, created_by_email=ADA, updated_by_email=ADA)),
+        (MODEL, default_moved(VERSION)),
+    ).row(MODELS, MODEL)
+
+    assert b"@" not in column(MODELS, row, "latest_version") + column(MODELS, row, "default_version")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_model_knows_of_a_version_is_what_the_version_is(seed: int) -> None:
+    chance = Random(seed)
+    happened: list[tuple[UUID, AnyEvent]] = [(MODEL, TAKEN_OVER) if seed % 2 else MODEL_IS_THERE]
+    versions: list[VersionId] = []
+    for number in range(60):
+        happened.append(_something(chance, versions, number))
+        tables = after(*happened)
+        row, shown = tables.row(MODELS, MODEL), tables.rows(MODEL_VERSIONS)
+        for id_, known in (
+            (row.latest_version_id, row.latest_version),
+            (row.default_version_id, row.default_version),
+        ):
+            assert known is None or (known.id == id_ and known == without_people(shown[id_].body))
+        assert row.latest_version is not None or row.latest_version_id not in shown
+
+
+def _something(chance: Random, versions: list[VersionId], number: int) -> tuple[UUID, AnyEvent]:
+    version = chance.choice(versions) if versions else None
+    kind = chance.randrange(8)
+    if version is None or kind == 0:
+        versions.append(VersionId(UUID(int=number + 1000)))
+        return versions[-1], structs.replace(VERSION_REGISTERED, name=f"v{number}", created_by_email=ADA)
+    if kind == 1:
+        id_ = chance.choice((version, OTHER_VERSION))
+        is_again, is_latest = id_ in versions, chance.random() < 0.5
+        if not is_again:
+            versions.append(id_)
+        return id_, structs.replace(VERSION_TAKEN_OVER, is_again=is_again, is_latest=is_latest or not versions[:-1])
+    if kind == 2:
+        versions.remove(version)
+        return version, VersionDeleted(registered_model_id=MODEL, name="v")
+    if kind == 3:
+        return MODEL, default_moved(chance.choice((version, None)), chance.choice(versions))
+    if kind == 4:
+        return MODEL, structs.replace(TAKEN_OVER, origin=structs.replace(MODEL_ORIGIN, default_version_id=version))
+    return version, chance.choice(
+        (
+            VersionMarkedReady(registered_model_id=MODEL),
+            VersionArchived(registered_model_id=MODEL),
+            VersionDescribed(registered_model_id=MODEL, description=f"{number}"),
+        )
+    )
 
 
 def test_an_event_of_a_model_that_is_gone_makes_no_row() -> None:

@@ -10,59 +10,33 @@ from modeltrail.domain.model_version_messages import (
     RenameVersion,
     TakeOverVersion,
     VersionDeleted,
-    VersionOrigin,
     VersionRenamed,
-    VersionTakenOver,
 )
 from modeltrail.domain.registered_model_messages import (
     ArchiveModel,
     DeleteModel,
     ModelArchived,
     ModelDeleted,
-    ModelOrigin,
     ModelRenamed,
-    ModelTakenOver,
-    Tags,
     TakeOverModel,
 )
 from support.given import stories_of
-from support.samples import ARTIFACT, MODEL, NOON, OTHER_VERSION, PROJECT, REGISTERED, VERSION_REGISTERED, default_moved
+from support.samples import (
+    MODEL,
+    MODEL_ORIGIN,
+    OTHER_VERSION,
+    PROJECT,
+    REGISTERED,
+    TAKEN_OVER,
+    VERSION_ORIGIN,
+    VERSION_REGISTERED,
+    VERSION_TAKEN_OVER,
+    default_moved,
+)
 
 model, version = stories_of(REGISTERED_MODEL), stories_of(MODEL_VERSION)
 
-MODEL_ORIGIN = ModelOrigin(
-    owner_id=None,
-    name="Iris",
-    slug="iris",
-    description="",
-    model_type="LLM",
-    model_size=0,
-    state="draft",
-    deployment_status="",
-    tags=Tags(),
-    labels={},
-    parent_model_id=None,
-    default_version_id=OTHER_VERSION,
-    created_at=NOON,
-    updated_at=NOON,
-)
 TAKE_OVER = TakeOverModel(model_id=MODEL, project_id=PROJECT, owner_email=None, origin=MODEL_ORIGIN, fingerprint="one")
-TAKEN_OVER = ModelTakenOver(project_id=PROJECT, owner_email=None, origin=MODEL_ORIGIN, fingerprint="one")
-VERSION_ORIGIN = VersionOrigin(
-    name="v1",
-    description="",
-    is_default=False,
-    state="LIVE",
-    status="DONE",
-    created_by_id=None,
-    updated_by_id=None,
-    artifact=ARTIFACT,
-    model_catalog_name="",
-    labels={},
-    prebuilt_container_id=None,
-    created_at=NOON,
-    updated_at=NOON,
-)
 TAKE_OVER_VERSION = TakeOverVersion(
     project_id=PROJECT,
     registered_model_id=MODEL,
@@ -72,7 +46,6 @@ TAKE_OVER_VERSION = TakeOverVersion(
     has_credentials=False,
     fingerprint="one",
 )
-VERSION_TAKEN_OVER = VersionTakenOver(**structs.asdict(TAKE_OVER_VERSION), is_again=False)
 
 
 def test_what_is_new_is_taken_over_as_it_was() -> None:
