@@ -36,8 +36,8 @@ KILLS = int(os.environ.get("REBUILD_KILLS", "3"))
 DONE = re.compile(r"as of position (\d+): (\d+) events")
 SHOWN = ("/models", "/model?name=model%201", "/model_versions")
 MARKS = [
-    f"UPDATE {table} SET body = jsonb_set(body::jsonb, '{{description}}', '\"OLD\"')::json WHERE project_id = $1"
-    for table in ("models", "model_versions")
+    f"UPDATE {table} SET {column} = jsonb_set({column}::jsonb, '{{description}}', '\"OLD\"') WHERE project_id = $1"
+    for table, column in (("models", "body"), ("models", "latest_version"), ("model_versions", "body"))
 ]
 CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'modeltrail rebuild'"
 
