@@ -27,6 +27,9 @@ WHERE NOT tgisinternal AND relname = ANY($1)
 UNION ALL
 SELECT conname || pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = conrelid
 WHERE relname = ANY($1) AND contype <> 'n'
+UNION ALL
+SELECT relname || ' WITH ' || array_to_string(reloptions, ', ') FROM pg_class
+WHERE relname = ANY($1) AND relnamespace = 'public'::regnamespace
 ORDER BY 1
 """
 CUT = """
