@@ -80,8 +80,9 @@ class Fold:
 
 async def differences(database: Database, *projections: Projection[Any]) -> list[str]:  # Any: the same
     """In what the tables of these projections are not what a fold of the whole log says."""
-    async with connected(database) as connection:
-        return await Fold(*projections).over(await read_log(database)).differences(connection)
+    fold = Fold(*projections).over(await read_log(database))
+    async with connected(database) as connection:  # only now: one that is idle while a long log is folded is cut off
+        return await fold.differences(connection)
 
 
 def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target) -> list[UUID]:
