@@ -77,12 +77,10 @@ def new_version(event: VersionRegistered | VersionTakenOver, recorded: Recorded)
 
 
 def evolved(body: VersionBody, recorded: Recorded) -> VersionBody | None:
-    """The version after an event that touches it, or None when that was its end."""
+    """A version that is there after an event that touches it, or None when that was its end."""
     event = recorded.event
     if isinstance(event, VersionDeleted):
         return None
-    if isinstance(event, VersionRegistered | VersionTakenOver):
-        return new_version(event, recorded)
     if isinstance(event, DefaultVersionChanged):
         body = structs.replace(body, is_default=event.version_id == body.id)
     elif isinstance(event, VersionChanged):

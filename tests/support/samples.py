@@ -17,7 +17,13 @@ from modeltrail.domain.inference_service_messages import (
     Undeployed,
     UndeploymentRequested,
 )
-from modeltrail.domain.model_version_messages import Artifact, VersionOrigin, VersionRegistered, VersionTakenOver
+from modeltrail.domain.model_version_messages import (
+    Artifact,
+    TakeOverVersion,
+    VersionOrigin,
+    VersionRegistered,
+    VersionTakenOver,
+)
 from modeltrail.domain.registered_model_messages import (
     DefaultVersionChanged,
     ModelOrigin,
@@ -178,14 +184,13 @@ VERSION_ORIGIN = VersionOrigin(
     created_at=NOON,
     updated_at=NOON,
 )
-VERSION_TAKEN_OVER = VersionTakenOver(
+TAKE_OVER_VERSION = TakeOverVersion(
     project_id=PROJECT,
     registered_model_id=MODEL,
     created_by_email=None,
     updated_by_email=None,
     origin=VERSION_ORIGIN,
     has_credentials=False,
-    is_latest=False,
-    is_again=False,
     fingerprint="one",
 )
+VERSION_TAKEN_OVER = VersionTakenOver(**structs.asdict(TAKE_OVER_VERSION), is_again=False)

@@ -8,7 +8,6 @@ from modeltrail.domain.errors import ConflictError
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.model_version_messages import (
     RenameVersion,
-    TakeOverVersion,
     VersionDeleted,
     VersionRenamed,
 )
@@ -27,8 +26,8 @@ from support.samples import (
     OTHER_VERSION,
     PROJECT,
     REGISTERED,
+    TAKE_OVER_VERSION,
     TAKEN_OVER,
-    VERSION_ORIGIN,
     VERSION_REGISTERED,
     VERSION_TAKEN_OVER,
     default_moved,
@@ -37,15 +36,6 @@ from support.samples import (
 model, version = stories_of(REGISTERED_MODEL), stories_of(MODEL_VERSION)
 
 TAKE_OVER = TakeOverModel(model_id=MODEL, project_id=PROJECT, owner_email=None, origin=MODEL_ORIGIN, fingerprint="one")
-TAKE_OVER_VERSION = TakeOverVersion(
-    project_id=PROJECT,
-    registered_model_id=MODEL,
-    created_by_email=None,
-    updated_by_email=None,
-    origin=VERSION_ORIGIN,
-    has_credentials=False,
-    fingerprint="one",
-)
 
 
 def test_what_is_new_is_taken_over_as_it_was() -> None:
