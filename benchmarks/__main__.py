@@ -21,7 +21,7 @@ from benchmarks import (
     snapshots,
     verification,
 )
-from benchmarks.database import server
+from benchmarks.database import checkpoint, run_in, server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
 from modeltrail.postgres.embedded import EmbeddedPostgres
@@ -51,8 +51,10 @@ async def main(names: list[str]) -> int:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}", flush=True)
     settle()  # as the API and the worker do
     with server() as running:
+        await run_in(running)
         for name in names or [each for each in BENCHMARKS if each != APART]:
             print(f"\n{name}: running ...", flush=True)
+            await checkpoint(running)
             began = time.monotonic()
             figures = await BENCHMARKS[name](running)
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)

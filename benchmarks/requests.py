@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.api import Api, api
+from benchmarks.database import checkpoint
 from benchmarks.figures import Figure
 from benchmarks.load import UNIQUE, Measurement, measure
 from benchmarks.registry import Contents, Registry, filled
@@ -38,6 +39,7 @@ class Case:
 async def run(server: EmbeddedPostgres) -> list[Figure]:
     """Fill a registry (a minute), then measure one route after the other."""
     registry = await filled(server, "bench_requests")
+    await checkpoint(server)
     async with api(registry.address) as running:
         lists = [*_lists(registry.large, "100,000"), *_lists(registry.small, "1,000")]
         figures = [await _compared(running, case) for case in (*_reads(registry.large), *lists)]
