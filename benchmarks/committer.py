@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
-from benchmarks.database import fresh_database
+from benchmarks.database import empty_database, fresh_database
 from benchmarks.figures import Figure
 from modeltrail.commands import models
 from modeltrail.commands.committer import Committer
@@ -43,7 +43,7 @@ PAYLOAD = b"x" * 300  # about the size of our event of a registered model
 async def run(server: EmbeddedPostgres) -> list[Figure]:
     """Alternate ours and the library's, so that both see the same weather, and take each one's median round."""
     ours = await fresh_database(server, "bench_committer")
-    recorder = _recorder(server, await _library_database(server))
+    recorder = _recorder(server, await empty_database(server, "bench_library"))
     rates: dict[tuple[str, int], list[float]] = {}
     project = ProjectId(new_id())
     async with Committer(writer(ours), INLINE) as committer:
@@ -107,11 +107,6 @@ async def commands_a_second(call: Callable[[], Awaitable[None]], callers: int, s
 
     await asyncio.gather(*(caller() for _ in range(callers)))
     return done / seconds
-
-
-async def _library_database(server: EmbeddedPostgres) -> DatabaseAddress:
-    await server.ensure_database("bench_library")
-    return DatabaseAddress(str(server.socket_folder), server.port, server.user, "", "bench_library")
 
 
 def _recorder(server: EmbeddedPostgres, address: DatabaseAddress) -> PostgresApplicationRecorder:

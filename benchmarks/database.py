@@ -6,18 +6,18 @@ checkpoint has files to use again.
 """
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import asyncpg
 from asyncpg import Connection
 
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
 
-WAL_FILES = 96  # of 16 MB each: more than any one benchmark writes between two checkpoints
-_WAL_SETTINGS = ("ALTER SYSTEM SET min_wal_size = '1536MB'", "ALTER SYSTEM SET max_wal_size = '4GB'")
+_WAL_FILES = 96  # of 16 MB each
 
 
 @contextmanager
@@ -30,38 +30,41 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 
 async def run_in(running: EmbeddedPostgres) -> None:
-    """Give the server its WAL files."""
-    connection = await _session(running)
-    try:
-        for statement in _WAL_SETTINGS:
-            await connection.execute(statement)
+    """Give the server its WAL files. It takes them up at the next checkpoint."""
+    async with _session(running) as connection:
+        await connection.execute(f"ALTER SYSTEM SET min_wal_size = '{_WAL_FILES * 16}MB'")
+        await connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
         await connection.execute("SELECT pg_reload_conf()")
-        for _ in range(WAL_FILES):  # a file that nothing was written to is not switched away from
+        for _ in range(_WAL_FILES):  # a file that nothing was written to is not switched away from
             await connection.execute("SELECT pg_logical_emit_message(false, 'benchmarks', 'next')")
             await connection.execute("SELECT pg_switch_wal()")
-        await connection.execute("CHECKPOINT")
-    finally:
-        await connection.close()
 
 
 async def checkpoint(running: EmbeddedPostgres) -> None:
-    """Write out what is left to be written, so that no benchmark pays for the one before it."""
-    connection = await _session(running)
-    try:
+    """Write out what is left to be written, so that no measurement pays for what was done before it."""
+    async with _session(running) as connection:
         await connection.execute("CHECKPOINT")
+
+
+@asynccontextmanager
+async def _session(running: EmbeddedPostgres) -> AsyncGenerator[Connection, None]:
+    """Not a writer's connection: what is done to a whole server may take longer than a writer's statement."""
+    connection = await asyncpg.connect(running.dsn())
+    try:
+        yield connection
     finally:
         await connection.close()
 
 
-async def _session(running: EmbeddedPostgres) -> Connection:
-    address = DatabaseAddress(str(running.socket_folder), running.port, running.user, "", "postgres")
-    return await writer(address)()
+async def empty_database(running: EmbeddedPostgres, name: str) -> DatabaseAddress:
+    """A database for whoever makes his own schema."""
+    await running.ensure_database(name)
+    return DatabaseAddress(str(running.socket_folder), running.port, running.user, "", name)
 
 
 async def fresh_database(running: EmbeddedPostgres, name: str) -> DatabaseAddress:
     """An empty database with today's schema."""
-    await running.ensure_database(name)
-    address = DatabaseAddress(str(running.socket_folder), running.port, running.user, "", name)
+    address = await empty_database(running, name)
     connection = await writer(address)()
     try:
         await migrate(connection)

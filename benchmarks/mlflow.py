@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 
 from benchmarks.api import answers
+from benchmarks.database import empty_database
 from benchmarks.registry import Contents
 from modeltrail.cli.ports import free_port
 from modeltrail.postgres.connect import DatabaseAddress, writer
@@ -62,8 +63,7 @@ class MLflow:
 @asynccontextmanager
 async def mlflow(server: EmbeddedPostgres, contents: Contents) -> AsyncGenerator[MLflow, None]:
     """A server with as many models as `contents`, called by their ids and words, with three versions each."""
-    await server.ensure_database("bench_mlflow")
-    address = DatabaseAddress(str(server.socket_folder), server.port, server.user, "", "bench_mlflow")
+    address = await empty_database(server, "bench_mlflow")
     port = free_port("127.0.0.1", 0)
     store = f"postgresql+psycopg2://{address.user}@/{address.database}?host={address.host}&port={address.port}"
     process = await asyncio.create_subprocess_exec(
