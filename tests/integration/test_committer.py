@@ -58,7 +58,7 @@ from support.committing import (
     submit_together,
 )
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 from support.registry import registry
 from support.samples import ENVIRONMENT, FIRST, MODEL, OTHER_VERSION, PROJECT, SERVICE, VERSION
 
@@ -87,8 +87,7 @@ async def assert_sound(database: Database) -> None:
     rows = await read_rows(database)
     assert [row["notification_id"] for row in rows] == list(range(1, len(rows) + 1))
     assert broken_link(rows) is None
-    async with connected(database) as connection:
-        assert await Fold(*INLINE).over(await read_log(database)).differences(connection) == []
+    assert await differences(database, *INLINE) == []
 
 
 # --- one batch --------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ from support.committing import (
     broken_link,
     committer_on,
     connect_to,
-    connected,
     context,
     fragile,
     read_log,
@@ -42,7 +41,7 @@ from support.committing import (
     submit_together,
 )
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 from support.samples import MODEL, PROJECT, VERSION
 
 WRITE = "INSERT INTO stored_events"
@@ -205,8 +204,7 @@ async def assert_sound(database: Database) -> None:
     assert broken_link(rows) is None
     times = [row["recorded_at"] for row in rows]
     assert times == sorted(times)
-    async with connected(database) as connection:
-        assert await Fold(*INLINE).over(await read_log(database)).differences(connection) == []
+    assert await differences(database, *INLINE) == []
 
 
 # --- all goes well ----------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from modeltrail.eventlog.verification import verify_log
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, made
 from support.command_line import modeltrail
-from support.committing import connected, read_log, read_rows
+from support.committing import connected, read_rows
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 
 ANN, BOB = "Ann@example.org", "bob@example.org"
 
@@ -68,8 +68,7 @@ async def test_the_read_tables_are_what_the_log_without_the_key_gives(api: Api, 
 
     await modeltrail(database, "erase", "--email", ANN, "--yes")
 
-    async with connected(database) as connection:
-        assert await Fold(*INLINE).over(await read_log(database)).differences(connection) == []
+    assert await differences(database, *INLINE) == []
 
 
 async def test_a_dry_run_and_a_no_change_nothing(api: Api, database: Database) -> None:

@@ -19,9 +19,9 @@ from modeltrail.projections.catalogue import INLINE
 from support.api import Api, Project
 from support.cluster import eventually
 from support.command_line import environment_of, modeltrail
-from support.committing import connected, read_log
+from support.committing import connected
 from support.database import Database
-from support.fold import Fold
+from support.fold import differences
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -293,9 +293,8 @@ async def test_a_run_that_is_killed_is_finished_by_the_next(database: Database, 
     assert facts["models"]["new"] + facts["versions"]["new"] == 3000 - written
     assert (await project.events(), (await shown(project, "/models"))["total"]) == (3000, 1500)
     assert numbers((await moved(database, "--write"))["versions"]) == (0, 0, 1500, 0)
+    assert await differences(database, *INLINE) == []
     async with connected(database) as connection:
-        fold = Fold(*INLINE).over(await read_log(database))
-        assert await fold.differences(connection) == []
         assert (await verify_log(connection, lambda _done, _total: None)).finding is None
 
 

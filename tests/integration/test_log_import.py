@@ -16,9 +16,9 @@ from modeltrail.projections.log_import import LogImport
 from support.api import Api
 from support.cluster import eventually
 from support.command_line import environment_of, modeltrail
-from support.committing import connected, read_log, read_rows
+from support.committing import connected, read_rows
 from support.database import Database, DatabaseServer
-from support.fold import Fold
+from support.fold import differences
 
 ANN = "ann@example.org"
 
@@ -102,8 +102,8 @@ async def test_names_may_change_places_wherever_a_batch_ends(
     told: list[int] = []
     async with connected(other) as connection:
         imported = await LogImport(connection, INLINE, None).run(lines_of(exported), told.append)
-        assert await Fold(*INLINE).over(await read_log(other)).differences(connection) == []
 
+    assert await differences(other, *INLINE) == []
     assert await read_rows(other) == await read_rows(database)
     assert (imported.added, told[-1]) == (len(lines_of(exported)), sum(map(len, lines_of(exported))))
 
@@ -112,8 +112,7 @@ async def test_without_their_keys_people_stay_unreadable(other: Database, export
     assert (await modeltrail(other, "events", "import", str(exported)))[0] == 0
 
     assert ANN not in str(await tables(other))
-    async with connected(other) as connection:
-        assert await Fold(*INLINE).over(await read_log(other)).differences(connection) == []
+    assert await differences(other, *INLINE) == []
 
 
 async def test_an_import_that_was_killed_goes_on_where_it_was(
