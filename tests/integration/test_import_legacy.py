@@ -19,7 +19,7 @@ from modeltrail.projections.catalogue import INLINE
 from support.api import Api, Project
 from support.cluster import eventually
 from support.command_line import environment_of, modeltrail
-from support.committing import connected
+from support.committing import await_writers, connected
 from support.database import Database
 from support.fold import differences
 
@@ -285,6 +285,7 @@ async def test_a_run_that_is_killed_is_finished_by_the_next(database: Database, 
     await eventually(under_way, 30.0)
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
+    await await_writers(database)
     written = await project.events()
     assert written < 3000
 

@@ -16,7 +16,7 @@ from modeltrail.projections.log_import import LogImport
 from support.api import Api
 from support.cluster import eventually
 from support.command_line import environment_of, modeltrail
-from support.committing import connected, read_rows
+from support.committing import await_writers, connected, read_rows
 from support.database import Database, DatabaseServer
 from support.fold import differences
 
@@ -134,6 +134,7 @@ async def test_an_import_that_was_killed_goes_on_where_it_was(
         await eventually(begun, 30.0)
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
+    await await_writers(other)
     there = len(await read_rows(other))
 
     code, _, err = await modeltrail(other, "events", "import", str(file))

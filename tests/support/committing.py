@@ -20,7 +20,7 @@ from modeltrail.domain.model_version_messages import RegisterVersion
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog import chain
 from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.log import read_after, recorded_from
+from modeltrail.eventlog.log import lock_log, read_after, recorded_from
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.projections.catalogue import INLINE
@@ -46,6 +46,12 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def await_writers(database: Database) -> None:
+    """Wait until no session has the log's lock: PostgreSQL may still commit what a killed process sent it last."""
+    async with connected(database) as connection:
+        await lock_log(connection, held=False)
 
 
 def context(project: ProjectId = PROJECT, command_id: UUID | None = None) -> Context:
