@@ -7,7 +7,8 @@ from uuid import UUID
 from asyncpg import Connection
 
 from modeltrail.commands.decision import Credentials
-from modeltrail.commands.remembered import Remembered, save_statements
+from modeltrail.commands.remembered import SQL as REMEMBERED
+from modeltrail.commands.remembered import Remembered
 from modeltrail.commands.remembered import columns_of as columns_of_remembered
 from modeltrail.domain.decider import Decider
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of
@@ -15,6 +16,7 @@ from modeltrail.eventlog.log import SQL as LOG
 from modeltrail.eventlog.record import Recorded
 from modeltrail.eventlog.streams import Loaded
 from modeltrail.eventlog.streams import columns_of as columns_of_snapshots
+from modeltrail.postgres.arguments import Arguments
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.rows import ChangedRows
 
@@ -68,32 +70,37 @@ class Entry:
     def _only_remember(self, remembered: Sequence[Remembered]) -> None:
         """The commands changed nothing, but their answers may be wanted again."""
         if remembered:
-            save, delete = save_statements(1)
-            self._statements.append((f"WITH part_0 AS ({save}) {delete}", columns_of_remembered(remembered)))
+            arguments = Arguments()
+            save, delete = _keeping(remembered, arguments)
+            self._statements.append((f"WITH part_0 AS ({save}) {delete}", arguments.values))
 
     def _add_events_and_rows(
         self, events: Sequence[Recorded], rows: Sequence[ChangedRows[Any]], remembered: Sequence[Remembered]
     ) -> None:
         """The events, all changed rows and what is remembered, in one statement."""
-        parts = [LOG.insert_events]
+        arguments = Arguments()
         columns, self.end = columns_of(self.behind, events)
-        arguments: list[Any] = _lighter(columns)  # Any: one list per column
+        parts = [arguments.of(LOG.insert_events, _lighter(columns))]
         for changed in rows:
             if changed.kept:
                 statement = changed.table.insert_statement if changed.all_new else changed.table.save_statement
-                parts.append(statement(len(arguments) + 1))
-                arguments.extend(_lighter(changed.table.columns_of(changed.kept)))
+                parts.append(arguments.of(statement, _lighter(changed.table.columns_of(changed.kept))))
         if remembered:
-            parts.extend(save_statements(len(arguments) + 1))
-            arguments.extend(columns_of_remembered(remembered))
+            parts.extend(_keeping(remembered, arguments))
         parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
-        notify = f"SELECT pg_notify('{CHANNEL}', ${len(arguments) + 1})"
-        self._statements.append((f"WITH {parts_by_name} {notify}", [*arguments, str(self.end.position)]))
+        notify = arguments.of(f"SELECT pg_notify('{CHANNEL}', $1)", [str(self.end.position)])
+        self._statements.append((f"WITH {parts_by_name} {notify}", arguments.values))
 
 
 async def _execute(connection: Connection, statement: Statement) -> None:
     sql, arguments = statement
     await connection.execute(sql, *arguments)
+
+
+def _keeping(remembered: Sequence[Remembered], arguments: Arguments) -> list[str]:
+    """The statements that keep answers, and delete some that have expired."""
+    columns = columns_of_remembered(remembered)
+    return [arguments.of(statement, columns) for statement in (REMEMBERED.save_remembered, REMEMBERED.delete_expired)]
 
 
 def _lighter(columns: list[list[Any]]) -> list[list[Any] | None]:  # Any: columns of several types

@@ -121,7 +121,7 @@ async def _save(connection: Connection, cleared: ClearedRows) -> None:
     for projection, rows in cleared.items():
         if rows:
             table = Table(projection)
-            await connection.execute(table.save_statement(1), *table.columns_of(list(rows.values())))
+            await connection.execute(table.save_statement, *table.columns_of(list(rows.values())))
 
 
 async def _record(connection: Connection, head: Head, person: UUID, request_id: str, now: datetime) -> None:

@@ -1,9 +1,7 @@
 """The first answers to requests with an idempotency key, kept for those who ask again."""
 
-import re
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +15,6 @@ KEPT = timedelta(hours=24)
 DELETED_PER_KEPT = 4  # expired rows go faster than new ones come, and no write has much to delete
 
 KeyInProject = tuple[UUID, bytes]
-
-_PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Remembered(Struct, frozen=True):
@@ -40,18 +36,8 @@ async def load_remembered(connection: Connection, keys: Collection[KeyInProject]
     return {(row["project_id"], row["key"]): Remembered(**row) for row in rows}
 
 
-@cache
-def save_statements(first: int) -> tuple[str, str]:
-    """The statements that keep answers and delete some expired ones; their common parameters start at `first`."""
-    save, delete = (
-        _PARAMETER.sub(lambda found: f"${int(found[1]) + first - 1}", statement)
-        for statement in (SQL.save_remembered, SQL.delete_expired)
-    )
-    return save, delete
-
-
 def columns_of(remembered: Sequence[Remembered]) -> list[Any]:  # Any: four columns, a duration and a number
-    """The arguments of `save_statements`."""
+    """The arguments that `save_remembered` and `delete_expired` have in common."""
     return [
         [each.project_id for each in remembered],
         [each.key for each in remembered],

@@ -129,7 +129,7 @@ class Filling:
                     await self._writes.execute(table.delete_statement, changed.gone)
                 replaced = [row for row in changed.kept if row.id not in new]
                 if replaced:
-                    await self._writes.execute(table.save_statement(1), *table.columns_of(replaced))
+                    await self._writes.execute(table.save_statement, *table.columns_of(replaced))
                 await table.copy_in(self._writes, (row for row in changed.kept if row.id in new))
             await self._move_to(position)
 

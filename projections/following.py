@@ -30,4 +30,4 @@ async def follow(
         if changed.gone:
             await connection.execute(table.delete_statement, changed.gone)
         if changed.kept:
-            await connection.execute(table.save_statement(1), *table.columns_of(changed.kept))
+            await connection.execute(table.save_statement, *table.columns_of(changed.kept))

@@ -18,6 +18,7 @@ from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
+from modeltrail.postgres.arguments import Arguments
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.documents import Document, read_documents
@@ -73,15 +74,17 @@ class PastTables:
 
     async def fetch(self, query: str, *args: Any) -> list[Record]:  # noqa: ANN401 arguments of several types
         """The rows that a statement gives."""
-        arguments, tables = list(args), []
+        arguments = Arguments()
+        asked = arguments.of(query, args)
+        tables = []
         for folded in self._folded:
             table: Table[Any] = Table(folded.projection)  # Any: rows of any kind
-            tables.append(f"{folded.projection.name} AS ({table.as_query(len(arguments) + 1)})")
-            arguments += table.columns_of(list(folded.rows.values()))
+            rows = arguments.of(table.as_query, table.columns_of(list(folded.rows.values())))
+            tables.append(f"{folded.projection.name} AS ({rows})")
         counts = " UNION ALL ".join(_counted(folded.projection) for folded in self._folded)
         # A table of WITH goes before one of the database of the same name, for the statement and all parts of it.
-        statement = f"WITH {', '.join(tables)}, row_counts AS ({counts}) SELECT * FROM ({query}\n) AS answer"  # noqa: S608
-        return list(await self._pool.fetch(statement, *arguments))
+        statement = f"WITH {', '.join(tables)}, row_counts AS ({counts}) SELECT * FROM ({asked}\n) AS answer"  # noqa: S608
+        return list(await self._pool.fetch(statement, *arguments.values))
 
     async def page(self, statement: str, asked: Asked) -> Page:
         """What the statement of a listing answers to this."""

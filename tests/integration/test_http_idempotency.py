@@ -11,8 +11,9 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from modeltrail.commands.remembered import DELETED_PER_KEPT, KEPT, SQL, Remembered, columns_of, save_statements
+from modeltrail.commands.remembered import DELETED_PER_KEPT, KEPT, SQL, Remembered, columns_of
 from modeltrail.http.app import create_app
+from modeltrail.postgres.arguments import Arguments
 from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
 from support.database import Database
 
@@ -325,12 +326,13 @@ async def test_finding_and_removing_rows_takes_indexes(api: Api) -> None:
     )
     await api.pool.execute("ANALYZE idempotency_keys")
     kept = [Remembered(uuid4(), bytes([number]) * 32, b"f" * 32, b"box") for number in range(100)]
-    save, delete = save_statements(1)
+    arguments = Arguments()
+    save, delete = (arguments.of(part, columns_of(kept)) for part in (SQL.save_remembered, SQL.delete_expired))
     plans = [
         await api.pool.fetch(
             f"EXPLAIN {SQL.get_remembered}", [each.project_id for each in kept], [each.key for each in kept], KEPT
         ),
-        await api.pool.fetch(f"EXPLAIN WITH part_0 AS ({save}) {delete}", *columns_of(kept)),
+        await api.pool.fetch(f"EXPLAIN WITH part_0 AS ({save}) {delete}", *arguments.values),
     ]
 
     assert [row[0] for plan in plans for row in plan if "Seq Scan on idempotency_keys" in row[0]] == []
