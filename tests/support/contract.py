@@ -115,7 +115,7 @@ class Registry:
         for child in self.models:
             if child.fields["parent_model_id"] == id_:
                 child.fields["parent_model_id"] = None
-                child.known.pop("updated_at")  # whether that moves is not said
+                child.known.pop("updated_at", None)  # whether that moves is not said
         return model
 
     def create_version(self, project: int, model_id: str, body: Json) -> Version:
