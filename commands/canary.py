@@ -5,12 +5,12 @@ from msgspec import Struct, structs
 from modeltrail.commands.decision import Answer, Decision, carry_on
 from modeltrail.commands.deployments import existing_service, state_of_service
 from modeltrail.commands.existing import require_revision
-from modeltrail.domain.canary import back_from_canary
+from modeltrail.domain.canary import back_from_canary, require_ready_canary
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
 from modeltrail.domain.inference_service_messages import RequestDeployment, Target
-from modeltrail.domain.inference_service_state import Deployed, Service, canary_in
+from modeltrail.domain.inference_service_state import Service, canary_in
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
 
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
@@ -45,8 +45,7 @@ class Promote(Struct, frozen=True, kw_only=True):
     async def decide(self) -> Decision:
         """Raises RuleError when there is none, or it is not ready."""
         service, canary = await _under_way(self.project_id, self.service_id, self.expected_revision)
-        if not isinstance(service.deployment, Deployed) or service.deployment.interruption is not None:
-            raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
+        require_ready_canary(service.deployment)
         whole = structs.replace(canary, options=canary.options.with_all_traffic())
         return await _redeployed(self.service_id, self.deployment_id, whole)
 

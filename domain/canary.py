@@ -9,9 +9,10 @@ Deployed ──request with a part of the traffic──▶ Deploying ──canar
 from msgspec import structs
 
 from modeltrail.domain.canary_messages import CanaryDeployed
+from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_messages import Target
-from modeltrail.domain.inference_service_state import Service, canary_in, live_in
+from modeltrail.domain.inference_service_state import Deployed, Deployment, Service, canary_in, live_in
 
 
 def canary_deployed(service: Service, deployment: DeploymentId, external_id: str, url: str) -> CanaryDeployed | None:
@@ -28,6 +29,12 @@ def canary_deployed(service: Service, deployment: DeploymentId, external_id: str
         external_id=external_id,
         url=url,
     )
+
+
+def require_ready_canary(deployment: Deployment) -> None:
+    """Raise RuleError unless the canary serves: only then can it be given all the traffic."""
+    if not isinstance(deployment, Deployed) or deployment.interruption is not None:
+        raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
 
 
 def back_from_canary(service: Service, canary: Target) -> Target:

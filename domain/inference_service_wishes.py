@@ -4,8 +4,10 @@ from typing import assert_never
 
 from msgspec import structs
 
+from modeltrail.domain.canary import require_ready_canary
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
+from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
     ChooseOptions,
@@ -106,22 +108,33 @@ def _with_traffic(target: Target, service: Service) -> Target:
 
 def _end_of_canary(target: Target, service: Service) -> list[ServiceEvent]:
     """What becomes of the canary that is under way, if any."""
-    canary = canary_in(service.deployment)
-    if canary is None or target.canary_beside is not None or live_in(service.deployment) is None:
+    canary = _canary_under_way(service)
+    if canary is None or target.canary_beside is not None:
         return []
-    if not isinstance(service.deployment, Deploying | Deployed | Failed):
-        return []
-    deployment = service.deployment.deployment_id
     if target.aborts_canary:
-        stable = target.model_version_id
-        aborted = CanaryAborted(
-            deployment_id=deployment, model_version_id=canary.model_version_id, stable_version_id=stable
-        )
-        return [aborted]
-    if target.model_version_id != canary.model_version_id:
+        return [_aborted(canary, target)]
+    version = canary.target.model_version_id
+    if target.model_version_id != version:
         # Until the other version is ready, KServe would give all the traffic to the canary.
         raise RuleError("a canary of this inference service is under way; promote or abort it first")
-    return [CanaryPromoted(deployment_id=deployment, model_version_id=canary.model_version_id)]
+    require_ready_canary(canary)
+    return [CanaryPromoted(deployment_id=canary.deployment_id, model_version_id=version)]
+
+
+def _canary_under_way(service: Service) -> Deploying | Deployed | Failed | None:
+    """The deployment of a canary beside a version that is live."""
+    deployment = service.deployment
+    if canary_in(deployment) is None or live_in(deployment) is None:
+        return None
+    return deployment if isinstance(deployment, Deploying | Deployed | Failed) else None
+
+
+def _aborted(canary: Deploying | Deployed | Failed, stable: Target) -> CanaryAborted:
+    return CanaryAborted(
+        deployment_id=canary.deployment_id,
+        model_version_id=canary.target.model_version_id,
+        stable_version_id=stable.model_version_id,
+    )
 
 
 def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[ServiceEvent]:
@@ -144,6 +157,23 @@ def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[
 
 
 def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:
+    requested = _taken_away(command.undeployment_id, service)
+    canary = _canary_under_way(service)
+    if canary is None:
+        return requested
+    # What nobody promoted is not to have all the traffic with the next deployment.
+    stable = service.lived[0]
+    options = stable.options.with_all_traffic()
+    return [
+        _aborted(canary, stable),
+        *requested,
+        VersionChosen(model_version_id=stable.model_version_id),
+        *([] if options.mean_the_same_as(service.options) else [OptionsChosen(options=options)]),
+    ]
+
+
+def _taken_away(undeployment_id: DeploymentId, service: Service) -> list[ServiceEvent]:
+    """What is left of it in the cluster is to go."""
     match service.deployment:
         case Idle() | Undeploying():
             return []
@@ -156,7 +186,7 @@ def _request_undeployment(command: RequestUndeployment, service: Service) -> lis
         case _:
             assert_never(service.deployment)
     requested = UndeploymentRequested(
-        undeployment_id=command.undeployment_id,
+        undeployment_id=undeployment_id,
         name=service.name,
         namespace=target.namespace,
         external_id=external_id,
@@ -178,7 +208,7 @@ def _delete(command: DeleteService, service: Service) -> list[ServiceEvent]:
     deleted = ServiceDeleted(name=service.name, registered_model_id=service.registered_model_id)
     if isinstance(service.deployment, Idle | Waiting | Undeploying):
         return [deleted]
-    return [*_request_undeployment(RequestUndeployment(undeployment_id=command.undeployment_id), service), deleted]
+    return [*_taken_away(command.undeployment_id, service), deleted]
 
 
 def _add_serve_model(command: AddServeModel, service: Service) -> list[ServiceEvent]:

@@ -140,7 +140,9 @@ def changed(body: ServiceBody, event: ServiceBodyChange) -> ServiceBody:  # noqa
             return structs.replace(body, model_version_id=version)
         case OptionsChosen(options=options):
             return _with_options(body, options)
-        case ServeModelAdded() | ServeModelRemoved() | CanaryPromoted() | CanaryAborted():
+        case CanaryAborted():
+            return structs.replace(body, canary_traffic_percent=UNSET, stable_model_version_id=UNSET)
+        case ServeModelAdded() | ServeModelRemoved() | CanaryPromoted():
             return body
         case DeploymentRequested(target=target):
             return structs.replace(

@@ -140,6 +140,32 @@ async def test_nothing_of_a_canary_is_shown_once_it_is_off_the_cluster(scene: Sc
     assert not {"canary_traffic_percent", "stable_model_version_id"} & shown.keys()
 
 
+async def test_an_undeployed_canary_is_not_what_is_deployed_next(scene: Scene) -> None:
+    await with_canary(scene, 20)
+    made(await scene.project.patch(scene.path, {"desired_state": "UNDEPLOYED"}), 200)
+    going = await scene.shown()
+
+    async def is_gone() -> bool:
+        return bool((await scene.shown())["current_state"] == "UNDEPLOYED")
+
+    await eventually(is_gone, 10.0)
+    made(await scene.project.patch(scene.path, {"desired_state": "DEPLOYED"}), 200)
+    await scene.settled(scene.first)
+
+    assert going["model_version_id"] == scene.first
+    assert not {"canary_traffic_percent", "stable_model_version_id"} & going.keys()
+    ((_, percent),) = await scene.traffic()
+    assert percent == 100
+    topics = await scene.topics()
+    ended = topics.index("canary_aborted")
+    assert topics[ended : ended + 4] == [
+        "canary_aborted",
+        "undeployment_requested",
+        "version_chosen",
+        "options_chosen",
+    ]
+
+
 async def test_a_canary_that_fails_leaves_the_version_before_alone(scene: Scene) -> None:
     ((stable, _),) = await scene.traffic()
     model = (await scene.shown())["registered_model_id"]
@@ -151,8 +177,13 @@ async def test_a_canary_that_fails_leaves_the_version_before_alone(scene: Scene)
         return "last_error" in await scene.shown()
 
     await eventually(failed, 10.0)
-    early = refusal(await scene.project.post(f"{scene.path}/promote"))
-    assert early == (400, "the canary of this inference service is not ready; wait until it is, or abort it")
+    early = [
+        await scene.project.post(f"{scene.path}/promote"),
+        await scene.project.patch(scene.path, {"canary_traffic_percent": 100}),
+        await scene.project.post(f"{scene.path}/rollback", {"model_version_id": broken["id"]}),
+    ]
+    not_ready = "the canary of this inference service is not ready; wait until it is, or abort it"
+    assert [refusal(answer) for answer in early] == [(400, not_ready)] * 3
     made(await scene.project.post(f"{scene.path}/abort"), 202)
 
     shown = await scene.settled(scene.first)

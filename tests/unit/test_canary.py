@@ -19,8 +19,11 @@ from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentRequested,
+    OptionsChosen,
     RequestDeployment,
+    RequestUndeployment,
     Target,
+    VersionChosen,
 )
 from modeltrail.domain.serving_options import DeploymentMode, ServingOptions, check_canary
 from support.given import stories_of
@@ -36,6 +39,7 @@ from support.samples import (
     requested,
     succeeded,
     target,
+    undeployment_requested,
 )
 
 given = stories_of(INFERENCE_SERVICE)
@@ -109,6 +113,23 @@ def test_a_third_version_waits_for_the_end_of_the_canary() -> None:
     third = target(VersionId(MODEL))
     message = "a canary of this inference service is under way; promote or abort it first"
     given(*RUNNING).when(wish(third)).then_refused(RuleError, message)
+
+
+@pytest.mark.parametrize("history", [ROLLING_OUT, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))])
+def test_a_canary_that_is_not_ready_does_not_get_all_the_traffic(history: tuple[LifeEvent, ...]) -> None:
+    message = "the canary of this inference service is not ready; wait until it is, or abort it"
+    given(*history).when(wish(target(OTHER_VERSION))).then_refused(RuleError, message)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [ROLLING_OUT, RUNNING, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))],
+    ids=["on its way", "running", "failed"],
+)
+def test_an_undeployed_canary_leaves_the_choice_with_the_version_before(history: tuple[LifeEvent, ...]) -> None:
+    back = VersionChosen(model_version_id=VERSION), OptionsChosen(options=ServingOptions())
+    undeploy = RequestUndeployment(undeployment_id=THIRD)
+    given(*history).when(undeploy).then(ABORTED, undeployment_requested(THIRD), *back)
 
 
 def test_a_canary_that_is_ready_after_all_has_its_share_and_no_more() -> None:
