@@ -18,13 +18,17 @@ LOCK = 0x6D74_7265_6275_696C  # "mtrebuil": held by the session of the rebuild t
 Connect = Callable[[], Awaitable[Connection]]
 
 
+class RebuildUnderWayError(RebuildError):
+    """Another process rebuilds; the message says which, and what."""
+
+
 @asynccontextmanager
 async def only_rebuild(
     connect: Connect,
     ring: KeyRing,
     projections: Sequence[Projection[Any]],  # Any: each has rows of its own
 ) -> AsyncGenerator[Rebuild, None]:
-    """A rebuild, while no other one runs on this database. Raises RebuildError, which says who runs the other."""
+    """A rebuild, while no other one runs on this database. Raises RebuildUnderWayError."""
     guard = await connect()
     try:
         work = await connect()
@@ -32,7 +36,7 @@ async def only_rebuild(
             for connection in (guard, work):
                 await connection.execute(_SETTINGS)
             if not await guard.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
-                raise RebuildError(await _who(work))
+                raise RebuildUnderWayError(await _who(work))
             yield Rebuild(guard, work, ring, projections)
         finally:
             work.terminate()

@@ -207,10 +207,47 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
     code, out, err = await modeltrail(database, "migrate")
 
     assert (code, err) == (0, "")
-    assert f"version {MODELS.version} of models, rebuilt from the log" in out
+    assert "rebuilding models from the log: older code than this filled them\nrebuilt models\n" in out
     assert await differences(database, *INLINE) == []
     async with connected(database) as connection:
         assert await outdated(connection) == []
+
+
+async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(database: Database) -> None:
+    async with registry(database) as world:
+        await world.deploy()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+    async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
+        waiting = asyncio.create_task(modeltrail(database, "migrate"))
+        await asyncio.sleep(2)  # so long that it has found out
+        assert not waiting.done()
+        await rebuild.build(lambda _done, _total: None, resume=False)
+        await rebuild.swap(lambda _done, _total: None)
+
+    code, out, err = await waiting
+
+    assert code == 0
+    assert err
+    assert all(line.startswith("waiting: ") for line in err.splitlines())
+    assert "models was rebuilt by another process" in out
+
+
+async def test_a_migration_does_what_a_rebuild_that_was_stopped_has_left_undone(database: Database) -> None:
+    async with registry(database) as world:
+        await world.deploy()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+    async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
+        await rebuild.build(lambda _done, _total: None, resume=False)
+        waiting = asyncio.create_task(modeltrail(database, "migrate"))
+        await asyncio.sleep(2)  # so long that it has found out
+
+    code, out, _ = await waiting
+
+    assert code == 0
+    assert "rebuilt models\n" in out
+    assert await differences(database, *INLINE) == []
 
 
 async def test_an_address_that_was_erased_is_in_no_rebuilt_table(api: Api, database: Database) -> None:

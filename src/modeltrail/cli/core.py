@@ -42,7 +42,15 @@ class Core(Protocol):
         """Let `operator`, an address, retry or dismiss a parked task."""
 
     async def run_migrations(self, settings: Settings) -> list[str]:
-        """Apply what the database lacks; return the names of what was applied."""
+        """Apply what the schema lacks; return the names of what was applied."""
+
+    async def outdated_projections(self, settings: Settings) -> list[str]:
+        """The names of those whose tables were filled by older code than this."""
+
+    async def rebuild_outdated(
+        self, settings: Settings, on_progress: Callable[[int, int], None], on_wait: Callable[[str], None]
+    ) -> list[str]:
+        """Rebuild what older code filled; return the names of what this process rebuilt."""
 
     async def rotate_secrets(
         self, settings: Settings, on_progress: Callable[[int, int], None]

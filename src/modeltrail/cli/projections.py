@@ -1,6 +1,5 @@
 """`modeltrail projections`: shows the read tables, checks them against the log, and builds them anew."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -10,14 +9,14 @@ import click
 import msgspec
 
 from modeltrail.cli.core import load_core
-from modeltrail.cli.database import check_schema, explained
+from modeltrail.cli.database import check_schema
 from modeltrail.cli.dev_environment import with_dev_environment
-from modeltrail.cli.errors import FAILED, CommandError
+from modeltrail.cli.errors import FAILED
 from modeltrail.cli.event_table import print_table, printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
+from modeltrail.cli.rebuilding import run_rebuilding
 from modeltrail.cli.running import load_settings
-from modeltrail.memory import without_collection
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
@@ -148,36 +147,11 @@ def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
 
 
 def _run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
-    from asyncpg import DiskFullError  # noqa: PLC0415 it takes long to load
-
-    from modeltrail.postgres.connect import is_lost  # noqa: PLC0415 it brings asyncpg along
-
-    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        # COPY leaves an error behind in asyncpg when its connection is lost, beside the one that it raises.
-        if not isinstance(error := context.get("exception"), Exception) or not is_lost(error):
-            loop.default_exception_handler(context)
-
     async def checked() -> T:
-        asyncio.get_running_loop().set_exception_handler(tell)
         await check_schema(settings.database)
         return await work()
 
-    try:
-        with explained(settings.database), without_collection():
-            return asyncio.run(checked())
-    except Exception as error:
-        cause = error.__cause__ if isinstance(error, CommandError) else error
-        if isinstance(cause, DiskFullError):
-            raise CommandError(
-                f"PostgreSQL at {settings.database.address} has no room left ({cause.args[0]}); the read tables are"
-                f" whole: make room, and a rebuild goes on with: modeltrail projections rebuild --resume"
-            ) from error
-        if cause is None or not is_lost(cause) or "cannot be reached" in str(error):
-            raise
-        raise CommandError(
-            f"the connection to PostgreSQL at {settings.database.address} was lost; the read tables are whole, and a"
-            f" rebuild may go on with: modeltrail projections rebuild --resume"
-        ) from error
+    return run_rebuilding(checked(), settings.database, go_on="modeltrail projections rebuild --resume")
 
 
 def _print_differences(found: "Sequence[Difference]") -> None:

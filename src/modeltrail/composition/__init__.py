@@ -11,7 +11,9 @@ from modeltrail.composition.records import (
 from modeltrail.composition.running import run_api, run_worker
 from modeltrail.composition.upkeep import (
     decide_on_parked,
+    outdated_projections,
     parked_tasks,
+    rebuild_outdated,
     rebuild_projections,
     rotate_secrets,
     run_migrations,
@@ -27,7 +29,9 @@ __all__ = [
     "import_log",
     "open_auditor",
     "open_event_reader",
+    "outdated_projections",
     "parked_tasks",
+    "rebuild_outdated",
     "rebuild_projections",
     "rotate_secrets",
     "run_api",

@@ -1,5 +1,6 @@
 """What operators do to an installation: migrations, rebuilds, keys, and tasks that were set aside."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -21,32 +22,53 @@ from modeltrail.postgres.connect import writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import SHOWN, Compared, Difference, verify_tables
-from modeltrail.projections.one_rebuild import only_rebuild, stopped_names
+from modeltrail.projections.one_rebuild import RebuildUnderWayError, only_rebuild, stopped_names
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.projections.standing import outdated, record_versions
 from modeltrail.settings import Settings
 
+_REBUILD_PATIENCE = 0.5  # seconds between two looks at whether another process is done
+
 
 async def run_migrations(settings: Settings) -> list[str]:
-    """Apply what the database lacks; the names of what was applied. Raises MigrationError."""
-    connection = await writer(address_of(settings), statement_seconds=None)()
-    try:
+    """Apply what the schema lacks; the names of what was applied. Raises MigrationError."""
+    async with open_connection(address_of(settings), statement_seconds=None) as connection:
         # Waiting for another process that migrates, and moving much data, may take its time.
         await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
         applied = await migrate(connection)
-        due = await outdated(connection)
-        if not due:
-            return applied
         if (await read_head(connection)).position == 0:
-            await record_versions(connection, due)
-            return applied
-    finally:
-        await connection.close()
-    names = [projection.name for projection in due]
-    await rebuild_projections(settings, names, lambda _done, _total: None)
-    return [*applied, *(f"version {each.version} of {each.name}, rebuilt from the log" for each in due)]
+            await record_versions(connection, await outdated(connection))
+        return applied
+
+
+async def outdated_projections(settings: Settings) -> list[str]:
+    """The names of those whose tables were filled by older code than this."""
+    async with open_connection(address_of(settings)) as connection:
+        return [projection.name for projection in await outdated(connection)]
+
+
+async def rebuild_outdated(
+    settings: Settings, on_progress: Callable[[int, int], None], on_wait: Callable[[str], None]
+) -> list[str]:
+    """Rebuild what older code filled; the names of what this process rebuilt.
+
+    Where another process rebuilds, `on_wait` is told once who that is, and what it leaves undone is done after it.
+    Raises RebuildError.
+    """
+    told = ""
+    while names := await outdated_projections(settings):
+        try:
+            await rebuild_projections(settings, names, on_progress)
+        except RebuildUnderWayError as error:
+            if str(error) != told:
+                told = str(error)
+                on_wait(told)
+            await asyncio.sleep(_REBUILD_PATIENCE)
+        else:
+            return names
+    return []
 
 
 async def verify_projections(

@@ -10,6 +10,8 @@ from asyncpg import Connection
 from asyncpg.exceptions import InterfaceError, PostgresError
 from msgspec import Struct
 
+from modeltrail.postgres.connect import close
+
 PREFIXES = ("", "model_registry_")
 MODELS, VERSIONS = "registered_model", "model_version"
 NEEDED = {MODELS: {"id", "project_id", "name"}, VERSIONS: {"id", "registered_model_id", "name"}}
@@ -119,7 +121,7 @@ async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
             found = await _find_prefix(connection, source.schema, source.prefix)
             yield LegacyTables(connection, source.schema, found)
     finally:
-        await connection.close()
+        await close(connection)
 
 
 async def _find_prefix(connection: Connection, schema: str, wanted: str | None) -> str:
