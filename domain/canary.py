@@ -4,15 +4,25 @@ Deployed ──request with a part of the traffic──▶ Deploying ──canar
                                                                                   │
                   the same version, all traffic ◀── promoted ──┤
                   the version before, all traffic ◀── aborted ─┘
+
+It is aborted, too, when the service is undeployed or its object vanishes: what comes next is the version before.
 """
 
 from msgspec import structs
 
-from modeltrail.domain.canary_messages import CanaryDeployed
+from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId
-from modeltrail.domain.inference_service_messages import Target
-from modeltrail.domain.inference_service_state import Deployed, Deployment, Service, canary_in, live_in
+from modeltrail.domain.inference_service_messages import OptionsChosen, Target, VersionChosen
+from modeltrail.domain.inference_service_state import (
+    Deployed,
+    Deploying,
+    Deployment,
+    Failed,
+    Service,
+    canary_in,
+    live_in,
+)
 
 
 def canary_deployed(service: Service, deployment: DeploymentId, external_id: str, url: str) -> CanaryDeployed | None:
@@ -42,3 +52,43 @@ def back_from_canary(service: Service, canary: Target) -> Target:
     stable = service.lived[0]
     options = stable.options.with_all_traffic()
     return structs.replace(stable, namespace=canary.namespace, options=options, aborts_canary=True)
+
+
+def canary_under_way(service: Service) -> Deploying | Deployed | Failed | None:
+    """The deployment of a canary beside a version that is live."""
+    deployment = service.deployment
+    if canary_in(deployment) is None or live_in(deployment) is None:
+        return None
+    return deployment if isinstance(deployment, Deploying | Deployed | Failed) else None
+
+
+def aborted(canary: Deploying | Deployed | Failed, stable: Target) -> CanaryAborted:
+    """The end of a canary that gives way to what was live before."""
+    return CanaryAborted(
+        deployment_id=canary.deployment_id,
+        model_version_id=canary.target.model_version_id,
+        stable_version_id=stable.model_version_id,
+    )
+
+
+def end_with_canary(service: Service) -> list[CanaryAborted | VersionChosen | OptionsChosen]:
+    """What it means for a canary, if one is under way, that nothing is left of the service in the cluster.
+
+    Nobody promoted it, so the next deployment is not to give it all the traffic.
+    """
+    canary = canary_under_way(service)
+    if canary is None:
+        return []
+    stable = service.lived[0]
+    options = stable.options.with_all_traffic()
+    chosen = VersionChosen(model_version_id=stable.model_version_id)
+    rest = [] if options.mean_the_same_as(service.options) else [OptionsChosen(options=options)]
+    return [aborted(canary, stable), chosen, *rest]
+
+
+def without_canary(service: Service) -> Service:
+    """The service once its canary was aborted. What was asked of a cluster where nothing is left is what was live."""
+    deployment = service.deployment
+    if isinstance(deployment, Failed) and deployment.still_live is None and service.lived:
+        return structs.replace(service, deployment=structs.replace(deployment, target=service.lived[0]))
+    return service

@@ -21,7 +21,7 @@ from typing import assert_never
 
 from msgspec import structs
 
-from modeltrail.domain.canary import canary_deployed
+from modeltrail.domain.canary import canary_deployed, without_canary
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.errors import ConflictError, service_not_found
 from modeltrail.domain.ids import DeploymentId, VersionId
@@ -206,8 +206,10 @@ def _evolve_service(service: Service, event: ServiceLaterEvent) -> ServiceSituat
             return structs.replace(service, labels=labels)
         case OptionsChosen(options=options):
             return structs.replace(service, options=options)
-        case VersionChosen() | CanaryPromoted() | CanaryAborted():
+        case VersionChosen() | CanaryPromoted():
             return service
+        case CanaryAborted():
+            return without_canary(service)
         case ServiceDeleted():
             undeploying = service.deployment if isinstance(service.deployment, Undeploying) else None
             left = undeploying.undeployment_id if undeploying else None

@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec import structs
 
 from modeltrail.domain import inference_service, parked_task
-from modeltrail.domain.canary import canary_deployed
+from modeltrail.domain.canary import canary_deployed, end_with_canary
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
@@ -43,7 +43,6 @@ from modeltrail.domain.inference_service_state import (
     Service,
     ServiceSituation,
     Undeploying,
-    live_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
 
@@ -141,7 +140,11 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEve
         model_version_id=live.version,
         external_id=live.external_id,
     )
-    return [gone, *_repaired(command.repair, evolve(service, gone))]
+    told: list[LifeEvent] = [gone, *end_with_canary(service)]
+    left: ServiceSituation = service
+    for event in told:
+        left = evolve(left, event)
+    return [*told, *_repaired(command.repair, left)]
 
 
 def _drifted(command: RecordDrift, service: Service) -> list[LifeEvent]:
@@ -156,8 +159,6 @@ def _drifted(command: RecordDrift, service: Service) -> list[LifeEvent]:
 def _repaired(repair: Repair | None, state: ServiceSituation) -> list[LifeEvent]:
     match state:
         case Service(deployment=Deployed(target=target) | Failed(target=target)) if repair is not None:
-            if target.canary_beside is not None and live_in(state.deployment) is None and state.lived:
-                target = state.lived[0]  # alone in a new object, a canary would have all the traffic
             request = RequestDeployment(deployment_id=repair.deployment_id, target=target)
             return [*inference_service.decide(request, state)]
         case _:

@@ -4,8 +4,8 @@ from typing import assert_never
 
 from msgspec import structs
 
-from modeltrail.domain.canary import require_ready_canary
-from modeltrail.domain.canary_messages import CanaryAborted, CanaryPromoted
+from modeltrail.domain.canary import aborted, canary_under_way, end_with_canary, require_ready_canary
+from modeltrail.domain.canary_messages import CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
 from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_messages import (
@@ -42,7 +42,6 @@ from modeltrail.domain.inference_service_state import (
     Service,
     Undeploying,
     Waiting,
-    canary_in,
     live_in,
     target_in,
 )
@@ -108,33 +107,17 @@ def _with_traffic(target: Target, service: Service) -> Target:
 
 def _end_of_canary(target: Target, service: Service) -> list[ServiceEvent]:
     """What becomes of the canary that is under way, if any."""
-    canary = _canary_under_way(service)
+    canary = canary_under_way(service)
     if canary is None or target.canary_beside is not None:
         return []
     if target.aborts_canary:
-        return [_aborted(canary, target)]
+        return [aborted(canary, target)]
     version = canary.target.model_version_id
     if target.model_version_id != version:
         # Until the other version is ready, KServe would give all the traffic to the canary.
         raise RuleError("a canary of this inference service is under way; promote or abort it first")
     require_ready_canary(canary)
     return [CanaryPromoted(deployment_id=canary.deployment_id, model_version_id=version)]
-
-
-def _canary_under_way(service: Service) -> Deploying | Deployed | Failed | None:
-    """The deployment of a canary beside a version that is live."""
-    deployment = service.deployment
-    if canary_in(deployment) is None or live_in(deployment) is None:
-        return None
-    return deployment if isinstance(deployment, Deploying | Deployed | Failed) else None
-
-
-def _aborted(canary: Deploying | Deployed | Failed, stable: Target) -> CanaryAborted:
-    return CanaryAborted(
-        deployment_id=canary.deployment_id,
-        model_version_id=canary.target.model_version_id,
-        stable_version_id=stable.model_version_id,
-    )
 
 
 def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[ServiceEvent]:
@@ -157,19 +140,7 @@ def _postpone_deployment(command: PostponeDeployment, service: Service) -> list[
 
 
 def _request_undeployment(command: RequestUndeployment, service: Service) -> list[ServiceEvent]:
-    requested = _taken_away(command.undeployment_id, service)
-    canary = _canary_under_way(service)
-    if canary is None:
-        return requested
-    # What nobody promoted is not to have all the traffic with the next deployment.
-    stable = service.lived[0]
-    options = stable.options.with_all_traffic()
-    return [
-        _aborted(canary, stable),
-        *requested,
-        VersionChosen(model_version_id=stable.model_version_id),
-        *([] if options.mean_the_same_as(service.options) else [OptionsChosen(options=options)]),
-    ]
+    return [*end_with_canary(service), *_taken_away(command.undeployment_id, service)]
 
 
 def _taken_away(undeployment_id: DeploymentId, service: Service) -> list[ServiceEvent]:

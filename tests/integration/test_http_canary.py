@@ -160,9 +160,9 @@ async def test_an_undeployed_canary_is_not_what_is_deployed_next(scene: Scene) -
     ended = topics.index("canary_aborted")
     assert topics[ended : ended + 4] == [
         "canary_aborted",
-        "undeployment_requested",
         "version_chosen",
         "options_chosen",
+        "undeployment_requested",
     ]
 
 

@@ -74,6 +74,8 @@ RUNNING = (*ROLLING_OUT, canary())
 CONFIRM = ConfirmDeployment(deployment_id=SECOND, external_id="uid-1", url="http://iris")
 PROMOTED = CanaryPromoted(deployment_id=SECOND, model_version_id=OTHER_VERSION)
 ABORTED = CanaryAborted(deployment_id=SECOND, model_version_id=OTHER_VERSION, stable_version_id=VERSION)
+BACK_TO_STABLE = (ABORTED, VersionChosen(model_version_id=VERSION), OptionsChosen(options=ServingOptions()))
+GONE = ObjectDisappeared(deployment_id=SECOND, registered_model_id=MODEL, model_version_id=VERSION, external_id="uid-1")
 
 
 def test_a_canary_leaves_the_rest_to_the_version_that_is_live() -> None:
@@ -127,9 +129,8 @@ def test_a_canary_that_is_not_ready_does_not_get_all_the_traffic(history: tuple[
     ids=["on its way", "running", "failed"],
 )
 def test_an_undeployed_canary_leaves_the_choice_with_the_version_before(history: tuple[LifeEvent, ...]) -> None:
-    back = VersionChosen(model_version_id=VERSION), OptionsChosen(options=ServingOptions())
     undeploy = RequestUndeployment(undeployment_id=THIRD)
-    given(*history).when(undeploy).then(ABORTED, undeployment_requested(THIRD), *back)
+    given(*history).when(undeploy).then(*BACK_TO_STABLE, undeployment_requested(THIRD))
 
 
 def test_a_canary_that_is_ready_after_all_has_its_share_and_no_more() -> None:
@@ -147,11 +148,15 @@ def test_a_canary_that_is_ready_after_all_has_its_share_and_no_more() -> None:
 
 
 def test_a_canary_whose_object_is_gone_does_not_come_back_alone() -> None:
-    gone = ObjectDisappeared(
-        deployment_id=SECOND, registered_model_id=MODEL, model_version_id=VERSION, external_id="uid-1"
-    )
     repair = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=Repair(THIRD))
-    given(*RUNNING).when(repair).then(gone, requested(THIRD))
+    given(*RUNNING).when(repair).then(GONE, *BACK_TO_STABLE, requested(THIRD))
+
+
+def test_a_canary_whose_object_is_gone_is_over_though_nobody_repairs_it() -> None:
+    report = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=None)
+    given(*RUNNING).when(report).then(GONE, *BACK_TO_STABLE)
+    # What is wished next has nothing to promote or to abort.
+    given(*RUNNING, GONE, *BACK_TO_STABLE).when(wish(target())).then(requested(THIRD))
 
 
 def test_there_are_no_canaries_in_standard_mode() -> None:
