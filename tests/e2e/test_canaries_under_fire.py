@@ -1,4 +1,4 @@
-"""Canaries begun, moved, promoted, aborted and rolled back while the worker is killed at random moments.
+"""Canaries begun, moved, promoted, aborted, rolled back and undeployed while the worker is killed at random moments.
 
 `make soak` raises the numbers: FIRE_SERVICES and FIRE_KILLS.
 """
@@ -29,7 +29,7 @@ from support.worker_process import PATIENCE, WorkerProcess
 
 SERVICES = int(os.environ.get("FIRE_SERVICES", "8"))
 KILLS = int(os.environ.get("FIRE_KILLS", "3"))
-WISHES = ("canary", "move", "roll out", "promote", "abort", "roll back")
+WISHES = ("canary", "move", "roll out", "promote", "abort", "roll back", "undeploy", "redeploy")
 OUTCOMES = ("deployment_succeeded", "canary_deployed", "deployment_failed")
 
 
@@ -64,6 +64,10 @@ class Fire:
                 ("promote", "POST", f"{path}/promote", {}),
                 ("abort", "POST", f"{path}/abort", {}),
                 ("roll back", "POST", f"{path}/rollback", {}),
+                ("undeploy", "PATCH", path, {"desired_state": "UNDEPLOYED"}),
+                # Twice: what is off the cluster takes no other wish.
+                ("redeploy", "PATCH", path, {"desired_state": "DEPLOYED"}),
+                ("redeploy", "PATCH", path, {"desired_state": "DEPLOYED"}),
             ]
         )
         answer = await self.project.send(method, target, body)
@@ -134,6 +138,9 @@ async def test_workers_killed_among_canaries_leave_each_service_as_it_was_asked_
         async with asyncio.timeout(60):
             while not all(fire.accepted[wish] for wish in WISHES):
                 await fire.ask(fire.dice.choice(services))
+        await eventually(partial(is_settled, project), within=PATIENCE)
+        for service in services:
+            made(await project.patch(f"/inference_services/{service}", {"desired_state": "DEPLOYED"}), 200)
         await eventually(partial(is_settled, project), within=PATIENCE)
         for service in services:
             await check(project, cluster, service)
