@@ -107,7 +107,7 @@ class Filling:
                 await rows.load(self._reads)
         for number, (rows, target, recorded) in enumerate(touched):
             rows.apply(target, recorded)
-            if number % 500 == 0:
+            if number % 100 == 0:
                 await asyncio.sleep(0)  # for the connections
 
     def _takers_of(self, kind: type[Event]) -> list[Taker]:
