@@ -14,10 +14,12 @@ from pathlib import Path
 import asyncpg
 
 from modeltrail.domain.ids import ServiceId
+from modeltrail.projections.catalogue import ASYNC
 from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers.manifest import SERVICE_ID
 from support.cluster import eventually, raw_api
 from support.database import Database
+from support.fold import differences
 from support.registry import Registry
 from support.worker_process import PATIENCE, WorkerProcess
 
@@ -112,6 +114,51 @@ async def test_a_frozen_worker_that_wakes_after_another_took_over_does_no_harm(
             await eventually(partial(is_settled, connection), within=PATIENCE)
             await check(world, cluster, connection)
             assert await position(connection) >= before
+
+
+async def are_caught_up(connection: asyncpg.Connection) -> bool:
+    """Whether the projections that follow the log have all of it."""
+    return bool(
+        await connection.fetchval(
+            "SELECT bool_and(position = (SELECT max(notification_id) FROM stored_events)) FROM projections"
+            " WHERE position IS NOT NULL"
+        )
+    )
+
+
+async def leaves_the_projections(process: WorkerProcess) -> bool:
+    return process.has_logged("standing by: another worker keeps the projection up")
+
+
+async def test_a_frozen_worker_that_wakes_counts_no_event_twice(
+    world: Registry, cluster: SimulatedCluster, database: Database, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    first = WorkerProcess(database, cluster, tmp_path, "first.log")
+    second = WorkerProcess(database, cluster, tmp_path, "second.log")
+    # What PostgreSQL does itself to a session that stands still for a minute.
+    cut_off = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND application_name = 'modeltrail projections'"
+    )
+
+    async with first.running() as frozen:
+        await eventually(partial(first.has_begun, 1), within=PATIENCE)
+        await world.deploy(name="iris")
+        await eventually(partial(are_caught_up, connection), within=PATIENCE)
+        frozen.send_signal(signal.SIGSTOP)
+        async with second.running():
+            await eventually(partial(leaves_the_projections, second), within=PATIENCE)
+            await asyncio.gather(*(world.deploy(name=f"rose-{number}") for number in range(10)))
+            assert not await are_caught_up(connection)
+            assert await connection.fetchval(cut_off) == len(ASYNC)
+            await eventually(partial(are_caught_up, connection), within=PATIENCE)
+            frozen.send_signal(signal.SIGCONT)
+            await eventually(partial(leaves_the_projections, first), within=PATIENCE)
+            await asyncio.gather(*(world.deploy(name=f"aster-{number}") for number in range(10)))
+            await eventually(partial(is_settled, connection), within=PATIENCE)
+            await eventually(partial(are_caught_up, connection), within=PATIENCE)
+
+    assert await differences(database, *ASYNC) == []
 
 
 async def test_two_workers_started_at_once_answer_each_request_once(
