@@ -44,7 +44,6 @@ from support.committing import (
     Connect,
     Fragile,
     Sabotage,
-    broken_link,
     committer_on,
     connect_to,
     connected,
@@ -58,7 +57,7 @@ from support.committing import (
     submit_together,
 )
 from support.database import Database
-from support.fold import differences
+from support.fold import assert_sound
 from support.registry import registry
 from support.samples import ENVIRONMENT, FIRST, MODEL, OTHER_VERSION, PROJECT, SERVICE, VERSION
 
@@ -80,14 +79,6 @@ async def transactions(connection: asyncpg.Connection) -> int:
     """How many transactions wrote the log."""
     count: int = await connection.fetchval("SELECT count(DISTINCT xmin::text) FROM stored_events")
     return count
-
-
-async def assert_sound(database: Database) -> None:
-    """Positions have no gap, the chain holds, and the read tables are a fold of the log."""
-    rows = await read_rows(database)
-    assert [row["notification_id"] for row in rows] == list(range(1, len(rows) + 1))
-    assert broken_link(rows) is None
-    assert await differences(database, *INLINE) == []
 
 
 # --- one batch --------------------------------------------------------------------------------------------

@@ -24,24 +24,21 @@ from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.registered_model_messages import DescribeModel, ModelState, RegisterModel
-from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.models import MODELS
 from support.committing import (
     Fragile,
-    broken_link,
     committer_on,
     connect_to,
     context,
     fragile,
     read_log,
-    read_rows,
     register,
     register_version,
     rename,
     submit_together,
 )
 from support.database import Database
-from support.fold import differences
+from support.fold import assert_sound
 from support.samples import MODEL, PROJECT, VERSION
 
 WRITE = "INSERT INTO stored_events"
@@ -195,16 +192,6 @@ async def refuse_llms(connection: asyncpg.Connection) -> None:
 def refused_by_the_database(name: str) -> models.Register:
     """A command that is decided well and cannot be written, where `refuse_llms` was called."""
     return models.Register(RegisterModel(model_id=ModelId(uuid4()), project_id=PROJECT, name=name, model_type="LLM"))
-
-
-async def assert_sound(database: Database) -> None:
-    """Positions have no gap, times grow, the chain holds, and the read tables are a fold of the log."""
-    rows = await read_rows(database)
-    assert [row["notification_id"] for row in rows] == list(range(1, len(rows) + 1))
-    assert broken_link(rows) is None
-    times = [row["recorded_at"] for row in rows]
-    assert times == sorted(times)
-    assert await differences(database, *INLINE) == []
 
 
 # --- all goes well ----------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import asyncpg
 from msgspec import structs
 
 from modeltrail.eventlog.record import Recorded
+from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.projection import NewRow, OneRow, Projection, Row, RowsWhere, Target
-from support.committing import connected, read_log
+from support.committing import broken_link, connected, read_log, read_rows
 from support.database import Database
 
 
@@ -83,6 +84,16 @@ async def differences(database: Database, *projections: Projection[Any]) -> list
     fold = Fold(*projections).over(await read_log(database))
     async with connected(database) as connection:  # only now: one that is idle while a long log is folded is cut off
         return await fold.differences(connection)
+
+
+async def assert_sound(database: Database) -> None:
+    """Positions have no gap, times do not go back, the chain holds, and the read tables are a fold of the log."""
+    rows = await read_rows(database)
+    assert [row["notification_id"] for row in rows] == list(range(1, len(rows) + 1))
+    times = [row["recorded_at"] for row in rows]
+    assert times == sorted(times)
+    assert broken_link(rows) is None
+    assert await differences(database, *INLINE) == []
 
 
 def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target) -> list[UUID]:
