@@ -21,7 +21,7 @@ from benchmarks import (
     snapshots,
     verification,
 )
-from benchmarks.database import checkpoint, run_in, server
+from benchmarks.database import checkpoint, clear, run_in, server
 from benchmarks.figures import Figure
 from modeltrail.memory import settle
 from modeltrail.postgres.embedded import EmbeddedPostgres
@@ -54,6 +54,7 @@ async def main(names: list[str]) -> int:
         await run_in(running)
         for name in names or [each for each in BENCHMARKS if each != APART]:
             print(f"\n{name}: running ...", flush=True)
+            await clear(running)
             await checkpoint(running)
             began = time.monotonic()
             figures = await BENCHMARKS[name](running)

@@ -46,6 +46,16 @@ async def checkpoint(running: EmbeddedPostgres) -> None:
         await connection.execute("CHECKPOINT")
 
 
+async def clear(running: EmbeddedPostgres) -> None:
+    """Drop the databases of the benchmarks before: autovacuum would go on working on them beside the next one.
+
+    Measured, a rebuild's 22,600 events a second were 14,300 then.
+    """
+    async with _session(running) as connection:
+        for (name,) in await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'"):
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @asynccontextmanager
 async def _session(running: EmbeddedPostgres) -> AsyncGenerator[Connection, None]:
     """Not a writer's connection: what is done to a whole server may take longer than a writer's statement."""
