@@ -1,6 +1,7 @@
 """Reading single resources: ready-made JSON by primary key, many callers per query."""
 
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -9,7 +10,7 @@ from asyncpg import Pool, Record
 from msgspec import Struct
 
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.shared_reads import SharedReads
+from modeltrail.projections.shared_reads import Read, SharedReads
 
 LARGEST = 256
 AT_ONCE = 1
@@ -65,6 +66,14 @@ class DocumentReader:
         """The resource, or None. The caller checks whose it is."""
         reads = self._reads.get(projection)
         if reads is None:
-            read = partial(read_documents, self._pool, projection)
-            reads = self._reads[projection] = SharedReads(read, largest=LARGEST, at_once=AT_ONCE)
+            session = partial(self._session, projection)
+            reads = self._reads[projection] = SharedReads(session, largest=LARGEST, at_once=AT_ONCE)
         return await reads.get(id_)
+
+    @asynccontextmanager
+    async def _session(
+        self,
+        projection: Projection[Any],  # Any: of any kind
+    ) -> AsyncGenerator[Read[UUID, Document], None]:
+        async with self._pool.acquire() as connection:
+            yield partial(read_documents, connection, projection)

@@ -1,13 +1,14 @@
 """Reading pages of lists, many callers per query."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
 from asyncpg import Pool, Record
 from msgspec import Struct
 
-from modeltrail.projections.shared_reads import SharedReads
+from modeltrail.projections.shared_reads import Read, SharedReads
 
 # Measured at 100,000 models: one of 8 pages that share a query costs a quarter of a page on its own, and one of 8
 # searches 40%. A search that matches a whole large project takes a quarter of a second, and so do those that share it.
@@ -45,15 +46,21 @@ class ListReader:
         """What `statement` answers to this. It takes an array per value, and gives the number of each with its page."""
         reads = self._reads.get(statement)
         if reads is None:
-            read = partial(self._read, statement)
-            reads = self._reads[statement] = SharedReads(read, largest=LARGEST, at_once=AT_ONCE)
+            session = partial(self._session, statement)
+            reads = self._reads[statement] = SharedReads(session, largest=LARGEST, at_once=AT_ONCE)
         page = await reads.get(asked)
         if page is None:
             raise RuntimeError("a list was not answered")
         return page
 
-    async def _read(self, statement: str, asked: Sequence[Asked]) -> Mapping[Asked, Page]:
-        return pages_in(await self._pool.fetch(statement, *columns(asked)), asked)
+    @asynccontextmanager
+    async def _session(self, statement: str) -> AsyncGenerator[Read[Asked, Page], None]:
+        async with self._pool.acquire() as connection:
+
+            async def read(asked: Sequence[Asked]) -> Mapping[Asked, Page]:
+                return pages_in(await connection.fetch(statement, *columns(asked)), asked)
+
+            yield read
 
 
 def columns(asked: Sequence[Asked]) -> list[list[object]]:

@@ -2,21 +2,31 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+Read = Callable[[list[K]], Awaitable[Mapping[K, V]]]
+Callers = dict[K, list[asyncio.Future[V | None]]]
+
+A_SESSION = (
+    16  # queries in a row: taking a connection from a pool costs as much as a query, and others wait for one, too
+)
 
 
 class SharedReads(Generic[K, V]):
     """Reads of one kind. `largest` keys per query, so that a slow one keeps few waiting; `at_once` queries under way.
 
-    A read never joins a query that was sent before it was asked for: it sees every write answered before it.
+    `session` gives what reads, for some queries one after the other. A read never joins a query that was sent before
+    it was asked for: it sees every write answered before it.
     """
 
-    def __init__(self, read: Callable[[list[K]], Awaitable[Mapping[K, V]]], *, largest: int, at_once: int) -> None:
-        self._read = read
+    def __init__(
+        self, session: Callable[[], AbstractAsyncContextManager[Read[K, V]]], *, largest: int, at_once: int
+    ) -> None:
+        self._session = session
         self._largest = largest
         self._at_once = at_once
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
@@ -34,24 +44,37 @@ class SharedReads(Generic[K, V]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                keys = list(islice(self._waiting, self._largest))
-                await self._answer({key: self._waiting.pop(key) for key in keys})
+                await self._read_in_a_session()
         finally:
             task = asyncio.current_task()
             if task is not None:
                 self._running.discard(task)
 
-    async def _answer(self, callers: Mapping[K, "list[asyncio.Future[V | None]]"]) -> None:
+    async def _read_in_a_session(self) -> None:
+        """Answer those who wait, with some queries. One that fails ends the session, whose connection may be lost."""
+        callers: Callers[K, V] = {}
         try:
-            found = await self._read(list(callers))
+            async with self._session() as read:
+                for _ in range(A_SESSION):
+                    callers = self._next_callers()
+                    if not callers:
+                        return
+                    _tell(callers, await read(list(callers)))
+                    callers = {}
         except Exception as error:  # noqa: BLE001 - whatever it was, each of those who wait is told
-            for answers in callers.values():
+            for answers in (callers or self._next_callers()).values():
                 for answer in answers:
                     if not answer.done():
                         answer.set_exception(error)
-            return
-        for key, answers in callers.items():
-            value = found.get(key)
-            for answer in answers:
-                if not answer.done():
-                    answer.set_result(value)
+
+    def _next_callers(self) -> Callers[K, V]:
+        keys = list(islice(self._waiting, self._largest))
+        return {key: self._waiting.pop(key) for key in keys}
+
+
+def _tell(callers: Callers[K, V], found: Mapping[K, V]) -> None:
+    for key, answers in callers.items():
+        value = found.get(key)
+        for answer in answers:
+            if not answer.done():
+                answer.set_result(value)

@@ -1,11 +1,12 @@
 """Reads that share a query."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 
-from modeltrail.projections.shared_reads import SharedReads
+from modeltrail.projections.shared_reads import A_SESSION, Read, SharedReads
 
 
 class Database:
@@ -14,6 +15,15 @@ class Database:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self._answers: list[asyncio.Future[None]] = []
+        self.sessions = 0
+        self.is_down = False
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Read[str, str]]:
+        self.sessions += 1
+        if self.is_down:
+            raise ConnectionRefusedError("nobody there")
+        yield self.read
 
     async def read(self, keys: list[str]) -> Mapping[str, str]:
         self.asked.append(keys)
@@ -40,7 +50,7 @@ async def settled() -> None:
 
 
 async def test_reads_of_the_same_moment_share_a_query(database: Database) -> None:
-    reads = SharedReads(database.read, largest=8, at_once=1)
+    reads = SharedReads(database.session, largest=8, at_once=1)
     answers = [asyncio.create_task(reads.get(key)) for key in ("a", "b", "a", "missing")]
     await settled()
     database.answer(0)
@@ -50,7 +60,7 @@ async def test_reads_of_the_same_moment_share_a_query(database: Database) -> Non
 
 
 async def test_a_read_never_joins_a_query_that_was_sent_before(database: Database) -> None:
-    reads = SharedReads(database.read, largest=8, at_once=1)
+    reads = SharedReads(database.session, largest=8, at_once=1)
     first = asyncio.create_task(reads.get("a"))
     await settled()
     second = asyncio.create_task(reads.get("a"))
@@ -65,7 +75,7 @@ async def test_a_read_never_joins_a_query_that_was_sent_before(database: Databas
 
 
 async def test_a_slow_query_keeps_few_waiting(database: Database) -> None:
-    reads = SharedReads(database.read, largest=2, at_once=2)
+    reads = SharedReads(database.session, largest=2, at_once=2)
     answers = [asyncio.create_task(reads.get(key)) for key in "abcde"]
     await settled()
     assert database.asked == [["a", "b"], ["c", "d"]]
@@ -81,7 +91,7 @@ async def test_a_slow_query_keeps_few_waiting(database: Database) -> None:
 
 
 async def test_a_failure_reaches_all_who_share_it_and_nobody_else(database: Database) -> None:
-    reads = SharedReads(database.read, largest=2, at_once=1)
+    reads = SharedReads(database.session, largest=2, at_once=1)
     answers = [asyncio.create_task(reads.get(key)) for key in "abc"]
     await settled()
     database.fail(0)
@@ -90,10 +100,36 @@ async def test_a_failure_reaches_all_who_share_it_and_nobody_else(database: Data
 
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["no such table", "no such table", "C"]
+    assert database.sessions == 2  # the connection of the first may be lost
+
+
+async def test_queries_in_a_row_share_a_session_for_a_while(database: Database) -> None:
+    reads = SharedReads(database.session, largest=1, at_once=1)
+    answers = [asyncio.create_task(reads.get(str(key))) for key in range(A_SESSION + 1)]
+    for number in range(A_SESSION + 1):
+        await settled()
+        database.answer(number)
+
+    await asyncio.gather(*answers)
+    assert database.sessions == 2
+
+
+async def test_a_database_that_is_down_is_told_to_all_who_wait(database: Database) -> None:
+    reads = SharedReads(database.session, largest=2, at_once=1)
+    database.is_down = True
+
+    outcomes = await asyncio.gather(*map(reads.get, "abc"), return_exceptions=True)
+
+    assert [str(outcome) for outcome in outcomes] == ["nobody there"] * 3
+    database.is_down = False
+    later = asyncio.create_task(reads.get("a"))
+    await settled()
+    database.answer(0)
+    assert await later == "A"
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it(database: Database) -> None:
-    reads = SharedReads(database.read, largest=2, at_once=1)
+    reads = SharedReads(database.session, largest=2, at_once=1)
     gone, stays = (asyncio.create_task(reads.get("a")) for _ in range(2))
     await settled()
     gone.cancel()
