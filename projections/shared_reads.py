@@ -11,9 +11,8 @@ V = TypeVar("V")
 Read = Callable[[list[K]], Awaitable[Mapping[K, V]]]
 Callers = dict[K, list[asyncio.Future[V | None]]]
 
-A_SESSION = (
-    16  # queries in a row: taking a connection from a pool costs as much as a query, and others wait for one, too
-)
+# Queries in a row: taking a connection from a pool costs as much as a query, and others wait for one, too.
+A_SESSION = 16
 
 
 class SharedReads(Generic[K, V]):
