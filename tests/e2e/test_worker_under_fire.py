@@ -25,7 +25,12 @@ from support.worker_process import PATIENCE, WorkerProcess
 
 DEPLOYMENTS = int(os.environ.get("FIRE_DEPLOYMENTS", "40"))
 KILLS = int(os.environ.get("FIRE_KILLS", "5"))
+STANDS_BY = "standing by: another worker keeps the projection up"
 OUTCOMES = {"DeploymentRequested": {"DeploymentSucceeded", "DeploymentFailed"}, "UndeploymentRequested": {"Undeployed"}}
+
+
+async def has_logged(process: WorkerProcess, words: str) -> bool:
+    return process.has_logged(words)
 
 
 async def is_settled(connection: asyncpg.Connection) -> bool:
@@ -105,11 +110,7 @@ async def test_a_frozen_worker_that_wakes_after_another_took_over_does_no_harm(
             await eventually(partial(is_settled, connection), within=PATIENCE)
             before = await position(connection)
             frozen.send_signal(signal.SIGCONT)
-
-            async def stands_by() -> bool:
-                return first.has_logged("standing by")
-
-            await eventually(stands_by, within=PATIENCE)
+            await eventually(partial(has_logged, first, "standing by"), within=PATIENCE)
             await asyncio.gather(*(world.deploy(name=f"rose-{number}") for number in range(5)))
             await eventually(partial(is_settled, connection), within=PATIENCE)
             await check(world, cluster, connection)
@@ -124,10 +125,6 @@ async def are_caught_up(connection: asyncpg.Connection) -> bool:
             " WHERE position IS NOT NULL"
         )
     )
-
-
-async def leaves_the_projections(process: WorkerProcess) -> bool:
-    return process.has_logged("standing by: another worker keeps the projection up")
 
 
 async def test_a_frozen_worker_that_wakes_counts_no_event_twice(
@@ -147,13 +144,13 @@ async def test_a_frozen_worker_that_wakes_counts_no_event_twice(
         await eventually(partial(are_caught_up, connection), within=PATIENCE)
         frozen.send_signal(signal.SIGSTOP)
         async with second.running():
-            await eventually(partial(leaves_the_projections, second), within=PATIENCE)
+            await eventually(partial(has_logged, second, STANDS_BY), within=PATIENCE)
             await asyncio.gather(*(world.deploy(name=f"rose-{number}") for number in range(10)))
             assert not await are_caught_up(connection)
             assert await connection.fetchval(cut_off) == len(ASYNC)
             await eventually(partial(are_caught_up, connection), within=PATIENCE)
             frozen.send_signal(signal.SIGCONT)
-            await eventually(partial(leaves_the_projections, first), within=PATIENCE)
+            await eventually(partial(has_logged, first, STANDS_BY), within=PATIENCE)
             await asyncio.gather(*(world.deploy(name=f"aster-{number}") for number in range(10)))
             await eventually(partial(is_settled, connection), within=PATIENCE)
             await eventually(partial(are_caught_up, connection), within=PATIENCE)

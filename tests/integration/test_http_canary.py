@@ -46,6 +46,15 @@ class Scene:
 
         return await eventually(is_settled, 10.0)
 
+    async def gone(self) -> Json:
+        """The service once nothing of it is left in the cluster."""
+
+        async def is_gone() -> Json | None:
+            shown = await self.shown()
+            return shown if shown["current_state"] == "UNDEPLOYED" else None
+
+        return await eventually(is_gone, 10.0)
+
     async def traffic(self) -> list[tuple[str, int]]:
         """Which revision gets how much, in percent, the newest first."""
         component = (await self.object())["status"]["components"]["predictor"]
@@ -132,11 +141,7 @@ async def test_nothing_of_a_canary_is_shown_once_it_is_off_the_cluster(scene: Sc
     await with_canary(scene)
     assert (await scene.project.delete(f"{scene.path}/undeploy")).status_code == 204
 
-    async def is_gone() -> Json | None:
-        shown = await scene.shown()
-        return shown if shown["current_state"] == "UNDEPLOYED" else None
-
-    shown = await eventually(is_gone, 10.0)
+    shown = await scene.gone()
     assert not {"canary_traffic_percent", "stable_model_version_id"} & shown.keys()
 
 
@@ -145,10 +150,7 @@ async def test_an_undeployed_canary_is_not_what_is_deployed_next(scene: Scene) -
     made(await scene.project.patch(scene.path, {"desired_state": "UNDEPLOYED"}), 200)
     going = await scene.shown()
 
-    async def is_gone() -> bool:
-        return bool((await scene.shown())["current_state"] == "UNDEPLOYED")
-
-    await eventually(is_gone, 10.0)
+    await scene.gone()
     made(await scene.project.patch(scene.path, {"desired_state": "DEPLOYED"}), 200)
     await scene.settled(scene.first)
 

@@ -197,11 +197,17 @@ async def test_a_lost_connection_is_told_in_a_sentence(database: Database) -> No
     assert "was lost; the read tables are whole" in err
 
 
-async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: Database) -> None:
+async def fill_with_older_code(database: Database) -> None:
+    """A deployed model, in a table that counts as filled by the version before."""
     async with registry(database) as world:
         await world.deploy()
     async with connected(database) as connection:
         await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+
+
+async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: Database) -> None:
+    await fill_with_older_code(database)
+    async with connected(database) as connection:
         await connection.execute("UPDATE models SET state = 'OLD'")
 
     code, out, err = await modeltrail(database, "migrate")
@@ -214,10 +220,7 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
 
 
 async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(database: Database) -> None:
-    async with registry(database) as world:
-        await world.deploy()
-    async with connected(database) as connection:
-        await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+    await fill_with_older_code(database)
     async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
         waiting = asyncio.create_task(modeltrail(database, "migrate"))
         await asyncio.sleep(2)  # so long that it has found out
@@ -234,10 +237,7 @@ async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(databa
 
 
 async def test_a_migration_does_what_a_rebuild_that_was_stopped_has_left_undone(database: Database) -> None:
-    async with registry(database) as world:
-        await world.deploy()
-    async with connected(database) as connection:
-        await connection.execute("UPDATE projections SET version = 0 WHERE name = 'models'")
+    await fill_with_older_code(database)
     async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
         await rebuild.build(lambda _done, _total: None, resume=False)
         waiting = asyncio.create_task(modeltrail(database, "migrate"))
