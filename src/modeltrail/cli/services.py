@@ -40,10 +40,10 @@ def migrate() -> None:
     Safe to run at any time, by several processes at once, and again.
     """
     settings = load_settings()
-    core = load_core()
 
     async def upgrade() -> tuple[list[str], list[str]]:
         await check_connection(settings.database)
+        core = load_core()
         return await core.run_migrations(settings), await core.outdated_projections(settings)
 
     with explained(settings.database):

@@ -8,7 +8,7 @@ from asyncpg import Connection, Pool
 
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.postgres.connect import STATEMENT_SECONDS, DatabaseAddress, close, open_pool, writer
+from modeltrail.postgres.connect import DatabaseAddress, close, open_pool, writer
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.settings import Settings
 
@@ -19,11 +19,9 @@ def address_of(settings: Settings) -> DatabaseAddress:
 
 
 @asynccontextmanager
-async def open_connection(
-    address: DatabaseAddress, statement_seconds: float | None = STATEMENT_SECONDS
-) -> AsyncGenerator[Connection, None]:
+async def open_connection(address: DatabaseAddress) -> AsyncGenerator[Connection, None]:
     """A connection of its own, for a while."""
-    connection = await writer(address, statement_seconds=statement_seconds)()
+    connection = await writer(address)()
     try:
         yield connection
     finally:

@@ -18,7 +18,7 @@ from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.memory import settle
-from modeltrail.postgres.connect import writer
+from modeltrail.postgres.connect import opened, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import SHOWN, Compared, Difference, verify_tables
@@ -29,14 +29,14 @@ from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.projections.standing import outdated, record_versions
 from modeltrail.settings import Settings
 
+# Waiting for another process that migrates, and moving much data, may take its time.
+_PATIENTLY = "SET lock_timeout = 0; SET statement_timeout = 0"
 _REBUILD_PATIENCE = 0.5  # seconds between two looks at whether another process is done
 
 
 async def run_migrations(settings: Settings) -> list[str]:
     """Apply what the schema lacks; the names of what was applied. Raises MigrationError."""
-    async with open_connection(address_of(settings), statement_seconds=None) as connection:
-        # Waiting for another process that migrates, and moving much data, may take its time.
-        await connection.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    async with opened(writer(address_of(settings), statement_seconds=None), _PATIENTLY) as connection:
         applied = await migrate(connection)
         if (await read_head(connection)).position == 0:
             await record_versions(connection, await outdated(connection))
