@@ -1,16 +1,14 @@
 """Reading single resources: ready-made JSON by primary key, many callers per query."""
 
-from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Collection
 from typing import Any, Protocol
 from uuid import UUID
 
-from asyncpg import Pool, Record
+from asyncpg import Connection, Pool, Record
 from msgspec import Struct
 
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.shared_reads import Read, SharedReads
+from modeltrail.projections.shared_reads import SharedReads
 
 LARGEST = 256
 AT_ONCE = 1
@@ -60,20 +58,17 @@ class DocumentReader:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._reads: dict[Projection[Any], SharedReads[UUID, Document]] = {}
+        self._reads: dict[Projection[Any], SharedReads[Connection, UUID, Document]] = {}
 
     async def get(self, projection: Projection[Any], id_: UUID) -> Document | None:
         """The resource, or None. The caller checks whose it is."""
         reads = self._reads.get(projection)
         if reads is None:
-            session = partial(self._session, projection)
-            reads = self._reads[projection] = SharedReads(session, largest=LARGEST, at_once=AT_ONCE)
+            reads = SharedReads(
+                self._pool.acquire,
+                lambda connection, ids: read_documents(connection, projection, ids),
+                largest=LARGEST,
+                at_once=AT_ONCE,
+            )
+            self._reads[projection] = reads
         return await reads.get(id_)
-
-    @asynccontextmanager
-    async def _session(
-        self,
-        projection: Projection[Any],  # Any: of any kind
-    ) -> AsyncGenerator[Read[UUID, Document], None]:
-        async with self._pool.acquire() as connection:
-            yield partial(read_documents, connection, projection)

@@ -1,14 +1,13 @@
 """Reading pages of lists, many callers per query."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from asyncpg import Pool, Record
+from asyncpg import Connection, Pool, Record
 from msgspec import Struct
 
-from modeltrail.projections.shared_reads import Read, SharedReads
+from modeltrail.projections.shared_reads import SharedReads
 
 # Measured at 100,000 models: one of 8 pages that share a query costs a quarter of a page on its own, and one of 8
 # searches 40%. A search that matches a whole large project takes a quarter of a second, and so do those that share it.
@@ -40,27 +39,23 @@ class ListReader:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._reads: dict[str, SharedReads[Asked, Page]] = {}
+        self._reads: dict[str, SharedReads[Connection, Asked, Page]] = {}
 
     async def page(self, statement: str, asked: Asked) -> Page:
         """What `statement` answers to this. It takes an array per value, and gives the number of each with its page."""
         reads = self._reads.get(statement)
         if reads is None:
-            session = partial(self._session, statement)
-            reads = self._reads[statement] = SharedReads(session, largest=LARGEST, at_once=AT_ONCE)
+            read = partial(_read, statement)
+            reads = SharedReads(self._pool.acquire, read, largest=LARGEST, at_once=AT_ONCE)
+            self._reads[statement] = reads
         page = await reads.get(asked)
         if page is None:
             raise RuntimeError("a list was not answered")
         return page
 
-    @asynccontextmanager
-    async def _session(self, statement: str) -> AsyncGenerator[Read[Asked, Page], None]:
-        async with self._pool.acquire() as connection:
 
-            async def read(asked: Sequence[Asked]) -> Mapping[Asked, Page]:
-                return pages_in(await connection.fetch(statement, *columns(asked)), asked)
-
-            yield read
+async def _read(statement: str, connection: Connection, asked: Sequence[Asked]) -> Mapping[Asked, Page]:
+    return pages_in(await connection.fetch(statement, *columns(asked)), asked)
 
 
 def columns(asked: Sequence[Asked]) -> list[list[object]]:

@@ -6,26 +6,32 @@ from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Generic, TypeVar
 
+C = TypeVar("C")
 K = TypeVar("K")
 V = TypeVar("V")
-Read = Callable[[list[K]], Awaitable[Mapping[K, V]]]
 Callers = dict[K, list[asyncio.Future[V | None]]]
 
-# Queries in a row: taking a connection from a pool costs as much as a query, and others wait for one, too.
-A_SESSION = 16
+# Queries over one connection: to take one from a pool costs as much as a query, and others wait for one, too.
+IN_A_ROW = 16
 
 
-class SharedReads(Generic[K, V]):
+class SharedReads(Generic[C, K, V]):
     """Reads of one kind. `largest` keys per query, so that a slow one keeps few waiting; `at_once` queries under way.
 
-    `session` gives what reads, for some queries one after the other. A read never joins a query that was sent before
-    it was asked for: it sees every write answered before it.
+    `acquire` gives a connection for some queries in a row. A read never joins a query that was sent before it was asked
+    for: it sees every write answered before it.
     """
 
     def __init__(
-        self, session: Callable[[], AbstractAsyncContextManager[Read[K, V]]], *, largest: int, at_once: int
+        self,
+        acquire: Callable[[], AbstractAsyncContextManager[C]],
+        read: Callable[[C, list[K]], Awaitable[Mapping[K, V]]],
+        *,
+        largest: int,
+        at_once: int,
     ) -> None:
-        self._session = session
+        self._acquire = acquire
+        self._read = read
         self._largest = largest
         self._at_once = at_once
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
@@ -43,22 +49,22 @@ class SharedReads(Generic[K, V]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._read_in_a_session()
+                await self._read_in_a_row()
         finally:
             task = asyncio.current_task()
             if task is not None:
                 self._running.discard(task)
 
-    async def _read_in_a_session(self) -> None:
-        """Answer those who wait, with some queries. One that fails ends the session, whose connection may be lost."""
+    async def _read_in_a_row(self) -> None:
+        """Answer those who wait, with some queries over one connection. One that fails is the last: it may be lost."""
         callers: Callers[K, V] = {}
         try:
-            async with self._session() as read:
-                for _ in range(A_SESSION):
+            async with self._acquire() as connection:
+                for _ in range(IN_A_ROW):
                     callers = self._next_callers()
                     if not callers:
                         return
-                    _tell(callers, await read(list(callers)))
+                    _tell(callers, await self._read(connection, list(callers)))
                     callers = {}
         except Exception as error:  # noqa: BLE001 - whatever it was, each of those who wait is told
             for answers in (callers or self._next_callers()).values():

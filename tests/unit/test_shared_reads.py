@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modeltrail.projections.shared_reads import A_SESSION, Read, SharedReads
+from modeltrail.projections.shared_reads import IN_A_ROW, SharedReads
 
 
 class Database:
@@ -15,15 +15,15 @@ class Database:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self._answers: list[asyncio.Future[None]] = []
-        self.sessions = 0
+        self.acquired = 0
         self.is_down = False
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Read[str, str]]:
-        self.sessions += 1
+    async def acquire(self) -> AsyncIterator["Database"]:
+        self.acquired += 1
         if self.is_down:
             raise ConnectionRefusedError("nobody there")
-        yield self.read
+        yield self
 
     async def read(self, keys: list[str]) -> Mapping[str, str]:
         self.asked.append(keys)
@@ -50,7 +50,7 @@ async def settled() -> None:
 
 
 async def test_reads_of_the_same_moment_share_a_query(database: Database) -> None:
-    reads = SharedReads(database.session, largest=8, at_once=1)
+    reads = SharedReads(database.acquire, Database.read, largest=8, at_once=1)
     answers = [asyncio.create_task(reads.get(key)) for key in ("a", "b", "a", "missing")]
     await settled()
     database.answer(0)
@@ -60,7 +60,7 @@ async def test_reads_of_the_same_moment_share_a_query(database: Database) -> Non
 
 
 async def test_a_read_never_joins_a_query_that_was_sent_before(database: Database) -> None:
-    reads = SharedReads(database.session, largest=8, at_once=1)
+    reads = SharedReads(database.acquire, Database.read, largest=8, at_once=1)
     first = asyncio.create_task(reads.get("a"))
     await settled()
     second = asyncio.create_task(reads.get("a"))
@@ -75,7 +75,7 @@ async def test_a_read_never_joins_a_query_that_was_sent_before(database: Databas
 
 
 async def test_a_slow_query_keeps_few_waiting(database: Database) -> None:
-    reads = SharedReads(database.session, largest=2, at_once=2)
+    reads = SharedReads(database.acquire, Database.read, largest=2, at_once=2)
     answers = [asyncio.create_task(reads.get(key)) for key in "abcde"]
     await settled()
     assert database.asked == [["a", "b"], ["c", "d"]]
@@ -91,7 +91,7 @@ async def test_a_slow_query_keeps_few_waiting(database: Database) -> None:
 
 
 async def test_a_failure_reaches_all_who_share_it_and_nobody_else(database: Database) -> None:
-    reads = SharedReads(database.session, largest=2, at_once=1)
+    reads = SharedReads(database.acquire, Database.read, largest=2, at_once=1)
     answers = [asyncio.create_task(reads.get(key)) for key in "abc"]
     await settled()
     database.fail(0)
@@ -100,22 +100,22 @@ async def test_a_failure_reaches_all_who_share_it_and_nobody_else(database: Data
 
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["no such table", "no such table", "C"]
-    assert database.sessions == 2  # the connection of the first may be lost
+    assert database.acquired == 2  # the connection of the first may be lost
 
 
-async def test_queries_in_a_row_share_a_session_for_a_while(database: Database) -> None:
-    reads = SharedReads(database.session, largest=1, at_once=1)
-    answers = [asyncio.create_task(reads.get(str(key))) for key in range(A_SESSION + 1)]
-    for number in range(A_SESSION + 1):
+async def test_queries_in_a_row_share_a_connection_for_a_while(database: Database) -> None:
+    reads = SharedReads(database.acquire, Database.read, largest=1, at_once=1)
+    answers = [asyncio.create_task(reads.get(str(key))) for key in range(IN_A_ROW + 1)]
+    for number in range(IN_A_ROW + 1):
         await settled()
         database.answer(number)
 
     await asyncio.gather(*answers)
-    assert database.sessions == 2
+    assert database.acquired == 2
 
 
 async def test_a_database_that_is_down_is_told_to_all_who_wait(database: Database) -> None:
-    reads = SharedReads(database.session, largest=2, at_once=1)
+    reads = SharedReads(database.acquire, Database.read, largest=2, at_once=1)
     database.is_down = True
 
     outcomes = await asyncio.gather(*map(reads.get, "abc"), return_exceptions=True)
@@ -129,7 +129,7 @@ async def test_a_database_that_is_down_is_told_to_all_who_wait(database: Databas
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it(database: Database) -> None:
-    reads = SharedReads(database.session, largest=2, at_once=1)
+    reads = SharedReads(database.acquire, Database.read, largest=2, at_once=1)
     gone, stays = (asyncio.create_task(reads.get("a")) for _ in range(2))
     await settled()
     gone.cancel()
