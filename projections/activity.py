@@ -78,9 +78,10 @@ class ActivityBody(Struct, frozen=True, kw_only=True):
 
 
 class ActivityRow(Row, frozen=True):
-    """A day in a project."""
+    """A day in a project: how often what happened, by the name of its counter."""
 
-    body: ActivityBody
+    day: date
+    counts: dict[str, int]
 
 
 _COUNTED: dict[type[Event], str] = {
@@ -108,6 +109,7 @@ _COUNTED: dict[type[Event], str] = {
     ServiceRecovered: "recoveries",
     ObjectDrifted: "drifts",
 }
+_COUNTERS = ("events", *dict.fromkeys(_COUNTED.values()))
 
 
 @lru_cache(maxsize=1024)
@@ -124,24 +126,42 @@ def _its_day(recorded: Recorded) -> Iterable[Target]:
 
 
 def _apply(row: ActivityRow | None, recorded: Recorded) -> ActivityRow:
-    at, shown = recorded.recorded_at, to_microseconds(recorded.recorded_at)
-    if row is None:
-        project, day = recorded.context.project_id, _day_of(recorded)
-        body = ActivityBody(id=_id_of(project, day), created_at=shown, updated_at=shown, project_id=project, day=day)
-        row = ActivityRow(id=body.id, project_id=project, created_at=at, updated_at=at, body=body)
-    changes: dict[str, object] = {"events": row.body.events + 1, "updated_at": shown}
+    at, counts = recorded.recorded_at, row.counts if row else {}
+    counts = {**counts, "events": counts.get("events", 0) + 1}
     counted = _COUNTED.get(type(recorded.event))
     if counted is not None:
-        changes[counted] = getattr(row.body, counted) + 1
-    return structs.replace(row, body=structs.replace(row.body, **changes), updated_at=at)
+        counts[counted] = counts.get(counted, 0) + 1
+    if row is not None:
+        return structs.replace(row, counts=counts, updated_at=at)
+    project, day = recorded.context.project_id, _day_of(recorded)
+    return ActivityRow(
+        id=_id_of(project, day), project_id=project, created_at=at, updated_at=at, day=day, counts=counts
+    )
 
 
 _read_body = msgspec.json.Decoder(ActivityBody).decode
-_write = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
 def _read(record: Record) -> ActivityRow:
-    return ActivityRow(**common_fields(record), body=_read_body(record["body"]))
+    body = _read_body(record["body"])
+    return ActivityRow(
+        **common_fields(record),
+        day=body.day,
+        counts={name: count for name in _COUNTERS if (count := getattr(body, name))},
+    )
+
+
+def _write(row: ActivityRow) -> bytes:
+    body = ActivityBody(
+        id=row.id,
+        created_at=to_microseconds(row.created_at),
+        updated_at=to_microseconds(row.updated_at),
+        project_id=row.project_id,
+        day=row.day,
+        **row.counts,
+    )
+    return _encode(body)
 
 
 ACTIVITY = Projection(
@@ -149,8 +169,8 @@ ACTIVITY = Projection(
     version=1,
     mode="async",
     columns=(
-        Column("day", "date", lambda row: row.body.day),
-        Column("body", "json", lambda row: _write(row.body)),
+        Column("day", "date", lambda row: row.day),
+        Column("body", "json", _write),
     ),
     unique=(),
     # A person who is erased is no project's, and no day's.
@@ -159,5 +179,5 @@ ACTIVITY = Projection(
     apply=_apply,
     read=_read,
     get_documents=SQL.get_activity_documents,
-    document_of=lambda row: _write(row.body),
+    document_of=_write,
 )
