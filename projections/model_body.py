@@ -112,28 +112,28 @@ def taken_over(event: ModelTakenOver, recorded: Recorded) -> ModelBody:
     )
 
 
-def changed(body: ModelBody, event: ModelChanged) -> ModelBody:  # noqa: C901 - one flat case per event
-    """The model after what was said of it."""
+def changed(body: ModelBody, event: ModelChanged, at: str) -> ModelBody:  # noqa: C901 - one flat case per event
+    """The model after what was said of it, `at` a time as it is shown."""
     match event:
         case ParentRemoved():
-            return structs.replace(body, parent_model_id=None)
+            return structs.replace(body, updated_at=at, parent_model_id=None)
         case ModelRenamed(name=name):
-            return structs.replace(body, name=name)
+            return structs.replace(body, updated_at=at, name=name)
         case ModelDescribed(description=description):
-            return structs.replace(body, description=description)
+            return structs.replace(body, updated_at=at, description=description)
         case ModelReclassified(model_type=model_type):
-            return structs.replace(body, model_type=model_type)
+            return structs.replace(body, updated_at=at, model_type=model_type)
         case ModelSizeRecorded(model_size=size):
-            return structs.replace(body, model_size=size)
+            return structs.replace(body, updated_at=at, model_size=size)
         case ModelArchived():
-            return structs.replace(body, state=ModelState.ARCHIVED)
+            return structs.replace(body, updated_at=at, state=ModelState.ARCHIVED)
         case ModelRestored():
-            return structs.replace(body, state=ModelState.LIVE)
+            return structs.replace(body, updated_at=at, state=ModelState.LIVE)
         case DeploymentStatusDeclared(deployment_status=status):
-            return structs.replace(body, deployment_status=status)
+            return structs.replace(body, updated_at=at, deployment_status=status)
         case ModelRetagged(tags=tags):
-            return structs.replace(body, tags=tags)
+            return structs.replace(body, updated_at=at, tags=tags)
         case ModelRelabelled(labels=labels):
-            return structs.replace(body, labels=labels)
+            return structs.replace(body, updated_at=at, labels=labels)
         case _:
             assert_never(event)

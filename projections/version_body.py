@@ -1,6 +1,6 @@
 """A model version as it is shown, and how events change it."""
 
-from typing import Annotated, assert_never
+from typing import Annotated, assert_never, cast, get_args
 from uuid import UUID
 
 import msgspec
@@ -81,13 +81,12 @@ def evolved(body: VersionBody, recorded: Recorded) -> VersionBody | None:
     event = recorded.event
     if isinstance(event, VersionDeleted):
         return None
+    at = to_seconds(recorded.recorded_at)
     if isinstance(event, DefaultVersionChanged):
-        body = structs.replace(body, is_default=event.version_id == body.id)
-    elif isinstance(event, VersionChanged):
-        body = _changed(body, event)
-    else:
-        return body
-    return structs.replace(body, updated_at=to_seconds(recorded.recorded_at))
+        return structs.replace(body, updated_at=at, is_default=event.version_id == body.id)
+    if type(event) in _CHANGES:
+        return _changed(body, cast("VersionChanged", event), at)  # cast: it is one of these types
+    return body
 
 
 def without_people(body: VersionBody) -> VersionBody:
@@ -148,25 +147,28 @@ def _taken_over(event: VersionTakenOver, recorded: Recorded) -> VersionBody:
     )
 
 
-def _changed(body: VersionBody, event: VersionChanged) -> VersionBody:
+_CHANGES = frozenset(get_args(VersionChanged))
+
+
+def _changed(body: VersionBody, event: VersionChanged, at: str) -> VersionBody:
     match event:
         case VersionRenamed(name=name):
-            return structs.replace(body, name=name)
+            return structs.replace(body, updated_at=at, name=name)
         case VersionDescribed(description=description):
-            return structs.replace(body, description=description)
+            return structs.replace(body, updated_at=at, description=description)
         case VersionArchived():
-            return structs.replace(body, state=VersionState.ARCHIVED)
+            return structs.replace(body, updated_at=at, state=VersionState.ARCHIVED)
         case VersionRestored():
-            return structs.replace(body, state=VersionState.LIVE)
+            return structs.replace(body, updated_at=at, state=VersionState.LIVE)
         case VersionMarkedPending():
-            return structs.replace(body, status=VersionStatus.PENDING)
+            return structs.replace(body, updated_at=at, status=VersionStatus.PENDING)
         case VersionMarkedReady():
-            return structs.replace(body, status=VersionStatus.READY)
+            return structs.replace(body, updated_at=at, status=VersionStatus.READY)
         case VersionMarkedFailed():
-            return structs.replace(body, status=VersionStatus.FAILED)
+            return structs.replace(body, updated_at=at, status=VersionStatus.FAILED)
         case ArtifactRevised(artifact=artifact):
-            return structs.replace(body, **structs.asdict(artifact))
+            return structs.replace(body, updated_at=at, **structs.asdict(artifact))
         case VersionRelabelled(labels=labels):
-            return structs.replace(body, labels=labels)
+            return structs.replace(body, updated_at=at, labels=labels)
         case _:
             assert_never(event)
