@@ -16,9 +16,10 @@ from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.record import Recorded
 from modeltrail.projections.history import PAGE, History
-from modeltrail.projections.projection import NewRow, Target
+from modeltrail.projections.projection import Target
 from modeltrail.projections.rows import ChangedRows, WorkingRows
 from modeltrail.projections.table import Table
+from modeltrail.projections.touched import Touched
 
 BATCH = 20_000  # events that are written together
 KEPT = 60_000  # rows of a table that are kept in memory, so as not to be loaded again when they are touched again
@@ -26,7 +27,7 @@ PATIENCE = 5.0  # seconds: for a page or a batch that is under way to come to it
 
 MoveTo = Callable[[int], Awaitable[None]]
 Progress = Callable[[int, int], None]
-Taker = tuple[WorkingRows[Any], Callable[[Recorded], Iterable[Target]]]  # Any: rows of any kind
+Taker = tuple[Callable[[Target, Recorded], None], Callable[[Recorded], Iterable[Target]]]
 
 
 class PersonWasErasedError(Exception):
@@ -94,27 +95,25 @@ class Filling:
         return position
 
     async def _fold(self, page: Sequence[Recorded], reading: "asyncio.Task[list[Recorded]]") -> None:
-        touched = [
-            (rows, target, recorded)
-            for recorded in page
-            for rows, touched_by in self._takers_of(type(recorded.event))
-            for target in touched_by(recorded)
-        ]
-        wanting = {rows for rows, target, _ in touched if _want(rows, target)}
-        if wanting:
+        for recorded in page:
+            for add, touched_by in self._takers_of(type(recorded.event)):
+                for target in touched_by(recorded):
+                    add(target, recorded)
+        if any(touched.is_wanting for touched in self._touched):
             await asyncio.wait((reading,))  # it uses the same connection
-            for rows in wanting:
-                await rows.load(self._reads)
-        for number, (rows, target, recorded) in enumerate(touched):
-            rows.apply(target, recorded)
-            if number % 100 == 0:
-                await asyncio.sleep(0)  # for the connections
+        for touched in self._touched:
+            await touched.load(self._reads)
+            for number, _ in enumerate(touched.apply()):
+                if number % 100 == 0:
+                    await asyncio.sleep(0)  # for the connections
 
     def _takers_of(self, kind: type[Event]) -> list[Taker]:
         takers = self._takers.get(kind)
         if takers is None:
             takers = self._takers[kind] = [
-                (rows, rows.table.projection.touched_by) for rows in self._rows if kind in rows.table.projection.targets
+                (touched.add, table.projection.toucher(kind))
+                for touched, table in zip(self._touched, self._tables, strict=True)
+                if kind in table.projection.targets
             ]
         return takers
 
@@ -135,15 +134,8 @@ class Filling:
 
     def _forget(self) -> None:
         self._rows = [WorkingRows(table) for table in self._tables]
+        self._touched = [Touched(rows) for rows in self._rows]
         self._takers: dict[type[Event], list[Taker]] = {}
-
-
-def _want(rows: WorkingRows[Any], target: Target) -> bool:  # Any: rows of any kind
-    """Ask for what the event touches, and say whether that is to be loaded."""
-    if isinstance(target, NewRow):
-        rows.expect_none(target.id)
-        return False
-    return rows.want_for(target)
 
 
 async def _nothing() -> None:

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec import structs
-
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import Projection, Row, RowsWhere, Target
+from modeltrail.projections.projection import Projection, Row, RowsWhere, Target, stamped
 
 
 class FoldedRows:
@@ -35,7 +33,7 @@ class FoldedRows:
         after = self.projection.apply(before, recorded)
         if after is not None:
             revision = 1 if before is None else before.revision + 1
-            self.rows[id_] = after = structs.replace(after, revision=revision, position=recorded.position)
+            self.rows[id_] = after = stamped(before, after, revision, recorded.position)
         elif before is not None:
             del self.rows[id_]
         for column, holders in self._holders.items():

@@ -1,5 +1,6 @@
 """Read tables that follow the log: what events make of their rows, many events at a time."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from asyncpg import Connection
 from modeltrail.eventlog.record import Recorded
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
+from modeltrail.projections.touched import Touched
 
 
 async def follow(
@@ -18,12 +20,12 @@ async def follow(
     """Change the rows that `events` touch, which come after all that the tables hold. Belongs into a transaction."""
     for table in tables:
         rows = WorkingRows(table)
-        touched = [(target, recorded) for recorded in events for target in table.projection.touched_by(recorded)]
-        for target, _ in touched:
-            rows.want_for(target)
-        await rows.load(connection)
-        for target, recorded in touched:
-            rows.apply(target, recorded)
+        touched = Touched(rows)
+        for recorded in events:
+            for target in table.projection.touched_by(recorded):
+                touched.add(target, recorded)
+        await touched.load(connection)
+        deque(touched.apply(), maxlen=0)
         changed = rows.take()
         if changed is None:
             continue

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from uuid import UUID
 
 from asyncpg import Record
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.record import Recorded
@@ -31,22 +31,29 @@ class Row(Struct, frozen=True, kw_only=True):
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+def stamped(before: R | None, after: R, revision: int, position: int) -> R:
+    """`after`, which events made of `before`, with its revision and the position of the last of them."""
+    if after is before:
+        return structs.replace(after, revision=revision, position=position)
+    # Made for this moment, and not shown to anybody yet: a copy would take as long as the event's own work.
+    structs.force_setattr(after, "revision", revision)
+    structs.force_setattr(after, "position", position)
+    return after
+
+
+class NewRow(Struct, frozen=True):
     """The event makes this row; there is none with this id yet."""
 
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class OneRow:
+class OneRow(Struct, frozen=True):
     """The event touches the row with this id, if there is one."""
 
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class RowsWhere:
+class RowsWhere(Struct, frozen=True):
     """The event touches all rows that hold this value in this column."""
 
     column: str
@@ -124,10 +131,15 @@ class Projection(Generic[R]):
 
     def touched_by(self, recorded: Recorded) -> Iterable[Target]:
         """The rows that an event touches."""
-        targets = self.targets.get(type(recorded.event))
-        if targets is None:
-            return ()
-        return targets(recorded.stream, recorded.event) if self.rows_of is None else self.rows_of(recorded)
+        kind = type(recorded.event)
+        return self.toucher(kind)(recorded) if kind in self.targets else ()
+
+    def toucher(self, kind: type[Event]) -> Callable[[Recorded], Iterable[Target]]:
+        """What says which rows an event touches, of a type that is one of `targets`."""
+        if self.rows_of is not None:
+            return self.rows_of
+        targets = self.targets[kind]
+        return lambda recorded: targets(recorded.stream, recorded.event)
 
     @property
     def unique_expression(self) -> str:

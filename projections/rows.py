@@ -1,15 +1,15 @@
 """Rows of one projection in memory while a writer works on them: what was loaded, and what has changed since."""
 
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Connection
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import NewRow, OneRow, Row, RowsWhere, Target
+from modeltrail.projections.projection import NewRow, OneRow, Row, RowsWhere, Target, stamped
 from modeltrail.projections.table import Table
 
 R = TypeVar("R", bound=Row)
@@ -37,6 +37,8 @@ class WorkingRows(Generic[R]):
 
     def __init__(self, table: Table[R]) -> None:
         self.table = table
+        self._make = table.projection.apply
+        self._has_keys = bool(table.projection.unique)
         self._rows: dict[UUID, R | None] = {}
         self._ids: dict[str, UUID | None] = {}
         self._complete: set[tuple[str, UUID]] = set()
@@ -123,7 +125,7 @@ class WorkingRows(Generic[R]):
             self._rows[id_] = row
             self._stored.add(id_)
             self._index(id_, None, row)
-            if self.table.projection.unique:
+            if self._has_keys:
                 self._ids.setdefault(self.table.unique_key(row), id_)
 
     def want_for(self, target: Target) -> bool:
@@ -132,44 +134,52 @@ class WorkingRows(Generic[R]):
             case OneRow(id=id_):
                 self.want(id_)
                 return id_ in self._wanted_ids
+            case NewRow(id=id_):
+                self._rows.setdefault(id_, None)  # an event will make it: `load` need not look for it
+                return False
             case RowsWhere(column=column, value=value):
                 self.want_where(column, value)
                 return (column, value) in self._wanted_where
-            case NewRow():
-                return False
-
-    def expect_none(self, id_: UUID) -> None:
-        """There is no such row, so that `load` need not look for it: an event will make it."""
-        self._rows.setdefault(id_, None)
 
     def apply(self, target: Target, recorded: Recorded) -> None:
         """Replace the rows that an event touches, which must be known, by what it makes of them."""
-        make = self.table.projection.apply
         match target:
-            case NewRow(id=id_):
-                self.put(id_, None, make(None, recorded), recorded.position)
             case OneRow(id=id_):
-                before = self.get(id_)
-                self.put(id_, before, make(before, recorded), recorded.position)
+                self.put(id_, self._rows[id_], self._make(self._rows[id_], recorded), recorded.position)
+            case NewRow(id=id_):
+                self.put(id_, None, self._make(None, recorded), recorded.position)
             case RowsWhere(column=column, value=value):
                 for before in self.where(column, value):
-                    self.put(before.id, before, make(before, recorded), recorded.position)
+                    self.put(before.id, before, self._make(before, recorded), recorded.position)
+
+    def fold(self, id_: UUID, events: Sequence[Recorded]) -> None:
+        """Replace one row, which must be known, by what some events make of it, one after the other."""
+        before = row = self._rows[id_]
+        revision = 0 if row is None else row.revision
+        for recorded in events:
+            row = self._make(row, recorded)
+            revision = 0 if row is None else revision + 1
+        self._keep(id_, before, row if row is None else stamped(before, row, revision, events[-1].position))
 
     def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
         """Replace a row by what an event made of it; None removes it."""
+        if after is not None:
+            after = stamped(before, after, 1 if before is None else before.revision + 1, position)
+        self._keep(id_, before, after)
+
+    def _keep(self, id_: UUID, before: R | None, after: R | None) -> None:
         if before is None and after is None:
             self._rows.setdefault(id_, None)
             return
-        if before is not None and self.table.projection.unique:
-            self._ids[self.table.unique_key(before)] = None
-        if after is not None:
-            revision = before.revision + 1 if before is not None else 1
-            after = structs.replace(after, revision=revision, position=position)
-            if self.table.projection.unique:
+        if self._has_keys:
+            if before is not None:
+                self._ids[self.table.unique_key(before)] = None
+            if after is not None:
                 self._ids[self.table.unique_key(after)] = id_
         self._rows[id_] = after
         self._changed[id_] = None
-        self._index(id_, before, after)
+        if self._holders:
+            self._index(id_, before, after)
 
     def _index(self, id_: UUID, before: R | None, after: R | None) -> None:
         for column, holders in self._holders.items():
