@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -72,7 +73,10 @@ class Rebuild:
         versions = [projection.version for projection in self._projections]
         if resume and stored is not None and (stored["names"], stored["versions"]) == ([*self.names], versions):
             self._position, self._filled, self._began_at = stored["position"], stored["filled"], stored["began_at"]
-            await self._sign()
+            if not self._filled and await self._work.fetchval(SQL.is_any_finished):
+                await self._begin()  # stopped between the two commits of `_finish`
+            else:
+                await self._sign()
         else:
             await self._begin()
         await self._follow(on_progress)
@@ -161,12 +165,28 @@ class Rebuild:
         tables = [Table(replace(table.projection, unique=())) for table in self._shadows]
         filling = Filling(self._guard, self._work, self._ring, tables, self._move_to)
         self._position = await filling.run(before, self._began_at, on_progress)
+        await self._finish()
+        self.events += self._position - before
+
+    async def _finish(self) -> None:
+        """Give the tables their indexes and all else, over both connections: PostgreSQL uses a core for each."""
+        unfinished = deque(self._projections)
+
+        async def finish_some(connection: Connection) -> None:
+            while unfinished:
+                await finish_shadow(connection, self._live, unfinished.popleft())
+
         async with self._work.transaction():
-            for projection in self._projections:
-                await finish_shadow(self._work, self._live, projection)
+            async with self._guard.transaction():
+                other = asyncio.create_task(finish_some(self._guard))
+                try:
+                    await finish_some(self._work)
+                    await other
+                finally:
+                    other.cancel()
+                    await asyncio.gather(other, return_exceptions=True)
             self._filled = True
             await self._move_to(self._position)
-        self.events += self._position - before
 
     async def _sign(self) -> None:
         """Write down who works on the shadow tables, and how far they are, so that a second can be told."""

@@ -57,11 +57,24 @@ SELECT tablename FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'
 SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = format('%I.%I', $1::text, $2::text)::regclass
 
 -- name: list_indexes
--- Those that rows are found by as events are applied, which are of one plain column, or all others.
+-- Those that rows are found by as events are applied, which are B-trees over one plain column, or all others.
 SELECT pg_get_indexdef(i.indexrelid) AS definition, con.conname, pg_get_constraintdef(con.oid) AS condef
-FROM pg_index AS i LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_am AS am ON am.oid = c.relam
+LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
 WHERE i.indrelid = format('%I.%I', $1::text, $2::text)::regclass
-  AND (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL) = $3
+  AND (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL AND am.amname = 'btree') = $3
+
+-- name: is_any_finished
+-- Whether a shadow table has an index that is not of the first kind.
+SELECT EXISTS (
+    SELECT FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_am AS am ON am.oid = c.relam
+    WHERE c.relnamespace = to_regnamespace('modeltrail_rebuild')
+      AND NOT (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL AND am.amname = 'btree')
+)
 
 -- name: list_triggers
 SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from modeltrail.cli.database import explained
 from modeltrail.cli.errors import CommandError
+from modeltrail.cli.running import new_event_loop
 from modeltrail.memory import without_collection
 from modeltrail.settings import DatabaseSettings
 
@@ -36,7 +37,8 @@ def run_rebuilding(
 
     try:
         with explained(database), without_collection():
-            return asyncio.run(quietly())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                return runner.run(quietly())
     except Exception as error:
         cause = error.__cause__ if isinstance(error, CommandError) else error
         if isinstance(cause, DiskFullError):

@@ -10,13 +10,13 @@ from typing import Any
 
 from modeltrail.settings import Settings
 
-_new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None
+new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None
 try:
-    from uvloop import new_event_loop as _new_event_loop
+    from uvloop import new_event_loop
 except ImportError:  # it is not made for every platform
-    _new_event_loop = None
+    new_event_loop = None
 
-__all__ = ["load_settings", "run_until_stopped"]
+__all__ = ["load_settings", "new_event_loop", "run_until_stopped"]
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -40,7 +40,7 @@ def run_until_stopped(
 
     A second signal ends the process at once, after a call of `on_impatience`.
     """
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_stoppable(service, on_impatience))
 
 
