@@ -16,7 +16,7 @@ from asyncpg import Connection
 from benchmarks.committer import commands_a_second
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
-from benchmarks.verification import PROJECT, fill
+from benchmarks.histories import PROJECT, registrations, write
 from modeltrail.commands import models
 from modeltrail.commands.committer import Committer
 from modeltrail.domain.ids import ModelId
@@ -44,7 +44,7 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     connection = await writer(address, statement_seconds=None)()
     try:
         await connection.execute("SET statement_timeout = 0; SET synchronous_commit = off")
-        await fill(connection, EVENTS)
+        await write(connection, registrations(), EVENTS)
         rates = {each.name: await _caught_up(Checkpoint(connection, each)) for each in ASYNC}
         await connection.execute("VACUUM ANALYZE search")
         async with Committer(writer(address), INLINE) as committer:

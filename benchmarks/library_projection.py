@@ -15,7 +15,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg.sql import SQL, Composed, Identifier
 
-from benchmarks.verification import PROJECT, START
+from benchmarks.histories import PROJECT, START
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.mapper import EventMapper, LoggedEvent
 from modeltrail.eventlog.record import Context, Recorded

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
-from benchmarks.verification import PROJECT, fill
+from benchmarks.histories import PROJECT, registrations, write
 from modeltrail.commands import models, versions
 from modeltrail.commands.committer import Committer
 from modeltrail.domain.ids import ModelId, VersionId
@@ -47,7 +47,7 @@ async def _milliseconds(address: DatabaseAddress, events: int) -> float:
     connection = await writer(address, statement_seconds=None)()
     try:
         await connection.execute("SET statement_timeout = 0")
-        await fill(connection, events)
+        await write(connection, registrations(), events)
         model = await _model(address)
         then = await connection.fetchval("SELECT max(recorded_at) FROM stored_events")
     finally:

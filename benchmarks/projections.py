@@ -15,7 +15,7 @@ from uuid import UUID
 from benchmarks import library_projection
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
-from benchmarks.verification import fill
+from benchmarks.histories import History, registrations, trainings, write
 from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.projections.documents import DocumentReader
@@ -33,7 +33,7 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     connection = await writer(address, statement_seconds=None)()
     try:
         await connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
-        await fill(connection, EVENTS)
+        await write(connection, registrations(), EVENTS)
         rate = await _rebuild(address)
         model = await connection.fetchval("SELECT id FROM models LIMIT 1")
         await library_projection.prepare_table(connection, address.database)

@@ -5,21 +5,21 @@ A plain read fetches every column through a cursor, in commit order, and looks a
 
 import statistics
 import time
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from asyncpg import Connection
 
 from benchmarks.committer import commands_a_second
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
+from benchmarks.histories import PROJECT, recorded, registrations, write
 from modeltrail.commands import models
 from modeltrail.commands.committer import Committer
-from modeltrail.domain.ids import ModelId, ProjectId
-from modeltrail.domain.registered_model_messages import ModelRegistered, RegisterModel, Tags
+from modeltrail.domain.ids import ModelId
+from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog import chain
 from modeltrail.eventlog.codec import encode, encode_actor, topic_of
-from modeltrail.eventlog.log import SQL, Head, columns_of
-from modeltrail.eventlog.record import Context, Recorded, System
+from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.verification import verify_log
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
@@ -28,9 +28,7 @@ from modeltrail.projections.catalogue import INLINE
 
 EVENTS = 500_000
 ROUNDS = 3
-A_BATCH = 5_000
-PROJECT = ProjectId(new_id())
-START = datetime(2026, 1, 1, tzinfo=UTC)
+A_PAGE = 5_000
 COLUMNS = "SELECT * FROM stored_events ORDER BY notification_id"
 
 
@@ -39,7 +37,7 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     connection = await writer(await fresh_database(server, "bench_verify"), statement_seconds=None)()
     try:
         await connection.execute("SET statement_timeout = 0")
-        await fill(connection, EVENTS)
+        await write(connection, registrations(), EVENTS)
         rates: dict[str, list[float]] = {"verify": [], "read": []}
         for _ in range(ROUNDS):
             rates["verify"].append(EVENTS / await _verify(connection))
@@ -56,32 +54,6 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
     ]
 
 
-async def fill(connection: Connection, events: int) -> None:
-    """Append so many events."""
-    head = Head()
-    for first in range(1, events + 1, A_BATCH):
-        batch = [_event(position) for position in range(first, min(first + A_BATCH, events + 1))]
-        columns, head = columns_of(head, batch)
-        await connection.execute(SQL.insert_events, *columns)
-    await connection.execute("VACUUM ANALYZE stored_events")
-
-
-def _event(position: int) -> Recorded:
-    event = ModelRegistered(
-        project_id=PROJECT,
-        name=f"forecast-{position}",
-        slug=f"forecast-{position}",
-        description="Forecasts a week ahead, trained anew each night.",
-        owner_email=None,
-        model_type="CUSTOMTRAIN",
-        tags=Tags(frameworks=("sklearn",)),
-        labels={"team": "pricing"},
-        parent_model_id=None,
-    )
-    context = Context(PROJECT, new_id(), "a-request", System("benchmark"))
-    return Recorded(position, new_id(), 1, event, START + timedelta(microseconds=position), context)
-
-
 async def _verify(connection: Connection) -> float:
     at = time.perf_counter()
     verified = await verify_log(connection, lambda _done, _total: None)
@@ -94,7 +66,7 @@ async def _read(connection: Connection) -> float:
     at, rows = time.perf_counter(), 0
     async with connection.transaction():
         cursor = await connection.cursor(COLUMNS)
-        while page := await cursor.fetch(A_BATCH):
+        while page := await cursor.fetch(A_PAGE):
             rows += len(page)
     assert rows == EVENTS
     return time.perf_counter() - at
@@ -113,10 +85,10 @@ async def _commands_a_second(address: DatabaseAddress) -> float:
 
 def _chaining() -> float:
     """Seconds that hashing takes for one event."""
-    recorded = [_event(position) for position in range(1, 20_001)]
-    states = [(encode(each.event), encode_actor(each.context.actor), topic_of(each.event)) for each in recorded]
+    events = [recorded(number, *event) for number, event in enumerate(islice(registrations(), 20_000), 1)]
+    states = [(encode(each.event), encode_actor(each.context.actor), topic_of(each.event)) for each in events]
     previous, at = chain.GENESIS, time.perf_counter()
-    for each, (state, actor, topic) in zip(recorded, states, strict=True):
+    for each, (state, actor, topic) in zip(events, states, strict=True):
         previous = chain.link(
             previous,
             position=each.position,
@@ -131,4 +103,4 @@ def _chaining() -> float:
             command_id=each.context.command_id,
             causation_id=None,
         )
-    return (time.perf_counter() - at) / len(recorded)
+    return (time.perf_counter() - at) / len(events)
