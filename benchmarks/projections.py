@@ -10,13 +10,17 @@ import resource
 import sys
 import time
 from base64 import b64encode
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from uuid import UUID
+
+from asyncpg import Connection
 
 from benchmarks import library_projection
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from benchmarks.histories import History, registrations, trainings, write
-from modeltrail.postgres.connect import DatabaseAddress, open_pool, writer
+from modeltrail.postgres.connect import DatabaseAddress, open_pool, opened, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.models import MODELS
@@ -24,25 +28,25 @@ from modeltrail.projections.models import MODELS
 EVENTS = int(os.environ.get("MODELTRAIL_BENCH_EVENTS", "100000"))
 AIM = 100_000
 LIBRARY_EVENTS = 5_000  # the first ones of the same log
+_PATIENTLY = "SET statement_timeout = 0; SET idle_session_timeout = 0"
 RATE = re.compile(r"\(([\d,]+)/s\)")
 
 
 async def run(server: EmbeddedPostgres) -> list[Figure]:
-    """One rebuild with nobody beside it, and a second one, during which a model is read without a pause."""
-    address = await fresh_database(server, "bench_projections")
-    connection = await writer(address, statement_seconds=None)()
-    try:
-        await connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
-        await write(connection, registrations(), EVENTS)
+    """A log in which each event makes rows of its own, and one of models that are trained each night.
+
+    The first is rebuilt with nobody beside it, and once more while a model is read without a pause.
+    """
+    async with _log(server, "bench_projections", registrations()) as (address, connection):
         rate = await _rebuild(address)
         model = await connection.fetchval("SELECT id FROM models LIMIT 1")
         await library_projection.prepare_table(connection, address.database)
-    finally:
-        await connection.close()
     rebuilding = asyncio.create_task(_rebuild(address))
     slowest, reads = await _read_until(rebuilding, address, model)
     meanwhile = await rebuilding
     library = await asyncio.to_thread(library_projection.events_a_second, address, LIBRARY_EVENTS)
+    async with _log(server, "bench_trainings", trainings()) as (nightly, _):
+        trained = await _rebuild(nightly)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return [
         Figure(f"rebuild, {EVENTS:,} events", f"{rate:,.0f} events/s", f"{AIM:,} events/s, the aim", rate / AIM, 1.0),
@@ -53,6 +57,13 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
             rate / library,
             wanted=40.0,
         ),
+        Figure(
+            f"rebuild, {EVENTS:,} of nightly models",
+            f"{trained:,.0f} events/s",
+            f"{AIM:,} events/s, the aim",
+            trained / AIM,
+            1.0,
+        ),
         Figure(f"rebuild, memory for {EVENTS:,} rows", f"{peak:,.0f} MB at the peak"),
         Figure(
             "slowest of the reads meanwhile",
@@ -60,6 +71,17 @@ async def run(server: EmbeddedPostgres) -> list[Figure]:
             f"{reads:,} reads, while {meanwhile:,.0f} events/s",
         ),
     ]
+
+
+@asynccontextmanager
+async def _log(
+    server: EmbeddedPostgres, database: str, history: History
+) -> AsyncGenerator[tuple[DatabaseAddress, Connection], None]:
+    """A database with nothing but a log, and a connection to it for the block."""
+    address = await fresh_database(server, database)
+    async with opened(writer(address, statement_seconds=None), _PATIENTLY) as connection:
+        await write(connection, history, EVENTS)
+        yield address, connection
 
 
 async def _rebuild(address: DatabaseAddress) -> float:

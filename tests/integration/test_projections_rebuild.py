@@ -5,11 +5,14 @@ import json
 import sys
 from uuid import uuid4
 
+import pytest
+
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.one_rebuild import LOCK, only_rebuild
+from modeltrail.projections.rebuild import SQL, Rebuild
 from modeltrail.projections.standing import outdated
 from support.api import Api, made
 from support.cluster import eventually
@@ -149,6 +152,42 @@ async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
     async with connected(database) as connection:
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'modeltrail_rebuild'") == 0
         assert await connection.fetchval("SELECT count(*) FROM row_counts WHERE source LIKE 'modeltrail_rebuild%'") == 0
+
+
+async def test_a_rebuild_that_was_stopped_with_half_of_its_indexes_begins_anew(database: Database) -> None:
+    async with registry(database) as world:
+        await world.deploy()
+        async with only_rebuild(connect_to(database), RING, ALL) as rebuild:
+            with pytest.raises(InterruptedError):
+                await rebuild.build(Interruption(rebuild), resume=False)
+        async with connected(database) as connection:
+            assert await connection.fetchval("SELECT filled FROM projection_rebuild") is False
+            assert await connection.fetchval(SQL.is_any_finished) is True
+        await world.deploy()
+
+    async with only_rebuild(connect_to(database), RING, ALL) as rebuild:
+        await rebuild.build(lambda _done, _of: None, resume=True)
+        await rebuild.swap(lambda _done, _of: None)
+
+    assert await differences(database, *ALL) == []
+
+
+class Interruption:
+    """Stops a rebuild between the commits of the two connections that finish its tables."""
+
+    def __init__(self, rebuild: Rebuild) -> None:
+        self._move_to = rebuild._move_to
+        rebuild._move_to = self.move_to  # type: ignore[method-assign] # as a kill would: nothing else stands between
+
+        self._rebuild = rebuild
+
+    def __call__(self, done: int, of: int) -> None:
+        """Progress."""
+
+    async def move_to(self, position: int) -> None:
+        if self._rebuild._filled:
+            raise InterruptedError
+        await self._move_to(position)
 
 
 async def wait_for_stage(database: Database, process: asyncio.subprocess.Process, stage: str) -> None:
