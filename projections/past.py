@@ -129,8 +129,8 @@ class Past:
         """
         names = set(_WORD.findall(_COMMENT.sub("", statement)))
         read = [projection for projection in ALL if projection.name in names]
-        known = next((value for column in _HOLDERS if isinstance(value := having.get(column), UUID)), None)
-        streams = None if known is None else await self._log.streams_about(known)
+        known = next(((column, value) for column in _HOLDERS if isinstance(value := having.get(column), UUID)), None)
+        streams = None if known is None else await self._log.streams_holding(*known)
         if known is not None and streams is None and SERVE_MODELS not in read:
             streams = ()
         selection = Selection(project=self._project, streams=streams, topics=_topics(read), until=self.position)
@@ -185,6 +185,18 @@ class PastReader:
     async def _take(self, fold: Fold, selection: Selection) -> None:
         async for events in History(self._pool, self._ring).selected(selection, AT_ONCE):
             fold.take(events)
+
+    async def streams_holding(self, column: str, value: UUID) -> tuple[UUID, ...] | None:
+        """Those whose events made the rows that hold `value` in `column`, one of `_HOLDERS`; None when all might have.
+
+        What shows a model or a version besides those themselves are inference services, which show their environment.
+        """
+        streams = await self.streams_about(value)
+        if column not in {"registered_model_id", "model_version_id"} or streams is None:
+            return streams
+        family = await streams_of_model(self._pool, value if column == "registered_model_id" else streams[-1])
+        environments = await self._pool.fetch(SQL.list_environments_of, family)
+        return (*family, *(row["serving_environment_id"] for row in environments))
 
     async def streams_about(self, id_: UUID) -> tuple[UUID, ...] | None:
         """Those whose events made the row with this id, or that of what belongs to it; None when all might have."""

@@ -82,6 +82,11 @@ class History:
             *(f"/inference_services/{each}/timeline?limit=100" for each in self.ids["services"]),
             *(f"/serve_models?inference_service_id={each}" for each in self.ids["services"]),
             *(f"/serve_models/{each}" for each in sorted(self.served)),
+            *(f"/inference_services?registered_model_id={each}" for each in self.ids["models"]),
+            *(f"/inference_services?serving_environment_id={each}" for each in self.ids["environments"]),
+            f"/inference_services?model_version_id={self.any('versions')}",
+            f"/inference_services?model_version_id={self.any('versions')}&registered_model_id={self.any('models')}",
+            f"/serve_models?model_version_id={self.any('versions')}",
         ]
 
     def _changes(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -207,6 +212,26 @@ async def test_every_past_answer_is_the_one_that_was_given_then(project: Project
     given = [(at, path) for at, seen in history.seen.items() for path in seen]
     for at, path in history.dice.sample(given, min(LOOKS, len(given))):
         assert await history.look(path, at) == history.seen[at][path], f"{path} at {at}"
+
+
+async def test_services_of_a_version_are_found_in_the_past_with_their_environment_as_it_was_called_then(
+    project: Project,
+) -> None:
+    model = await project.model("iris")
+    await project.ready_version(model)
+    service = await project.deployed(model, await project.environment())
+    environment = f"/serving_environments/{service['serving_environment_id']}"
+    first = await end_of(project)
+    made(await project.patch(environment, {"name": "renamed"}), 200)
+    last = await end_of(project)
+
+    for column in ("model_version_id", "registered_model_id", "serving_environment_id"):
+        found = [
+            made(await project.get(f"/inference_services?{column}={service[column]}&at={at}"), 200)["items"]
+            for at in (first, last)
+        ]
+        names = [[each["serving_environment_name"] for each in items] for items in found]
+        assert names == [[service["serving_environment_name"]], ["renamed"]], column
 
 
 async def end_of(project: Project) -> int:
