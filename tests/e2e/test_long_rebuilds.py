@@ -39,7 +39,10 @@ MARKS = [
     f"UPDATE {table} SET {column} = jsonb_set({column}::jsonb, '{{description}}', '\"OLD\"') WHERE project_id = $1"
     for table, column in (("models", "body"), ("models", "latest_version"), ("model_versions", "body"))
 ]
-CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'modeltrail rebuild'"
+CUT = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'modeltrail rebuild'
+"""
 
 
 async def left_over(connection: asyncpg.Connection) -> int:
