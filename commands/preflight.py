@@ -74,15 +74,25 @@ class Preflight:
         if None in answers:
             self._silent_until = time.monotonic() + SILENCE
             _log.warning("the cluster was not asked before a deployment: nobody answered in time")
-        for answer in answers:
-            if answer is not None and answer.startswith(REFUSED):
-                raise RuleError(f"the cluster refuses this deployment: {answer.removeprefix(REFUSED)}")
+        refused = next((answer for answer in answers if answer is not None and answer.startswith(REFUSED)), None)
+        if refused is not None and not await self._is_settled(command, context):
+            raise RuleError(f"the cluster refuses this deployment: {refused.removeprefix(REFUSED)}")
 
     async def _answer(self, proposal: Proposal) -> str | None:
         question = _write(proposal).decode()
         if len(question.encode()) > LARGEST:
             return UNKNOWN
         return await self._asker.ask(PREFLIGHT, question, SECONDS)
+
+    async def _is_settled(self, command: Command, context: Context) -> bool:
+        """Whether the command is refused, or answered, without the cluster by now.
+
+        Then somebody was faster who wanted the same, and what the cluster has against it is that one's object.
+        """
+        async with self._pool.acquire() as connection:
+            rehearsal = await Rehearsal.begin(connection, self._tables)
+            (outcome,) = await rehearsal.decide([(command, context)])
+        return isinstance(outcome, Exception)
 
     async def _proposals(self, command: Command, context: Context) -> list[Proposal]:
         """What the worker would get to do; nothing when there is no worker, or the command is refused anyhow."""

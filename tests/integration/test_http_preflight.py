@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
+import httpx
 import pytest
 
 from modeltrail.commands.preflight import Preflight
+from modeltrail.postgres.asking import Asker
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
@@ -73,6 +76,44 @@ async def test_a_namespace_that_is_not_there_is_said_at_the_click(
         elsewhere = await project.environment("default")
         fine = await project.post("/deploy", {**wish, "serving_environment_id": elsewhere["id"]})
         assert fine.status_code == 202
+
+
+@pytest.mark.parametrize("key", [None, "order-17"])
+async def test_who_comes_second_hears_of_the_first_and_not_of_that_ones_object(
+    key: str | None,
+    api: Api,
+    project: Project,
+    database: Database,
+    cluster: SimulatedCluster,
+    kubernetes: RawApi,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wish, headers = await order(project), {} if key is None else {"Idempotency_Key": key}
+    ask, firsts = Asker.ask, list[httpx.Response]()
+
+    async def is_applied() -> bool:
+        return (await kubernetes.get("iris")).status == 200
+
+    async def overtaken(asker: Asker, *question: Any) -> str | None:
+        """The first caller's deployment goes all the way while the second one's is asked about."""
+        if not firsts:
+            async with client_of(replace(api.services, preflight=None)) as other:
+                first = other.project()
+                first.id = project.id
+                firsts.append(await first.post("/deploy", wish, **headers))
+            await eventually(is_applied, 10.0)
+        return await ask(asker, *question)
+
+    async with worker_of(api, database, cluster):
+        await listening(api)
+        monkeypatch.setattr(Asker, "ask", overtaken)
+        second = await project.post("/deploy", wish, **headers)
+
+    assert firsts[0].status_code == 202
+    if key is None:
+        assert refusal(second) == (409, "inference service name already exists")
+    else:
+        assert (second.status_code, second.text) == (202, firsts[0].text)
 
 
 async def test_nothing_is_created_by_asking(
