@@ -20,6 +20,7 @@ from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import EVENT_TYPES
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of, lock_log, read_head, unlock_log
 from modeltrail.eventlog.log import SQL as LOG
+from modeltrail.eventlog.people import folded
 from modeltrail.eventlog.record import Context, Recorded, System
 from modeltrail.eventlog.upcasting import UPCASTERS
 from modeltrail.postgres.ids import new_id
@@ -110,7 +111,7 @@ async def _cleared(
         shown = {
             name: UNSET
             for name, value in structs.asdict(row.body).items()
-            if name.endswith("_email") and isinstance(value, str) and value.casefold() == address.casefold()
+            if name.endswith("_email") and isinstance(value, str) and folded(value) == folded(address)
         }
         if shown:
             found[id_] = msgspec.structs.replace(row, body=msgspec.structs.replace(row.body, **shown))

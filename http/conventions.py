@@ -108,7 +108,7 @@ REQUEST_HEADERS = (
         "X-User-Email",
         writes,
         "On whose behalf the change is made. The log keeps it, encrypted.",
-        {"type": "string", "maxLength": EMAIL_LENGTH, "examples": ["ada@example.com"]},
+        {"type": "string", "maxLength": EMAIL_LENGTH, "pattern": "@", "examples": ["ada@example.com"]},
     ),
     Header(
         "Idempotency-Key",

@@ -96,6 +96,8 @@ class ApiRequest(Request[Any, Any, Any]):  # Any: litestar's user, auth and stat
             raise invalid("X-User-Email", FORBIDDEN)
         if len(address) > EMAIL_LENGTH:
             raise invalid("X-User-Email", f"at most {EMAIL_LENGTH} characters are allowed")
+        if address and "@" not in address:  # the audit names parts of this service, which have no address
+            raise invalid("X-User-Email", "expected an e-mail address")
         return await self.sealed(address)
 
     async def sealed(self, address: str | None) -> Personal | None:

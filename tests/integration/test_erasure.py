@@ -5,6 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from modeltrail.eventlog.verification import verify_log
 from modeltrail.projections.catalogue import INLINE
@@ -69,6 +70,20 @@ async def test_the_read_tables_are_what_the_log_without_the_key_gives(api: Api, 
     await modeltrail(database, "erase", "--email", ANN, "--yes")
 
     assert await differences(database, *INLINE) == []
+
+
+@pytest.mark.parametrize(
+    "written", ["  café@example.org ", "CAFÉ@example.org", "cafe\u0301@example.org", "café@example.org\n"]
+)
+async def test_however_an_address_is_written_it_is_the_same_persons(written: str, api: Api, database: Database) -> None:
+    model = await api.project().model("iris", owner_email=written)
+    assert model["owner_email"] == written
+
+    code, _, err = await modeltrail(database, "erase", "--email", "café@example.org", "--yes")
+
+    assert (code, err) == (0, "")
+    async with connected(database) as connection:
+        assert "example.org" not in await everything_in(connection)
 
 
 async def test_a_dry_run_and_a_no_change_nothing(api: Api, database: Database) -> None:

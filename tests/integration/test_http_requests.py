@@ -307,7 +307,12 @@ async def test_the_actor_is_kept_encrypted(api: Api, project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("actor", "problem"),
-    [(b"x" * 256, "at most 255 characters are allowed"), (b"a\xff", BAD_TEXT), (b"a\x00b", BAD_TEXT)],
+    [
+        (b"x" * 256, "at most 255 characters are allowed"),
+        (b"a\xff", BAD_TEXT),
+        (b"a\x00b", BAD_TEXT),
+        (b"deploy-worker", "expected an e-mail address"),
+    ],
 )
 async def test_an_actor_that_cannot_be_kept_is_refused(project: Project, actor: bytes, problem: str) -> None:
     headers = [(b"Project-ID", str(project.id).encode()), (b"X-User-Email", actor)]

@@ -36,9 +36,8 @@ def run_rebuilding(
         return await work
 
     try:
-        with explained(database), without_collection():
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                return runner.run(quietly())
+        with explained(database), without_collection(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(quietly())
     except Exception as error:
         cause = error.__cause__ if isinstance(error, CommandError) else error
         if isinstance(cause, DiskFullError):

@@ -8,6 +8,7 @@ import hmac
 import os
 import re
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from uuid import UUID, uuid4
@@ -44,16 +45,16 @@ class People:
         self._digest_key: bytes | None = None
 
     async def seal(self, address: str) -> Personal:
-        """`address` as personal data. Addresses that differ only in case belong to the same person.
+        """`address` as personal data, as it is written. Whose it is, `folded` says.
 
         Raises UnusableKeyError when that person's key is wrapped under a key that this process was not given.
         """
-        person = await self._person(await self._digest(address.casefold()))
+        person = await self._person(await self._digest(folded(address)))
         return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address)
 
     async def find(self, address: str) -> UUID | None:
         """Whose address it is; None for somebody who was never seen, or was erased. Makes no key."""
-        row = await self._pool.fetchrow(SQL.get_person, await self._digest(address.casefold()))
+        row = await self._pool.fetchrow(SQL.get_person, await self._digest(folded(address)))
         return None if row is None else row["person"]
 
     async def secret(self, purpose: str) -> bytes:
@@ -103,6 +104,14 @@ class People:
         if found is None:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
+
+
+def folded(address: str) -> str:
+    """What two addresses have in common that belong to one person.
+
+    They may differ in case, in blanks around them, and in how Unicode writes their letters.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).casefold())
 
 
 def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
