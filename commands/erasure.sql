@@ -1,5 +1,5 @@
--- name: list_events_naming
-SELECT notification_id, originator_id FROM stored_events
+-- name: count_events_naming
+SELECT count(*) FROM stored_events
 WHERE notification_id > $3 AND topic = ANY($1::text[]) AND position($2::bytea IN state) > 0
 
 -- name: count_acts

@@ -27,3 +27,8 @@ class Personal:
     def __repr__(self) -> str:
         """Without the text, which must not reach a log line."""
         return f"Personal(person={self.person})"
+
+
+def whose(personal: Personal | None) -> UUID | None:
+    """The person whose text it is, where there is any."""
+    return None if personal is None else personal.person

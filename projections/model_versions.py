@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from modeltrail.domain.event import Event
 from modeltrail.domain.model_version_messages import (
@@ -13,6 +13,8 @@ from modeltrail.domain.model_version_messages import (
     VersionRegistered,
     VersionTakenOver,
 )
+from modeltrail.domain.person import PersonErased
+from modeltrail.domain.personal import whose
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
@@ -21,6 +23,7 @@ from modeltrail.projections.projection import (
     OneRow,
     Projection,
     Row,
+    RowsWhere,
     Target,
     Targets,
     common_fields,
@@ -34,10 +37,13 @@ SQL = Statements("modeltrail.projections", "documents.sql")
 
 
 class VersionRow(Row, frozen=True):
-    """A version. `has_credentials`: something is kept that opens its storage."""
+    """A version. `has_credentials`: something is kept that opens its storage. Each person is one whose address it
+    shows."""
 
     body: VersionBody
     has_credentials: bool = False
+    created_by_person: UUID | None = None
+    updated_by_person: UUID | None = None
 
 
 def _both_defaults(_stream: UUID, event: DefaultVersionChanged) -> Iterable[Target]:
@@ -45,11 +51,16 @@ def _both_defaults(_stream: UUID, event: DefaultVersionChanged) -> Iterable[Targ
     return [OneRow(version) for version in moved if version is not None]
 
 
+def _by_person(person: UUID, _event: PersonErased) -> Iterable[Target]:
+    return (RowsWhere("created_by_person", person), RowsWhere("updated_by_person", person))
+
+
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(VersionLaterEvent), own_row),
     VersionRegistered: new_row,
     VersionTakenOver: own_row,
     DefaultVersionChanged: _both_defaults,
+    PersonErased: _by_person,
 }
 
 
@@ -59,8 +70,19 @@ def _apply(row: VersionRow | None, recorded: Recorded) -> VersionRow | None:
         return _new(row, event, recorded)
     if row is None:
         return None
+    if isinstance(event, PersonErased):
+        return _without(row, recorded.stream)
     body = evolved(row.body, recorded)
     return None if body is None else structs.replace(row, body=body, updated_at=recorded.recorded_at)
+
+
+def _without(row: VersionRow, person: UUID) -> VersionRow:
+    """Both places at once, so that it is one change."""
+    if row.created_by_person == person:
+        row = structs.replace(row, body=structs.replace(row.body, created_by_email=UNSET), created_by_person=None)
+    if row.updated_by_person == person:
+        row = structs.replace(row, body=structs.replace(row.body, updated_by_email=UNSET), updated_by_person=None)
+    return row
 
 
 def _new(row: VersionRow | None, event: VersionRegistered | VersionTakenOver, recorded: Recorded) -> VersionRow:
@@ -76,6 +98,8 @@ def _new(row: VersionRow | None, event: VersionRegistered | VersionTakenOver, re
         revision=row.revision if row else 0,
         body=new_version(event, recorded),
         has_credentials=event.has_credentials,
+        created_by_person=whose(event.created_by_email),
+        updated_by_person=whose(event.updated_by_email),
     )
 
 
@@ -90,19 +114,25 @@ def _brief(row: VersionRow) -> bytes | None:
 
 def _read(record: Record) -> VersionRow:
     return VersionRow(
-        **common_fields(record), body=_read_body(record["body"]), has_credentials=record["has_credentials"]
+        **common_fields(record),
+        body=_read_body(record["body"]),
+        has_credentials=record["has_credentials"],
+        created_by_person=record["created_by_person"],
+        updated_by_person=record["updated_by_person"],
     )
 
 
 MODEL_VERSIONS = Projection(
     name="model_versions",
-    version=1,
+    version=2,
     columns=(
         Column("registered_model_id", "uuid", lambda row: row.body.registered_model_id),
         Column("name", "text", lambda row: row.body.name),
         Column("state", "text", lambda row: row.body.state),
         Column("status", "text", lambda row: row.body.status),
         Column("has_credentials", "boolean", lambda row: row.has_credentials),
+        Column("created_by_person", "uuid", lambda row: row.created_by_person),
+        Column("updated_by_person", "uuid", lambda row: row.updated_by_person),
         Column("body", "json", lambda row: _write(row.body)),
         Column("brief", "json", _brief),
     ),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.event import Event
@@ -18,6 +18,8 @@ from modeltrail.domain.model_version_messages import (
     VersionRegistered,
     VersionTakenOver,
 )
+from modeltrail.domain.person import PersonErased
+from modeltrail.domain.personal import whose
 from modeltrail.domain.registered_model_messages import (
     DefaultVersionChanged,
     DeploymentStatus,
@@ -35,6 +37,7 @@ from modeltrail.projections.projection import (
     OneRow,
     Projection,
     Row,
+    RowsWhere,
     Target,
     Targets,
     common_fields,
@@ -53,9 +56,11 @@ class ModelRow(Row, frozen=True):
 
     Of these versions it also keeps what is shown, so that its answer is one row. None where it is not known, because
     the version became the default when it was neither that nor the latest: who reads has to look for it then.
+    `owner_person` is whose address it shows.
     """
 
     body: ModelBody
+    owner_person: UUID | None = None
     latest_version_id: UUID | None = None
     default_version_id: UUID | None = None
     latest_version: VersionBody | None = None
@@ -74,6 +79,10 @@ _DeploymentEvent = (
 )
 
 
+def _owned(person: UUID, _event: PersonErased) -> Iterable[Target]:
+    return (RowsWhere("owner_person", person),)
+
+
 def _its_model(_stream: UUID, event: VersionEvent | _DeploymentEvent) -> Iterable[Target]:
     return (OneRow(event.registered_model_id),)
 
@@ -82,6 +91,7 @@ _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(ModelEvent), own_row),
     **dict.fromkeys(types_in(VersionEvent | _DeploymentEvent), _its_model),
     ModelRegistered: new_row,
+    PersonErased: _owned,
 }
 
 
@@ -101,10 +111,21 @@ def _with_model_changed(row: ModelRow, event: ModelChanged, recorded: Recorded) 
     return structs.replace(row, body=changed(row.body, event, to_seconds(at)), updated_at=at)
 
 
+def _without_owner(row: ModelRow, _event: PersonErased, _recorded: Recorded) -> ModelRow:
+    return structs.replace(row, body=structs.replace(row.body, owner_email=UNSET), owner_person=None)
+
+
 def _registered(event: ModelRegistered, recorded: Recorded) -> ModelRow:
     at = recorded.recorded_at
     body = registered(event, recorded)
-    return ModelRow(id=recorded.stream, project_id=event.project_id, created_at=at, updated_at=at, body=body)
+    return ModelRow(
+        id=recorded.stream,
+        project_id=event.project_id,
+        created_at=at,
+        updated_at=at,
+        body=body,
+        owner_person=whose(event.owner_email),
+    )
 
 
 def _taken_over(row: ModelRow | None, event: ModelTakenOver, recorded: Recorded) -> ModelRow:
@@ -121,6 +142,7 @@ def _taken_over(row: ModelRow | None, event: ModelTakenOver, recorded: Recorded)
         updated_at=origin.updated_at,
         revision=row.revision if row else 0,
         body=body,
+        owner_person=whose(event.owner_email),
         latest_version_id=row.latest_version_id if row else None,
         default_version_id=origin.default_version_id,
         latest_version=row.latest_version if row else None,
@@ -191,6 +213,7 @@ _CHANGES: dict[type[Event], Callable[[ModelRow, Any, Recorded], ModelRow]] = {  
     **dict.fromkeys((VersionRegistered, VersionTakenOver), _with_new_version),
     **dict.fromkeys(types_in(_DeploymentEvent), _deployed),
     DefaultVersionChanged: _with_default_moved,
+    PersonErased: _without_owner,
 }
 
 
@@ -204,6 +227,7 @@ def _read(record: Record) -> ModelRow:
     return ModelRow(
         **common_fields(record),
         body=_read_body(record["body"]),
+        owner_person=record["owner_person"],
         latest_version_id=record["latest_version_id"],
         default_version_id=record["default_version_id"],
         latest_version=_read_version(record, "latest_version"),
@@ -242,12 +266,13 @@ def _shown(body: bytes, latest: bytes | None, default: bytes | None) -> bytes:
 
 MODELS = Projection(
     name="models",
-    version=2,
+    version=3,
     columns=(
         Column("name", "text", lambda row: row.body.name),
         Column("state", "text", lambda row: row.body.state),
         Column("model_type", "text", lambda row: row.body.model_type),
         Column("parent_model_id", "uuid", lambda row: row.body.parent_model_id),
+        Column("owner_person", "uuid", lambda row: row.owner_person),
         Column("latest_version_id", "uuid", lambda row: row.latest_version_id),
         Column("default_version_id", "uuid", lambda row: row.default_version_id),
         Column("latest_version", "json", lambda row: _write_version(row.latest_version)),

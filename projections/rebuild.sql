@@ -64,7 +64,7 @@ JOIN pg_class AS c ON c.oid = i.indexrelid
 JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_constraint AS con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid
 WHERE i.indrelid = format('%I.%I', $1::text, $2::text)::regclass
-  AND (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL AND am.amname = 'btree') = $3
+  AND (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND am.amname = 'btree') = $3
 
 -- name: is_any_finished
 -- Whether a shadow table has an index that is not of the first kind.
@@ -73,7 +73,7 @@ SELECT EXISTS (
     JOIN pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_am AS am ON am.oid = c.relam
     WHERE c.relnamespace = to_regnamespace('modeltrail_rebuild')
-      AND NOT (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND i.indpred IS NULL AND am.amname = 'btree')
+      AND NOT (i.indnkeyatts = 1 AND i.indkey[0] <> 0 AND am.amname = 'btree')
 )
 
 -- name: list_triggers

@@ -86,6 +86,38 @@ async def test_however_an_address_is_written_it_is_the_same_persons(written: str
         assert "example.org" not in await everything_in(connection)
 
 
+async def test_an_answer_without_the_address_is_another_revision(api: Api, database: Database) -> None:
+    project = api.project()
+    model = await project.model("iris", owner_email=ANN)
+    version = await project.version(model, created_by_email=ANN, updated_by_email=ANN)
+    paths = [f"/models/{model['id']}", f"/model_versions/{version['id']}"]
+    held = [(await project.get(path)).headers["etag"] for path in paths]
+
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    for path, etag in zip(paths, held, strict=True):
+        answer = await project.get(path, If_None_Match=etag)
+        assert (answer.status_code, ANN in answer.text) == (200, False)
+        assert int(answer.headers["etag"].strip('"')) == int(etag.strip('"')) + 1
+    assert await differences(database, *INLINE) == []
+    assert (await modeltrail(database, "projections", "rebuild", "--all"))[0] == 0
+    assert await differences(database, *INLINE) == []
+
+
+async def test_nobody_is_erased_from_tables_that_older_code_filled(api: Api, database: Database) -> None:
+    await fill(api)
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET version = 1 WHERE name = 'models'")
+        before = await everything_in(connection)
+
+    code, _, err = await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    assert code == 1
+    assert "models: older code than this filled the table" in err
+    async with connected(database) as connection:
+        assert await everything_in(connection) == before
+
+
 async def test_a_dry_run_and_a_no_change_nothing(api: Api, database: Database) -> None:
     await fill(api)
     async with connected(database) as connection:

@@ -59,7 +59,7 @@ async def test_the_list_tells_how_each_stands(database: Database) -> None:
     found = {each["name"]: each for each in json.loads(out)}
     assert (code, err, [*found]) == (0, "", NAMES)
     models = found["models"]
-    assert (models["version"], models["mode"], models["rows"], models["lag_events"]) == (1, "inline", 1, 0)
+    assert (models["version"], models["mode"], models["rows"], models["lag_events"]) == (MODELS.version, "inline", 1, 0)
     assert models["rebuilt_at"] is None
 
 

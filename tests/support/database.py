@@ -27,6 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
+from modeltrail.projections.standing import outdated, record_versions
 
 __all__ = ["Database", "DatabaseServer", "start_server", "temporary_postgres"]
 
@@ -178,5 +179,6 @@ async def _migrate(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await migrate(connection)
+        await record_versions(connection, await outdated(connection))  # as the command does while there is no event
     finally:
         await connection.close()

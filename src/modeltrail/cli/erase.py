@@ -37,6 +37,11 @@ def erase(*, email: str, dry_run: bool, yes: bool, data: Path | None, as_json: b
     async def work(*, only_look: bool) -> "Traces":
         await check_schema(settings.database)
         core = load_core()
+        if names := await core.outdated_projections(settings):
+            raise CommandError(
+                f"{', '.join(names)}: older code than this filled the table, which may show people that it does not"
+                " know of; run: modeltrail migrate"
+            )
         found = await (core.find_person(settings, email) if only_look else core.erase_person(settings, email))
         if found is None:
             raise CommandError("the person that --email names was never seen here, or was erased before")

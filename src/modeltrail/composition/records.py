@@ -52,7 +52,7 @@ async def find_person(settings: Settings, address: str) -> Traces | None:
     people = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
         person = await People(auditor.pool, people).find(address)
-        return None if person is None else await find_traces(auditor.connection, person, address)
+        return None if person is None else await find_traces(auditor.connection, person)
 
 
 async def erase_person(settings: Settings, address: str) -> Traces | None:
@@ -62,7 +62,7 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
         person = await People(auditor.pool, people).find(address)
         if person is None:
             return None
-        return await erase(auditor.connection, person, address, f"erase-{uuid4()}", datetime.now(UTC))
+        return await erase(auditor.connection, person, f"erase-{uuid4()}", datetime.now(UTC))
 
 
 async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
