@@ -23,6 +23,7 @@ from modeltrail.projections.serve_models import SERVE_MODELS, ServeModelBody
 from modeltrail.projections.service_body import ServiceBody
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentBody
 from modeltrail.projections.version_body import VersionBody
+from modeltrail.projections.words import folded
 
 SQL = Statements("modeltrail.projections", "lists.sql")
 
@@ -148,8 +149,8 @@ class Listing:
 
 
 def _pattern(part: str) -> str:
-    """The pattern of LIKE for texts with `part` in them. In `part` no character stands for others."""
-    return f"%{_SPECIAL.sub(_ESCAPED, part)}%"
+    """The pattern of LIKE for folded texts with `part` in them. In `part` no character stands for others."""
+    return f"%{_SPECIAL.sub(_ESCAPED, folded(part))}%"
 
 
 def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> str | None:

@@ -47,6 +47,7 @@ from modeltrail.projections.projection import (
 )
 from modeltrail.projections.times import to_seconds
 from modeltrail.projections.version_body import VersionBody, evolved, new_version, without_people
+from modeltrail.projections.words import folded
 
 SQL = Statements("modeltrail.projections", "documents.sql")
 
@@ -269,6 +270,7 @@ MODELS = Projection(
     version=3,
     columns=(
         Column("name", "text", lambda row: row.body.name),
+        Column("folded_name", "text", lambda row: folded(row.body.name)),
         Column("state", "text", lambda row: row.body.state),
         Column("model_type", "text", lambda row: row.body.model_type),
         Column("parent_model_id", "uuid", lambda row: row.body.parent_model_id),

@@ -13,6 +13,11 @@ _ASCII_WORDS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else ord(" ")
 _LONGEST_WORD = 100  # characters; PostgreSQL's limit is 2,046 bytes
 
 
+def folded(text: str) -> str:
+    """What is the same of texts that differ only in case, in any alphabet and whatever the database's locale."""
+    return text.casefold()
+
+
 def words_in(text: str) -> list[str]:
     """Letters and digits, in lower case, whatever stands between them."""
     if text.isascii():  # the same words, found in a tenth of the time
