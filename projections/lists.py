@@ -40,6 +40,7 @@ _SPECIAL = re.compile(r"[\\%_]")
 _ESCAPED = r"\\\g<0>"
 _TEXTS = (inspect.StrType, inspect.EnumType, inspect.UUIDType)
 _CASTS: tuple[tuple[type[inspect.Type], str], ...] = ((inspect.IntType, "bigint"), (inspect.BoolType, "boolean"))
+_OBJECTS = (inspect.DictType, inspect.StructType)
 
 
 class Slice(Struct, frozen=True):
@@ -69,11 +70,11 @@ class Listing:
 
     @property
     def sortable(self) -> tuple[str, ...]:
-        """The scalars of the item."""
+        """The fields of the item that have an order."""
         return tuple(self._sortable)
 
     def sorts_by(self, field: str) -> bool:
-        """Whether `field` is a scalar of the item."""
+        """Whether `field` is one of the item that has an order."""
         return field in self._sortable
 
     async def page(self, reader: PageReader, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
@@ -154,7 +155,10 @@ def _pattern(part: str) -> str:
 
 
 def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> str | None:
-    """What to sort by: the column of that name, else the field of the JSON; None when it is a list or an object."""
+    """What to sort by: the column of that name, else the field of the JSON; None when it is a list.
+
+    Objects, such as labels, are in the order that PostgreSQL has for jsonb, as the columns of the Go service were.
+    """
     is_column = field.encode_name in columns
     if is_column and field.required:
         return field.encode_name
@@ -169,7 +173,7 @@ def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> s
     for scalar, cast in _CASTS:
         if isinstance(kind, scalar):
             return f"({text})::{cast}"
-    return None
+    return f"(body->'{field.encode_name}')::jsonb" if isinstance(kind, _OBJECTS) else None
 
 
 MODEL_LIST = Listing(MODELS, ModelBody)
