@@ -77,16 +77,16 @@ async def list_events(request: ApiRequest) -> Answer:
     """List what happened in the project."""
     project_id, query = request.project_id(), request.parsed_query()
     past = await past_of(request)
+    after, before, since, until = query.after, query.before, query.moment("since"), query.moment("until")
     selection = await _selection(request.services, query, project_id)
     found: Sequence[ShownEvent] = ()
     if selection is not None:
-        selection = up_to(up_to(behind(selection, query.after), query.before), past.position if past else None)
-        since, until = query.moment("since"), query.moment("until")
+        selection = up_to(up_to(behind(selection, after), before), past.position if past else None)
         selection = await within_times(request.services.pool, selection, since, until)
         async with _log(request.services) as log:
             found = await (log.oldest if query.is_ascending else log.newest)(selection, query.limit)
     if query.is_ascending:
-        page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else query.after)
+        page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else after)
     else:
         last = found[0].position if found else 0
         page = EventPage(tuple(reversed(found)), query.limit_asked_for, next_before=last)

@@ -15,6 +15,8 @@ LARGEST_INT = 2**63 - 1
 
 FIRST_YEAR, LAST_YEAR = 2, 9998  # in all time zones
 _UNESCAPED_PLUS = re.compile(r" (\d\d:\d\d)$")
+# datetime.fromisoformat takes any character between date and time, and in Python 3.11 whatever stands behind U+0000.
+_TIME = re.compile(r"[0-9TtWZ:.,+ -]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -93,7 +95,7 @@ class Query:
         if not text:
             return None
         try:
-            moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text))
+            moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text)) if _TIME.fullmatch(text) else None
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:

@@ -271,6 +271,10 @@ async def test_before_the_first_event_there_was_nothing(project: Project) -> Non
         "9999-12-31T23:59:59-23:00",
         "%00",
         "%ff",
+        "2026-03-03T14:05:00Z%00",
+        "2026-03-03T14:05:00Z%00garbage",
+        "2026-03-03%0014:05:00Z",
+        "2026-03-03%C3%A914:05:00Z",
         "\N{ARABIC-INDIC DIGIT ONE}",
     ],
 )
