@@ -71,13 +71,14 @@ class Query:
 
     @property
     def after(self) -> int:
-        """The position of the log behind which the page begins. Raises BadRequestError when negative."""
-        return self._natural("after")
+        """The position of the log behind which the page begins. Raises BadRequestError when it can be none."""
+        return self._position("after") or 0
 
     @property
     def before(self) -> int | None:
-        """The last position that a page may hold; None when any may. Raises BadRequestError when negative."""
-        return self._natural("before") - 1 if self.word("before") else None
+        """The last position that a page may hold; None when any may. Raises BadRequestError as `after` does."""
+        position = self._position("before")
+        return None if position is None else position - 1
 
     @property
     def at(self) -> int | datetime | None:
@@ -106,6 +107,15 @@ class Query:
     def is_ascending(self) -> bool:
         """Whether the smallest goes first: only `asc`, spelt so, says that."""
         return self.word("order") == "asc"
+
+    def _position(self, name: str) -> int | None:
+        """A position of the log, or None when absent. Raises BadRequestError when it can be none."""
+        text = self.word(name)
+        if not text:
+            return None
+        if not _INTEGER.fullmatch(text):
+            raise invalid(name, "not a position of the log, which is a number")
+        return self._natural(name)
 
     def _natural(self, name: str) -> int:
         """The number, 0 when there is none. Raises BadRequestError when it is negative."""

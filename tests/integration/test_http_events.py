@@ -138,6 +138,24 @@ async def test_a_filter_that_is_none_is_refused(project: Project, query: str, me
     assert refusal(await project.get(f"/events?{query}")) == (400, message)
 
 
+@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize("value", ["abc", "1_0", "1.5", "%001", "1%00", "%C2%B2", "%D9%A3", "1%20", "-"])
+async def test_what_cannot_bound_a_list_is_refused(project: Project, name: str, value: str) -> None:
+    for path in ("/events", "/events/stream") if name == "after" else ("/events",):
+        assert refusal(await project.get(f"{path}?{name}={value}")) == (
+            400,
+            f"invalid {name}: not a position of the log, which is a number",
+        )
+
+
+async def test_positions_may_be_empty_or_larger_than_any(project: Project) -> None:
+    await project.model()
+    for query in ("after=", "before=", f"before={'9' * 30}", "after=0"):
+        assert await types(project, query) == ["registered_model.registered"], query
+    for query in (f"after={'9' * 30}", "before=0"):
+        assert await types(project, query) == [], query
+
+
 async def test_one_event_comes_with_all_that_its_request_made(project: Project) -> None:
     model = await project.model()
     body = {"name": "v1", "is_default": True, **ARTIFACT}
