@@ -47,10 +47,15 @@ class EventPage(Struct, frozen=True, omit_defaults=True):
 
 
 class EventWithRelatives(Struct, frozen=True):
-    """An event, and all that came of the same request, oldest first: each names its cause as `causation_id`."""
+    """An event, and all that came of the same request, oldest first: each names its cause as `causation_id`.
+
+    Of a request that made more than a thousand events, or whose events caused more than that, `related` holds the
+    oldest, and `more_related` is true: `GET /events?request_id=` has them all, page by page.
+    """
 
     event: ShownEvent
     related: tuple[ShownEvent, ...]
+    more_related: bool
 
 
 @get(
@@ -108,12 +113,12 @@ async def show_event(request: ApiRequest) -> Answer:
     past = await past_of(request)
     end = LARGEST_INT if past is None else past.position
     async with _log(request.services) as log:
-        related = await log.related(position)
-    known = tuple(each for each in related if each.project_id == project_id and each.position <= end)
+        related = await log.related(position, end)
+    known = tuple(each for each in related.events if each.project_id == project_id and each.position <= end)
     event = next((each for each in known if each.position == position), None)
     if event is None:
         raise NotFoundError("event not found")
-    return json(200, msgspec.json.encode(EventWithRelatives(event, known)))
+    return json(200, msgspec.json.encode(EventWithRelatives(event, known, related.are_more)))
 
 
 @get(

@@ -9,8 +9,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from modeltrail.commands import models
+from modeltrail.domain.ids import ModelId, ProjectId
+from modeltrail.domain.registered_model_messages import RegisterModel
+from modeltrail.eventlog.record import Context
 from modeltrail.http.app import BASE_PATH
 from modeltrail.http.services import Services
+from modeltrail.postgres.ids import new_id
 from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
 from support.database import Database
 from support.server import HOST, served
@@ -167,6 +172,43 @@ async def test_one_event_comes_with_all_that_its_request_made(project: Project) 
         "model_version.registered",
         "registered_model.default_version_changed",
     ]
+    assert shown["more_related"] is False
+
+
+async def test_an_event_says_when_its_request_made_more_than_are_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.eventlog.reader.RELATED", 1)
+    for name in ("one", "two", "three"):
+        made(await project.post("/models", {"name": name}, X_Request_ID="the-night"))
+    third, second, first = (each["position"] for each in made(await project.get("/events"), 200)["items"])
+
+    async def shown(position: int, at: int = third) -> tuple[list[int], bool]:
+        answer = made(await project.get(f"/events/{position}?at={at}"), 200)
+        return [each["position"] for each in answer["related"]], answer["more_related"]
+
+    assert await shown(first) == ([first, second], True)
+    assert await shown(third) == ([first, third], True)
+    assert await shown(first, at=second) == ([first, second], False)
+
+
+async def test_an_event_says_when_it_caused_more_than_are_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await project.model()
+    (cause,) = (each["position"] for each in made(await project.get("/events"), 200)["items"])
+    owner = ProjectId(project.id)
+    for name in ("one", "two"):
+        wish = RegisterModel(model_id=ModelId(new_id()), project_id=owner, name=name)
+        context = Context(owner, new_id(), "", causation_id=cause)
+        await project.services.committer.submit(models.Register(wish), context)
+    whole = made(await project.get(f"/events/{cause}"), 200)
+    assert (len(whole["related"]), whole["more_related"]) == (3, False)
+    monkeypatch.setattr("modeltrail.eventlog.reader.RELATED", 1)
+
+    cut = made(await project.get(f"/events/{cause}"), 200)
+
+    assert (cut["related"], cut["more_related"]) == (whole["related"][:2], True)
 
 
 @pytest.mark.parametrize("position", ["0", "999999", "9" * 40])
