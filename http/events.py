@@ -47,10 +47,15 @@ class EventPage(Struct, frozen=True, omit_defaults=True):
 
 
 class EventWithRelatives(Struct, frozen=True):
-    """An event, and all that came of the same request, oldest first: each names its cause as `causation_id`."""
+    """An event, and all that came of the same request, oldest first: each names its cause as `causation_id`.
+
+    Of a request that made more than a thousand events, or whose events caused more than that, `related` holds the
+    oldest, and `more_related` is true: `GET /events?request_id=` has them all, page by page.
+    """
 
     event: ShownEvent
     related: tuple[ShownEvent, ...]
+    more_related: bool
 
 
 @get(
@@ -77,16 +82,16 @@ async def list_events(request: ApiRequest) -> Answer:
     """List what happened in the project."""
     project_id, query = request.project_id(), request.parsed_query()
     past = await past_of(request)
+    after, before, since, until = query.after, query.before, query.moment("since"), query.moment("until")
     selection = await _selection(request.services, query, project_id)
     found: Sequence[ShownEvent] = ()
     if selection is not None:
-        selection = up_to(up_to(behind(selection, query.after), query.before), past.position if past else None)
-        since, until = query.moment("since"), query.moment("until")
+        selection = up_to(up_to(behind(selection, after), before), past.position if past else None)
         selection = await within_times(request.services.pool, selection, since, until)
         async with _log(request.services) as log:
             found = await (log.oldest if query.is_ascending else log.newest)(selection, query.limit)
     if query.is_ascending:
-        page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else query.after)
+        page = EventPage(tuple(found), query.limit_asked_for, next_after=found[-1].position if found else after)
     else:
         last = found[0].position if found else 0
         page = EventPage(tuple(reversed(found)), query.limit_asked_for, next_before=last)
@@ -108,12 +113,12 @@ async def show_event(request: ApiRequest) -> Answer:
     past = await past_of(request)
     end = LARGEST_INT if past is None else past.position
     async with _log(request.services) as log:
-        related = await log.related(position)
-    known = tuple(each for each in related if each.project_id == project_id and each.position <= end)
+        related = await log.related(position, end)
+    known = tuple(each for each in related.events if each.project_id == project_id and each.position <= end)
     event = next((each for each in known if each.position == position), None)
     if event is None:
         raise NotFoundError("event not found")
-    return json(200, msgspec.json.encode(EventWithRelatives(event, known)))
+    return json(200, msgspec.json.encode(EventWithRelatives(event, known, related.are_more)))
 
 
 @get(

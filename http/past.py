@@ -6,7 +6,8 @@ from modeltrail.projections.past import Past
 
 async def past_of(request: ApiRequest) -> Past | None:
     """The moment that the query string names; None for the present. Raises BadRequestError, and NotYetError."""
-    if b"at=" not in request.scope["query_string"]:  # nearly always
+    given = request.scope["query_string"]
+    if b"at=" not in given and b"%" not in given:  # nearly always; letters of its name may be percent-encoded
         return None
     moment = request.parsed_query().at
     if moment is None:

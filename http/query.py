@@ -15,6 +15,8 @@ LARGEST_INT = 2**63 - 1
 
 FIRST_YEAR, LAST_YEAR = 2, 9998  # in all time zones
 _UNESCAPED_PLUS = re.compile(r" (\d\d:\d\d)$")
+# datetime.fromisoformat takes any character between date and time, and in Python 3.11 whatever stands behind U+0000.
+_TIME = re.compile(r"[0-9TtWZ:.,+ -]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -69,13 +71,14 @@ class Query:
 
     @property
     def after(self) -> int:
-        """The position of the log behind which the page begins. Raises BadRequestError when negative."""
-        return self._natural("after")
+        """The position of the log behind which the page begins. Raises BadRequestError when it can be none."""
+        return self._position("after") or 0
 
     @property
     def before(self) -> int | None:
-        """The last position that a page may hold; None when any may. Raises BadRequestError when negative."""
-        return self._natural("before") - 1 if self.word("before") else None
+        """The last position that a page may hold; None when any may. Raises BadRequestError as `after` does."""
+        position = self._position("before")
+        return None if position is None else position - 1
 
     @property
     def at(self) -> int | datetime | None:
@@ -93,7 +96,7 @@ class Query:
         if not text:
             return None
         try:
-            moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text))
+            moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text)) if _TIME.fullmatch(text) else None
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
@@ -104,6 +107,15 @@ class Query:
     def is_ascending(self) -> bool:
         """Whether the smallest goes first: only `asc`, spelt so, says that."""
         return self.word("order") == "asc"
+
+    def _position(self, name: str) -> int | None:
+        """A position of the log, or None when absent. Raises BadRequestError when it can be none."""
+        text = self.word(name)
+        if not text:
+            return None
+        if not _INTEGER.fullmatch(text):
+            raise invalid(name, "not a position of the log, which is a number")
+        return self._natural(name)
 
     def _natural(self, name: str) -> int:
         """The number, 0 when there is none. Raises BadRequestError when it is negative."""

@@ -7,7 +7,7 @@ from typing import Any
 from asyncpg import Connection, UniqueViolationError
 from msgspec import Struct
 
-from modeltrail.eventlog.cloud_event import UnusableExportError, from_line
+from modeltrail.eventlog.cloud_event import UnusableExportError, from_line, to_line
 from modeltrail.eventlog.codec import Codec, Opener, keep_sealed
 from modeltrail.eventlog.log import CHANNEL, Head, lock_log, read_head, recorded_from, unlock_log
 from modeltrail.eventlog.people import PersonKeys, persons_in
@@ -119,5 +119,7 @@ def _chained(lines: Iterable[bytes], before: Head) -> Iterator[LogRow]:
                 f"line {position} does not follow the event before it: the export is filtered, or was changed"
                 " (`modeltrail events verify --export` says how)"
             )
+        if to_line(row) != line:
+            raise UnusableExportError(f"line {position} is not as an export writes it: it was changed")
         digest = row["hash"]
         yield row

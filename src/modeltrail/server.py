@@ -28,6 +28,8 @@ async def serve(app: Litestar, host: str, port: int, on_stop: Callable[[], None]
         log_enabled=False,
         # Not `auto`, which waits for ever for the first bytes of a connection to tell HTTP/1 from HTTP/2.
         http=HTTPModes.http1,
+        # No route has one, and the request to open one is answered like any other, not by the server with an empty 403.
+        websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
     )
     serving = asyncio.create_task(server.serve())

@@ -92,6 +92,23 @@ async def test_causes_and_effects_are_shown_as_a_tree(api: Api, database: Databa
     assert (code, err) == (1, "modeltrail: the log has no event at position 999\n")
 
 
+async def test_a_tree_says_when_there_are_more_events_than_it_shows(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = api.project()
+    for name in ("iris", "lily", "rose"):
+        made(await project.post("/models", {"name": name}, X_Request_ID="the-night"))
+    more = "there are more; `modeltrail events list --request-id` has all that a request made\n"
+    _, out, err = await modeltrail(database, "events", "show", "1")
+    assert (more in out, err) == (False, "")
+    monkeypatch.setattr("modeltrail.eventlog.reader.RELATED", 1)
+
+    _, out, err = await modeltrail(database, "events", "show", "1")
+    assert (out.endswith(more), err) == (True, "")
+    _, out, err = await modeltrail(database, "events", "show", "1", "--json")
+    assert (len(out.splitlines()), err) == (2, more)
+
+
 async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> None:
     for arguments in (("--since", "yesterday"), ("--since", "2026-01-01"), ("--model", "x")):
         code, out, err = await modeltrail(database, "events", "list", *arguments)

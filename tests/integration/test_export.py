@@ -1,6 +1,9 @@
 """Exports: whole or in part, resumed, and verified without a database."""
 
 import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -79,6 +82,90 @@ async def test_an_export_is_verified_without_a_database(world: Registry, databas
         finding = json.loads(out)["finding"]
         assert (code, err) == (0 if fault is None else 1, "")
         assert (finding and (finding["position"], finding["fault"])) == fault
+
+
+def spelt(line: bytes, **members: str | None) -> bytes:
+    """The line with other members, or without those that are None."""
+    event = {**json.loads(line), **members}
+    return json.dumps({name: each for name, each in event.items() if each is not None}, separators=(",", ":")).encode()
+
+
+FORGERIES: dict[str, Callable[[bytes], bytes]] = {
+    "another id": lambda line: line.replace(b'"id":"4"', b'"id":"5"'),
+    "another source": lambda line: line.replace(b'"source":"urn:modeltrail', b'"source":"urn:elsewhere'),
+    "another specversion": lambda line: line.replace(b'"specversion":"1.0"', b'"specversion":"1.1"'),
+    "another datacontenttype": lambda line: line.replace(b"application/json", b"text/plain"),
+    "one member more": lambda line: line.replace(b'"id":', b'"approvedby":"nobody","id":'),
+    "a null": lambda line: line.replace(b'"data":', b'"causationid":null,"data":'),
+    "the same member twice": lambda line: line.replace(b'"type":', b'"type":"model_version.archived","type":', 1),
+    "a second payload": lambda line: line.replace(b'"data":', b'"data_base64":"e30=","data":'),
+    "the payload as base64": lambda line: spelt(
+        line, data=None, data_base64=b64encode(line.partition(b'"data":')[2][:-2]).decode()
+    ) + b"\n",
+    "blanks in a number": lambda line: line.replace(b'"sequence":"4"', b'"sequence":" 4 "'),
+    "an underscore in a number": lambda line: line.replace(b'"sequence":"4"', b'"sequence":"0_4"'),
+    "digits of another script": lambda line: line.replace(b'"sequence":"4"', '"sequence":"\u0664"'.encode()),
+    "more digits of the time": lambda line: line.replace(b'Z","datacontent', b'0004Z","datacontent'),
+    "the same time elsewhere": lambda line: line.replace(b'Z","datacontent', b'+00:00","datacontent'),
+    "an escaped letter": lambda line: line.replace(b'"type":"s', b'"type":"\\u0073', 1),
+    "a hash in capitals": lambda line: re.sub(rb'(?<="hash":")[0-9a-f]+', lambda found: found[0].upper(), line),
+    "a blank between members": lambda line: line.replace(b',"time"', b', "time"'),
+    "a carriage return": lambda line: line.replace(b"\n", b"\r\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+async def test_a_line_that_no_export_writes_is_found_by_verify_and_import(
+    world: Registry, database: Database, tmp_path: Path, forge: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "log.jsonl"
+    exported = await export(database, file)
+    forged = forge(exported[3])
+    assert forged != exported[3]
+    write(file, b"".join([*exported[:3], forged, *exported[4:]]))
+
+    code, out, err = await modeltrail(database, "events", "verify", "--export", str(file), "--json")
+    assert (code, err) == (1, "")
+    assert json.loads(out)["finding"] == {
+        "position": 4,
+        "fault": "altered",
+        "explanation": "line 4 is not as an export writes it",
+    }
+    code, _, err = await modeltrail(database, "events", "import", str(file))
+    assert (code, "line 4 is not as an export writes it" in err) == (1, True)
+
+
+async def test_a_cause_that_is_hashed_like_none_is_found(world: Registry, database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    exported = await export(database, file)
+    write(file, b"".join([exported[0].replace(b'"data":', b'"causationid":"-1","data":'), *exported[1:]]))
+
+    code, out, _ = await modeltrail(database, "events", "verify", "--export", str(file), "--json")
+
+    finding = json.loads(out)["finding"]
+    assert (code, finding["position"], finding["fault"]) == (1, 1, "altered")
+
+
+@pytest.mark.parametrize(
+    ("genuine", "forged"),
+    [
+        (rb'"streamversion":"1"', b'"streamversion":"%d"' % 10**30),
+        (rb'Z","datacontenttype"', b'","datacontenttype"'),
+        (rb'"time":"[^"]*"', b'"time":"0001-01-01T00:00:00+10:00"'),
+        (rb'"data":.*}', b'"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    ],
+    ids=["version", "zone", "year", "depth"],
+)
+async def test_what_no_log_could_hold_is_no_event(
+    world: Registry, database: Database, tmp_path: Path, genuine: bytes, forged: bytes
+) -> None:
+    file = tmp_path / "log.jsonl"
+    exported = await export(database, file)
+    write(file, b"".join([re.sub(genuine, forged, exported[0], count=1), *exported[1:]]))
+
+    code, _, err = await modeltrail(database, "events", "verify", "--export", str(file))
+
+    assert (code, "line 1 is no event: " in err, err.count("\n")) == (1, True, 1)
 
 
 async def test_an_interrupted_export_goes_on_where_it_was(world: Registry, database: Database, tmp_path: Path) -> None:

@@ -9,8 +9,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from modeltrail.commands import models
+from modeltrail.domain.ids import ModelId, ProjectId
+from modeltrail.domain.registered_model_messages import RegisterModel
+from modeltrail.eventlog.record import Context
 from modeltrail.http.app import BASE_PATH
 from modeltrail.http.services import Services
+from modeltrail.postgres.ids import new_id
 from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
 from support.database import Database
 from support.server import HOST, served
@@ -126,6 +131,9 @@ async def test_a_list_of_the_past_ends_there(project: Project) -> None:
         ("before=-1", "invalid before: must not be negative"),
         ("since=yesterday", "invalid since: not a time such as 2026-03-03T14:05:00Z"),
         ("until=2026-03-03", "invalid until: not a time such as 2026-03-03T14:05:00Z"),
+        ("since=2026-03-03T14:05:00Z%00x", "invalid since: not a time such as 2026-03-03T14:05:00Z"),
+        ("until=2026-03-03T14:05:00Z%00x", "invalid until: not a time such as 2026-03-03T14:05:00Z"),
+        ("since=yesterday&actor=nobody@example.com", "invalid since: not a time such as 2026-03-03T14:05:00Z"),
         (f"stream={UUID(int=1)}&model={UUID(int=1)}", "stream and model are both given; name one of them"),
         ("type=%00", "invalid type: must be Unicode text without U+0000"),
         ("actor=%00", "invalid actor: must be Unicode text without U+0000"),
@@ -133,6 +141,24 @@ async def test_a_list_of_the_past_ends_there(project: Project) -> None:
 )
 async def test_a_filter_that_is_none_is_refused(project: Project, query: str, message: str) -> None:
     assert refusal(await project.get(f"/events?{query}")) == (400, message)
+
+
+@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize("value", ["abc", "1_0", "1.5", "%001", "1%00", "%C2%B2", "%D9%A3", "1%20", "-"])
+async def test_what_cannot_bound_a_list_is_refused(project: Project, name: str, value: str) -> None:
+    for path in ("/events", "/events/stream") if name == "after" else ("/events",):
+        assert refusal(await project.get(f"{path}?{name}={value}")) == (
+            400,
+            f"invalid {name}: not a position of the log, which is a number",
+        )
+
+
+async def test_positions_may_be_empty_or_larger_than_any(project: Project) -> None:
+    await project.model()
+    for query in ("after=", "before=", f"before={'9' * 30}", "after=0"):
+        assert await types(project, query) == ["registered_model.registered"], query
+    for query in (f"after={'9' * 30}", "before=0"):
+        assert await types(project, query) == [], query
 
 
 async def test_one_event_comes_with_all_that_its_request_made(project: Project) -> None:
@@ -146,6 +172,43 @@ async def test_one_event_comes_with_all_that_its_request_made(project: Project) 
         "model_version.registered",
         "registered_model.default_version_changed",
     ]
+    assert shown["more_related"] is False
+
+
+async def test_an_event_says_when_its_request_made_more_than_are_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.eventlog.reader.RELATED", 1)
+    for name in ("one", "two", "three"):
+        made(await project.post("/models", {"name": name}, X_Request_ID="the-night"))
+    third, second, first = (each["position"] for each in made(await project.get("/events"), 200)["items"])
+
+    async def shown(position: int, at: int = third) -> tuple[list[int], bool]:
+        answer = made(await project.get(f"/events/{position}?at={at}"), 200)
+        return [each["position"] for each in answer["related"]], answer["more_related"]
+
+    assert await shown(first) == ([first, second], True)
+    assert await shown(third) == ([first, third], True)
+    assert await shown(first, at=second) == ([first, second], False)
+
+
+async def test_an_event_says_when_it_caused_more_than_are_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await project.model()
+    (cause,) = (each["position"] for each in made(await project.get("/events"), 200)["items"])
+    owner = ProjectId(project.id)
+    for name in ("one", "two"):
+        wish = RegisterModel(model_id=ModelId(new_id()), project_id=owner, name=name)
+        context = Context(owner, new_id(), "", causation_id=cause)
+        await project.services.committer.submit(models.Register(wish), context)
+    whole = made(await project.get(f"/events/{cause}"), 200)
+    assert (len(whole["related"]), whole["more_related"]) == (3, False)
+    monkeypatch.setattr("modeltrail.eventlog.reader.RELATED", 1)
+
+    cut = made(await project.get(f"/events/{cause}"), 200)
+
+    assert (cut["related"], cut["more_related"]) == (whole["related"][:2], True)
 
 
 @pytest.mark.parametrize("position", ["0", "999999", "9" * 40])

@@ -263,6 +263,20 @@ async def test_a_time_stands_for_all_that_was_recorded_by_then(project: Project)
     assert made(await project.get(f"{path}?at={quote(datetime.now(UTC).isoformat())}"), 200)["name"] == "rose"
 
 
+@pytest.mark.parametrize("name", ["%61t", "a%74", "%61%74", "%41t"])
+async def test_its_name_may_be_percent_encoded_like_every_other(project: Project, name: str) -> None:
+    model = await project.model("iris")
+    then = await end_of(project)
+    await project.patch(f"/models/{model['id']}", {"name": "rose"})
+    seen = "rose" if name == "%41t" else "iris"  # that is `At`, which nobody knows
+    assert made(await project.get(f"/models/{model['id']}?{name}={then}"), 200)["name"] == seen
+    assert made(await project.get(f"/model_versions?{name}={then}"), 200)["total"] == 0
+    (listed,) = made(await project.get(f"/models?limit=1&{name}={then}"), 200)["items"]
+    assert listed["name"] == seen
+    (event, *_) = made(await project.get(f"/events?{name}={then}"), 200)["items"]
+    assert (event["position"] == then) == (seen == "iris")
+
+
 async def test_before_the_first_event_there_was_nothing(project: Project) -> None:
     await project.model("iris")
     assert made(await project.get("/models?at=0"), 200) == {"items": [], "total": 0, "page_size": 20, "next_offset": 0}
@@ -282,6 +296,10 @@ async def test_before_the_first_event_there_was_nothing(project: Project) -> Non
         "9999-12-31T23:59:59-23:00",
         "%00",
         "%ff",
+        "2026-03-03T14:05:00Z%00",
+        "2026-03-03T14:05:00Z%00garbage",
+        "2026-03-03%0014:05:00Z",
+        "2026-03-03%C3%A914:05:00Z",
         "\N{ARABIC-INDIC DIGIT ONE}",
     ],
 )

@@ -77,6 +77,32 @@ async def test_what_the_server_itself_refuses_is_a_4xx_and_the_next_request_is_s
     assert (await exchange(port, "GET", f"{BASE_PATH}/models".encode()))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "answer"),
+    [
+        ("GET", "/models", 200, b'{"items":[],"total":0,"page_size":20,"next_offset":0}'),
+        ("GET", "/models/x", 400, b'{"error":"invalid model id"}'),
+        ("GET", "/nowhere", 404, b'{"error":"not found"}'),
+        ("PUT", "/models", 405, b'{"error":"method not allowed"}'),
+    ],
+)
+async def test_who_asks_for_a_websocket_is_answered_over_http(
+    port: int, method: str, path: str, status: int, answer: bytes
+) -> None:
+    upgrade = (
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        b"X-Request-ID: the-socket",
+    )
+
+    found, head, body = await exchange(port, method, f"{BASE_PATH}{path}".encode(), *upgrade)
+
+    assert (found, body) == (status, answer)
+    assert b"\r\nx-request-id: the-socket\r\n" in head + b"\r\n"
+
+
 async def test_escaped_bytes_that_are_no_text_are_refused_with_a_sentence(port: int) -> None:
     status, _, body = await exchange(port, "GET", f"{BASE_PATH}/models/%ff".encode())
 

@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -867,6 +868,25 @@ async def test_the_data_file_stays_small(tmp_path: Path) -> None:
         lines = len(data.read_bytes().splitlines())
 
     assert lines < 2_100
+
+
+async def test_only_its_owner_may_read_the_data_file_whatever_an_older_version_has_left(tmp_path: Path) -> None:
+    data, draft = tmp_path / "cluster.jsonl", tmp_path / "cluster.jsonl.new"
+    modes: list[int] = []
+    async with SimulatedCluster(options(data=data)):
+        modes.append(mode_of(data))
+    for left in (data, draft):
+        left.touch()
+        left.chmod(0o644)
+        async with SimulatedCluster(options(data=data)):
+            modes.append(mode_of(data))
+        modes.append(mode_of(data))
+
+    assert modes == [0o600] * 5
+
+
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
 
 
 # The command

@@ -21,11 +21,12 @@ from modeltrail.cli.running import load_settings, run_until_stopped
 
 if TYPE_CHECKING:
     from modeltrail.eventlog.auditor import Auditor
-    from modeltrail.eventlog.reader import LogReader
+    from modeltrail.eventlog.reader import LogReader, Relatives
 
 __all__ = ["list_events", "show"]
 
 _PAGE = 500
+_MORE = "there are more; `modeltrail events list --request-id` has all that a request made"
 
 
 @click.command("list")
@@ -76,23 +77,28 @@ def show(*, position: int, json_lines: bool, data: Path | None) -> None:
     """
     settings = load_settings(with_dev_environment(data))
 
-    async def run() -> Sequence[EventRecord]:
+    async def run() -> "Relatives":
         await check_schema(settings.database)
         async with load_core().open_auditor(settings) as auditor:
             return await _reader(auditor).related(position)
 
     with explained(settings.database):
-        events = asyncio.run(run())
+        related = asyncio.run(run())
+    events = related.events
     if not events:
         raise CommandError(f"the log has no event at position {position}")
     if json_lines:
         print_events(events, json_lines=True)
+        if related.are_more:
+            click.echo(_MORE, err=True)
         return
     (event,) = (each for each in events if each.position == position)
     for line in msgspec.json.format(as_json(event), indent=2).splitlines():
         click.echo(printable(line))
     click.echo()
     click.echo("\n".join(_tree(events, event)))
+    if related.are_more:
+        click.echo(_MORE)
 
 
 def _reader(auditor: "Auditor") -> "LogReader":

@@ -5,9 +5,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -112,29 +111,19 @@ async def _walk(settings: Settings, tell: Callable[[int, int], None], seals: "Se
 
 
 def _verify_export(export: Path, seals: "Sequence[Seal]") -> "Verified":
+    from modeltrail.eventlog.cloud_event import UnusableExportError  # noqa: PLC0415 the same
     from modeltrail.eventlog.seal import compare  # noqa: PLC0415 the same
-    from modeltrail.eventlog.verification import verify_rows  # noqa: PLC0415 the same
+    from modeltrail.eventlog.verification import verify_lines  # noqa: PLC0415 the same
 
     try:
         with progress("verifying") as tell, export.open("rb") as file:
             size = export.stat().st_size
-            rows = _rows(file, export)
-            verified, hashes = verify_rows(rows, lambda _done: tell(file.tell(), size), [s.position for s in seals])
+            verified, hashes = verify_lines(file, lambda _done: tell(file.tell(), size), [s.position for s in seals])
+    except UnusableExportError as error:
+        raise CommandError(f"{str(export)!r} is no export of a log: {error}") from None
     except OSError as error:
         raise CommandError(f"{str(export)!r} cannot be read ({error.strerror})", exit_code=MISUSED) from None
     return compare(verified, seals, hashes.get)
-
-
-def _rows(file: BufferedReader, export: Path) -> Iterator[dict[str, Any]]:  # Any: columns of the log
-    from modeltrail.eventlog.cloud_event import UnusableExportError, from_line  # noqa: PLC0415 the same
-
-    number = 0
-    while line := file.readline():
-        number += 1
-        try:
-            yield from_line(line)
-        except UnusableExportError as error:
-            raise CommandError(f"line {number} of {str(export)!r} is no event of a log: {error}") from None
 
 
 def _read_seals(files: Sequence[Path], trusted_key: str | None) -> "list[Seal]":

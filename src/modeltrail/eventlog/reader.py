@@ -37,6 +37,13 @@ class ShownEvent(Struct, frozen=True):
     data: dict[str, Any]  # Any: the JSON of any event
 
 
+class Relatives(Struct, frozen=True):
+    """Events that belong together, oldest first; where there are too many, only the oldest, and `are_more`."""
+
+    events: tuple[ShownEvent, ...]
+    are_more: bool = False
+
+
 class LogReader:
     """Pages through the log over one connection. Without `people`, actors who are persons are not named."""
 
@@ -65,29 +72,37 @@ class LogReader:
         """The oldest `limit` events of a selection, oldest first."""
         return await self._show(await read_oldest(self._connection, selection, limit))
 
-    async def related(self, position: int) -> list[ShownEvent]:
-        """The event at a position, all that came of the same request, and what those caused, oldest first.
+    async def related(self, position: int, until: int | None = None) -> Relatives:
+        """The event at a position, all that came of the same request, and what those caused, up to `until`.
 
-        Empty when there is no such event. At most a thousand of each.
+        Empty when there is no such event.
         """
         rows = {row["notification_id"]: row for row in await self._at(position)}
         if not rows:
-            return []
-        event = rows[position]
+            return Relatives(())
+        event, are_more = rows[position], False
         if event["request_id"]:
-            same = Selection(project=event["project_id"], request_id=event["request_id"])
-            rows |= {row["notification_id"]: row for row in await read_oldest(self._connection, same, RELATED)}
+            same = Selection(project=event["project_id"], request_id=event["request_id"], until=until)
+            found, are_more = await self._others(same, rows)
+            rows |= found
         while (cause := rows[min(rows)]["causation_id"]) is not None and cause not in rows:
-            found = await self._at(cause)
-            if not found:
+            causes = await self._at(cause)
+            if not causes:
                 break
-            rows[cause] = found[0]
+            rows[cause] = causes[0]
         asked: set[int] = set()
         while unasked := rows.keys() - asked:
             asked |= unasked
-            effects = Selection(causes=tuple(unasked))
-            rows |= {row["notification_id"]: row for row in await read_oldest(self._connection, effects, RELATED)}
-        return await self._show([rows[each] for each in sorted(rows)])
+            found, are_more_effects = await self._others(Selection(causes=tuple(unasked), until=until), rows)
+            rows |= found
+            are_more |= are_more_effects
+        return Relatives(tuple(await self._show([rows[each] for each in sorted(rows)])), are_more)
+
+    async def _others(self, selection: Selection, known: Collection[int]) -> tuple[dict[int, Record], bool]:
+        """The oldest RELATED events that are not `known`, by position, and whether there are more."""
+        found = await read_oldest(self._connection, selection, RELATED + len(known) + 1)
+        others = [row for row in found if row["notification_id"] not in known]
+        return {row["notification_id"]: row for row in others[:RELATED]}, len(others) > RELATED
 
     async def _at(self, position: int) -> list[Record]:
         return await read_oldest(self._connection, Selection(after=position - 1, until=position), 1)

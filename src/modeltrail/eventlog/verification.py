@@ -1,6 +1,6 @@
 """Proving that the log is what was written: walking its chain, and naming the first event that does not fit."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -9,6 +9,7 @@ from asyncpg import Connection
 from msgspec import Struct
 
 from modeltrail.eventlog import chain
+from modeltrail.eventlog.cloud_event import UnusableExportError, from_line, to_line
 from modeltrail.eventlog.copied_links import CopiedLinks
 from modeltrail.eventlog.log import read_after
 from modeltrail.postgres.statements import Statements
@@ -66,26 +67,37 @@ async def verify_log(connection: Connection, on_progress: Callable[[int, int], N
             return Verified(position, digest)
 
 
-def verify_rows(
-    rows: Iterable[LogRow], on_progress: Callable[[int], None], keep: Collection[int] = ()
+def verify_lines(
+    lines: Iterable[bytes], on_progress: Callable[[int], None], keep: Collection[int] = ()
 ) -> tuple[Verified, dict[int, bytes]]:
-    """Walk along an export. And the hashes at the positions in `keep`, as far as the rows are good.
+    """Walk along an export. And the hashes at the positions in `keep`, as far as the lines are good.
 
-    `on_progress` is told how many events were checked, now and then.
+    `on_progress` is told how many events were checked, now and then. Raises UnusableExportError, which names the line.
     """
     position, digest = 0, chain.GENESIS
     hashes: dict[int, bytes] = {}
-    left = iter(rows)
-    for row in left:
+    left = _rows(lines)
+    for line, row in left:
         if row["notification_id"] != position + 1 or link_of(row, digest, position + 1) != row["hash"]:
-            neighbours = [row, *islice(left, NEIGHBOURS)]
+            neighbours = [row, *(each for _, each in islice(left, NEIGHBOURS))]
             return Verified(position, digest, explain(neighbours, position, digest)), hashes
+        if to_line(row) != line:  # what no hash covers: the members that repeat others, and the spelling
+            unlike = Finding(position + 1, Fault.ALTERED, f"line {position + 1} is not as an export writes it")
+            return Verified(position, digest, unlike), hashes
         position, digest = position + 1, row["hash"]
         if position in keep:
             hashes[position] = digest
         if position % PROGRESS_EVERY == 0:
             on_progress(position)
     return Verified(position, digest), hashes
+
+
+def _rows(lines: Iterable[bytes]) -> Iterator[tuple[bytes, LogRow]]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield line, from_line(line)
+        except UnusableExportError as error:
+            raise UnusableExportError(f"line {number} is no event: {error}") from None
 
 
 async def read_hashes(connection: Connection, positions: Collection[int]) -> dict[int, bytes]:
@@ -124,7 +136,11 @@ def _was_at(rows: Sequence[LogRow], position: int) -> bool:
 
 
 def link_of(row: LogRow, previous: bytes, position: int) -> bytes:
-    """The hash that a row of the log must have at `position`, behind the hash `previous`."""
+    """The hash that a row of the log must have at `position`, behind the hash `previous`.
+
+    A cause below zero counts as one that no event has: the chain writes -1 for none.
+    """
+    cause = row["causation_id"]
     return chain.link(
         previous,
         position=position,
@@ -137,5 +153,5 @@ def link_of(row: LogRow, previous: bytes, position: int) -> bytes:
         actor=row["actor"],
         request_id=row["request_id"],
         command_id=row["command_id"],
-        causation_id=row["causation_id"],
+        causation_id=cause if cause is None or cause >= 0 else -2,
     )

@@ -2,7 +2,8 @@
 
 One JSON line per change is handed to the operating system before the client gets its answer, so that
 what was answered survives the process (not a power cut: this is a stand-in for a cluster, not a
-database). The file is rewritten whole, and swapped in atomically, once most of it is history.
+database). The file is rewritten whole, and swapped in atomically, once most of it is history. Only its owner may
+read it: the Secrets among the objects hold access keys.
 """
 
 import os
@@ -66,7 +67,9 @@ class DataFile:
         # The new file is open for appending before it takes the old one's place: there is no moment
         # at which a change could miss both.
         draft = self._path.with_name(f"{self._path.name}.new")
-        self._file = draft.open("wb", buffering=0)
+        # A draft that a crash has left behind may be open to others, and keeps its rights when it is overwritten.
+        draft.unlink(missing_ok=True)
+        self._file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
         self._file.write(b"\n".join(lines) + b"\n")
         os.fsync(self._file.fileno())
         draft.replace(self._path)
