@@ -190,7 +190,7 @@ REFUSALS = (
         UNAVAILABLE,
         "ServiceUnavailable",
         of_a_project,
-        "The database does not answer in time, or too many large requests are under way. The message says whether a"
-        " change was made.",
+        "The database does not answer in time, too many large requests are under way, or this process lacks a secret"
+        " key, which its operator must give it. The message says which, and whether a change was made.",
     ),
 )

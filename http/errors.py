@@ -18,6 +18,7 @@ from modeltrail.projections.past import UnknownPastError
 _log = structlog.get_logger(__name__)
 
 RETRY_AFTER = (b"retry-after", b"1")
+NO_KEY = "this cannot be decrypted or encrypted: a secret key is missing here; tell whoever runs this service"
 BUSY = (asyncpg.TooManyConnectionsError, *TIMEOUTS)
 
 _DOMAIN_STATUS: dict[type[DomainError], int] = {
@@ -58,9 +59,9 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
     if isinstance(failure, UnusableKeyError):
-        # Somebody rotated the keys before this process was given the new one: others can serve this request.
+        # Somebody rotated the keys before this process was given the new one, which takes a restart.
         _log.error("stored data needs a secret key that is not at hand", **_facts(request, failure), key=str(failure))
-        return error(503, "this cannot be decrypted or encrypted here now; try again", RETRY_AFTER)
+        return error(503, NO_KEY, RETRY_AFTER)
     if is_lost(failure) or isinstance(failure, BUSY):
         return _unavailable(request, failure, "the database cannot be reached; try again")
     if type(failure) is InternalServerException:  # litestar's word for a caller that left in mid-sentence

@@ -225,7 +225,8 @@ async def test_an_unknown_key_is_no_fault_of_the_request(api: Api, project: Proj
 
     answer = await project.post("/models", {"name": "other", "owner_email": ADDRESS})
 
-    assert refusal(answer) == (503, "this cannot be decrypted or encrypted here now; try again")
+    message = "this cannot be decrypted or encrypted: a secret key is missing here; tell whoever runs this service"
+    assert refusal(answer) == (503, message)
     assert answer.headers["retry-after"] == "1"
     assert made(await project.post("/models", {"name": "third"}))["name"] == "third"
 
