@@ -231,6 +231,22 @@ async def test_an_unknown_key_is_no_fault_of_the_request(api: Api, project: Proj
     assert made(await project.post("/models", {"name": "third"}))["name"] == "third"
 
 
+@pytest.mark.parametrize("keys", [(), (NEW,)], ids=["no key", "another key"])
+async def test_only_somebody_whose_key_is_gone_is_shown_as_erased(
+    api: Api, database: Database, keys: tuple[tuple[str, bytes], ...]
+) -> None:
+    made(await api.project().post("/models", {"name": "iris"}, X_User_Email=ADDRESS))
+
+    async def shown(*arguments: str) -> list[str]:
+        code, out, err = await modeltrail(variables(database, *keys), "events", *arguments, "--json")
+        assert code == 0, err
+        return [json.loads(line)["actor"] for line in out.splitlines()]
+
+    assert await shown() == await shown("list") == await shown("show", "1") == ["(sealed)"]
+    await api.pool.execute("DELETE FROM person_keys")
+    assert await shown() == await shown("list") == await shown("show", "1") == ["(erased)"]
+
+
 async def test_a_process_that_knows_a_person_goes_on_when_others_rotate(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
