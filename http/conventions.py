@@ -93,7 +93,7 @@ REQUEST_HEADERS = (
     Header(
         "Project-ID",
         of_a_project,
-        "Whose rows the request is about. A row of another project is always *not found*.",
+        "Whose rows the request is about. A row of another project is answered as one that does not exist.",
         UUID_TEXT,
         required=True,
     ),

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from asyncpg import Connection, Record
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import Codec
@@ -35,7 +35,7 @@ class ShownEvent(Struct, frozen=True):
     stream_version: int
     type: str
     project_id: UUID
-    recorded_at: datetime
+    recorded_at: Annotated[datetime, Meta(tz=True)]
     actor: str | None
     request_id: str
     causation_id: int | None
