@@ -18,7 +18,13 @@ class ActivityList(FollowingPage[tuple[ActivityBody, ...]], frozen=True):
 
 @get(
     "/activity",
-    listed(TAG, ACTIVITY_LIST, ActivityList, uuid_filter("project", "The same as in Project-ID, if anything.")),
+    listed(
+        TAG,
+        ACTIVITY_LIST,
+        ActivityList,
+        uuid_filter("project", "The same as in Project-ID, if anything."),
+        says="Days on which something happened, each with its counts.",
+    ),
 )
 async def list_activity(request: ApiRequest) -> Answer:
     """Count what happened on each day (UTC) in the project, the newest day first.

@@ -93,7 +93,7 @@ REQUEST_HEADERS = (
     Header(
         "Project-ID",
         of_a_project,
-        "Whose rows the request is about. A row of another project is always *not found*.",
+        "Whose rows the request is about. A row of another project is answered as one that does not exist.",
         UUID_TEXT,
         required=True,
     ),
@@ -190,7 +190,7 @@ REFUSALS = (
         UNAVAILABLE,
         "ServiceUnavailable",
         of_a_project,
-        "The database does not answer in time, or too many large requests are under way. The message says whether a"
-        " change was made.",
+        "The database does not answer in time, too many large requests are under way, or this process lacks a secret"
+        " key, which its operator must give it. The message says which, and whether a change was made.",
     ),
 )

@@ -6,6 +6,7 @@ import asyncpg
 import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException, InternalServerException
+from litestar.types import Scope
 
 from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
 from modeltrail.domain.errors import ConflictError, DomainError, KeyReusedError, NotFoundError, RuleError, StaleError
@@ -18,6 +19,7 @@ from modeltrail.projections.past import UnknownPastError
 _log = structlog.get_logger(__name__)
 
 RETRY_AFTER = (b"retry-after", b"1")
+NO_KEY = "this cannot be decrypted or encrypted: a secret key is missing here; tell whoever runs this service"
 BUSY = (asyncpg.TooManyConnectionsError, *TIMEOUTS)
 
 _DOMAIN_STATUS: dict[type[DomainError], int] = {
@@ -58,9 +60,11 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
     if isinstance(failure, UnusableKeyError):
-        # Somebody rotated the keys before this process was given the new one: others can serve this request.
-        _log.error("stored data needs a secret key that is not at hand", **_facts(request, failure), key=str(failure))
-        return error(503, "this cannot be decrypted or encrypted here now; try again", RETRY_AFTER)
+        # Somebody rotated the keys before this process was given the new one, which takes a restart.
+        _log.error(
+            "stored data needs a secret key that is not at hand", **_facts(request.scope, failure), key=str(failure)
+        )
+        return error(503, NO_KEY, RETRY_AFTER)
     if is_lost(failure) or isinstance(failure, BUSY):
         return _unavailable(request, failure, "the database cannot be reached; try again")
     if type(failure) is InternalServerException:  # litestar's word for a caller that left in mid-sentence
@@ -69,6 +73,19 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return _refused_by_litestar(failure)
     _report(request, failure)
     return error(500, "internal server error")
+
+
+def report_broken_off(scope: Scope, failure: Exception) -> None:
+    """Log why an answer ends early whose status has been sent already."""
+    facts = _facts(scope, failure)
+    if isinstance(failure, UnusableKeyError):
+        _log.error(
+            "an answer breaks off: stored data needs a secret key that is not at hand", **facts, key=str(failure)
+        )
+    elif is_lost(failure) or isinstance(failure, BUSY):
+        _log.warning("an answer breaks off: the database cannot be read", **facts)
+    else:
+        _log.error("an answer breaks off", **facts, stack=stack_of(failure))
 
 
 def _status_of(refusal: DomainError) -> int:
@@ -82,7 +99,7 @@ def _unwritten(failure: LogUnavailableError) -> str:
 
 
 def _unavailable(request: Request[Any, Any, Any], failure: Exception, message: str) -> Answer:
-    _log.warning("a request cannot be served now", **_facts(request, failure))
+    _log.warning("a request cannot be served now", **_facts(request.scope, failure))
     return error(503, message, RETRY_AFTER)
 
 
@@ -101,14 +118,14 @@ def _headers(failure: HTTPException) -> list[tuple[str, str]]:
 
 
 def _report(request: Request[Any, Any, Any], failure: Exception) -> None:
-    _log.error("a request failed", **_facts(request, failure), stack=stack_of(failure))
+    _log.error("a request failed", **_facts(request.scope, failure), stack=stack_of(failure))
 
 
-def _facts(request: Request[Any, Any, Any], failure: Exception) -> dict[str, object]:
+def _facts(scope: Scope, failure: Exception) -> dict[str, object]:
     """Which request it was, without anything that the caller sent but the request id, and why it failed."""
     return {
-        "request_id": request.scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
-        "method": request.method,
-        "route": request.scope.get("path_template"),
+        "request_id": scope["request_id"],  # type: ignore[typeddict-item] # ours; see application.py
+        "method": scope.get("method"),
+        "route": scope.get("path_template"),
         "cause": causes_of(failure),
     }

@@ -8,18 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import msgspec
-import structlog
 from asyncpg import Connection
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from modeltrail.eventlog.bell import Bell
 from modeltrail.eventlog.reader import ShownEvent
-from modeltrail.failures import causes_of
 from modeltrail.http.answers import AsItIs
-from modeltrail.http.errors import BUSY
-from modeltrail.postgres.connect import is_lost
-
-_log = structlog.get_logger(__name__)
+from modeltrail.http.errors import report_broken_off
 
 MEDIA_TYPE = "text/event-stream"
 AT_ONCE = 100  # events that are read, and sent, in one go
@@ -58,28 +53,30 @@ class EventStreams:
     async def chunks(self, read: Read, after: int, until: int | None) -> AsyncGenerator[bytes, None]:
         """What is sent: the events behind `after`, up to `until`; without that, all that are still to come, too.
 
-        Ends early when the database cannot be read: who asks again goes on where it was.
+        The first piece comes once the log was read, whether or not there was an event.
         """
         self._open += 1
         try:
             with self._bell.heard() as news:
-                yield b"retry: 2000\n\n"
-                while until is None or after < until:
-                    news.clear()
-                    events = await read(after)
+                events = await read(after)
+                yield b"retry: 2000\n\n" + _written(events)
+                while events or until is None:
                     if events:
                         after = events[-1].position
-                        yield b"".join(b"id: %d\ndata: %b\n\n" % (each.position, _encode(each)) for each in events)
-                    elif until is not None or self._closed:
+                    elif self._closed:
                         return
                     elif not await _heard(news):
                         yield b": nothing new\n\n"
-        except Exception as error:
-            if not is_lost(error) and not isinstance(error, BUSY):
-                raise
-            _log.warning("a stream of events ends: the database cannot be read", cause=causes_of(error))
+                    news.clear()
+                    events = await read(after)
+                    if events:
+                        yield _written(events)
         finally:
             self._open -= 1
+
+
+def _written(events: Sequence[ShownEvent]) -> bytes:
+    return b"".join(b"id: %d\ndata: %b\n\n" % (each.position, _encode(each)) for each in events)
 
 
 async def _heard(news: asyncio.Event) -> bool:
@@ -91,14 +88,18 @@ async def _heard(news: asyncio.Event) -> bool:
 
 
 class StreamedEvents(AsItIs[bytes]):
-    """An answer that is sent piece by piece until there are no more, or the caller has left."""
+    """An answer that is sent piece by piece until there are no more, or the caller has left.
+
+    A failure before the first piece is answered like that of any other request. After it the log tells why, and the
+    connection breaks, as an answer that ended well would seem whole: who asks again goes on where it was, or is told.
+    """
 
     def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
         self._chunks = chunks
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's names
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        sending = asyncio.create_task(self._send(send))
+        sending = asyncio.create_task(self._send(scope, send))
         leaving = asyncio.create_task(_left(receive))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -110,21 +111,36 @@ class StreamedEvents(AsItIs[bytes]):
         if not sending.cancelled():
             sending.result()
 
-    async def _send(self, send: Send) -> None:
-        start: HTTPResponseStartEvent = {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                (b"cache-control", b"no-store"),
-                (b"x-accel-buffering", b"no"),  # nginx would keep events back until it has enough of them
-            ],
-        }
-        await send(start)
+    async def _send(self, scope: Scope, send: Send) -> None:
         async with aclosing(self._chunks) as chunks:
-            async for chunk in chunks:
+            first = await anext(chunks)
+            await _begin(send)
+            await send(_body(first, more=True))
+            async for chunk in _reported(chunks, scope):
                 await send(_body(chunk, more=True))
         await send(_body(b"", more=False))
+
+
+async def _reported(chunks: AsyncGenerator[bytes, None], scope: Scope) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Exception as failure:
+        report_broken_off(scope, failure)  # nobody else does: no status can tell it any more
+        raise
+
+
+async def _begin(send: Send) -> None:
+    start: HTTPResponseStartEvent = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),  # nginx would keep events back until it has enough of them
+        ],
+    }
+    await send(start)
 
 
 def _body(chunk: bytes, *, more: bool) -> HTTPResponseBodyEvent:

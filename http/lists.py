@@ -46,9 +46,11 @@ class FollowingPage(Page[Items], Generic[Items], frozen=True):
     behind: int
 
 
-def listed(tag: Tag, listing: Listing, page: type[Struct], *filters: Parameter) -> Operation:
+def listed(
+    tag: Tag, listing: Listing, page: type[Struct], *filters: Parameter, says: str = "The matches on this page."
+) -> Operation:
     """The documentation of a route that lists."""
-    return Operation(tag=tag, success=plain(page, "The matches on this page."), query=(*filters, *_paging(listing)))
+    return Operation(tag=tag, success=plain(page, says), query=(*filters, *_paging(listing)))
 
 
 def _paging(listing: Listing) -> tuple[Parameter, ...]:

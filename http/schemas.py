@@ -1,6 +1,7 @@
 """JSON Schemas of bodies and answers, made from the very structs that decode the ones and encode the others."""
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -49,9 +50,16 @@ def _renamed(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
         renamed["$ref"] = PREFIX + _name(renamed["$ref"].removeprefix(PREFIX))
     if isinstance(renamed.get("title"), str):
         renamed["title"] = _name(renamed["title"])
+    if isinstance(renamed.get("description"), str):
+        renamed["description"] = _unwrapped(renamed["description"])
     if isinstance(renamed.get("enum"), list):
         renamed["type"] = "string"
     return renamed
+
+
+def _unwrapped(docstring: str) -> str:
+    """A docstring with a line for each paragraph, instead of the lines and the indentation of our code."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in cleandoc(docstring).split("\n\n"))
 
 
 def _whole(schema: Json) -> Json:

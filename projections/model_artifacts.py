@@ -10,14 +10,15 @@ from modeltrail.projections.documents import Document
 from modeltrail.projections.list_reader import Page, PageReader
 from modeltrail.projections.lists import Listing, Slice
 from modeltrail.projections.model_versions import MODEL_VERSIONS
+from modeltrail.projections.times import WholeSeconds
 
 
 class ArtifactBody(Struct, frozen=True, kw_only=True):
     """An artifact in the order of the wire: some of the fields of a version."""
 
     id: UUID
-    created_at: str
-    updated_at: str
+    created_at: WholeSeconds
+    updated_at: WholeSeconds
     registered_model_id: UUID
     name: str
     artifact_type: str

@@ -39,8 +39,6 @@ from modeltrail.domain.inference_service_messages import (
     VersionChosen,
 )
 from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
-from modeltrail.eventlog.reader import name_of
-from modeltrail.eventlog.record import Actor
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 
@@ -100,7 +98,7 @@ def facts_of(event: LifeEvent) -> Facts:
 
 
 def moment(
-    position: int, at: datetime, actor: Actor | None, event: LifeEvent, facts: Facts, version_name: str | None = None
+    position: int, at: datetime, by: str | None, event: LifeEvent, facts: Facts, version_name: str | None = None
 ) -> Moment:
     """The event as it is told, with its `facts`. `version_name` is what its version is called, when that is known."""
     version = version_name or str(facts.model_version_id)
@@ -109,7 +107,7 @@ def moment(
         at=to_microseconds(at),
         type=str(event.__struct_config__.tag),
         says=_in_words(event, version),
-        by=name_of(actor) or UNSET,
+        by=by or UNSET,
         deployment_id=facts.deployment_id or UNSET,
         model_version_id=facts.model_version_id or UNSET,
         model_version_name=(version_name or UNSET) if facts.model_version_id else UNSET,

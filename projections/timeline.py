@@ -11,6 +11,7 @@ from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import PersonKeys, persons_in
+from modeltrail.eventlog.reader import name_of
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.documents import Queried
 from modeltrail.projections.past import Past
@@ -37,7 +38,7 @@ async def read_timeline(
         moment(
             row["notification_id"],
             row["recorded_at"],
-            codec.decode_actor(row["actor"]),
+            name_of(codec.decode_actor(row["actor"]), people),
             event,
             each,
             names.get(each.model_version_id),

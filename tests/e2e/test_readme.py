@@ -1,5 +1,6 @@
 """The examples of the README, run as they stand there."""
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from modeltrail.http.app import BASE_PATH
 from support.api_process import api_process
 from support.database import Database
+from support.following import bring_forward
 
 README = Path(__file__).parents[2] / "README.md"
 # Without a cluster no version goes live, and none beside it. Their success is in test_http_canary.py.
@@ -49,6 +51,9 @@ def test_every_route_has_an_example_that_answers_as_it_says(
         script = f"set -eu -o pipefail\n{CURL}\n{here}\n{examples}"
         run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
         document = httpx.get(f"{url}/schema/openapi.json").json()
+        asyncio.run(bring_forward(database))
+        (search,) = re.findall(r'"\$API(/search.*)"', examples)
+        found = httpx.get(f"{url}{BASE_PATH}{search}", headers=project).json()
 
     assert run.returncode == 0, run.stderr
     answered = re.findall(r"^(\d{3}) ([A-Z]+) (\S+)$", run.stderr, re.MULTILINE)
@@ -58,6 +63,7 @@ def test_every_route_has_an_example_that_answers_as_it_says(
     well = {route_of(method, address, routes) for status, method, address in answered if status < "400"}
     assert well == routes - NEEDS_A_CANARY
     assert {route_of(method, address, routes) for _, method, address in answered} >= NEEDS_A_CANARY
+    assert [each["name"] for each in found["items"]] == ["Fraud"]
 
 
 def route_of(method: str, address: str, routes: set[tuple[str, str]]) -> tuple[str, str]:

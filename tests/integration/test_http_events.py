@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from modeltrail.commands import models
 from modeltrail.domain.ids import ModelId, ProjectId
@@ -338,12 +339,41 @@ async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live
         await live.project.model("two")
         try:
             shown = (await anext(events))["data"]["name"]
-        except StopAsyncIteration:
+        except httpx.RemoteProtocolError:
             shown = "ended"  # as it may: the caller asks again
     if shown == "ended":
         async with live.stream("", Last_Event_ID="1") as events, asyncio.timeout(30):
             shown = (await anext(events))["data"]["name"]
     assert shown == "two"
+
+
+async def test_a_stream_that_cannot_begin_for_want_of_a_key_says_so(live: Live, services: Services) -> None:
+    ada = {"X_User_Email": "ada@example.com"}
+    made(await live.project.post("/models", {"name": "one"}, **ada))
+    await services.pool.execute("UPDATE person_keys SET key_id = 'newer'")
+    headers = {"Project-ID": str(live.project.id)}
+    async with httpx.AsyncClient(base_url=live.url, headers=headers) as client, asyncio.timeout(30):
+        refused = await client.get(f"{BASE_PATH}/events/stream?after=0")
+    assert refusal(refused) == refusal(await live.project.get("/events"))
+    assert refused.status_code == 503
+
+
+async def test_a_stream_that_breaks_off_for_want_of_a_key_leaves_word_in_the_log(
+    live: Live, services: Services
+) -> None:
+    ada = {"X_User_Email": "ada@example.com"}
+    with capture_logs() as logs:
+        async with live.stream("after=0", X_Request_ID="the-stream") as events, asyncio.timeout(30):
+            made(await live.project.post("/models", {"name": "one"}, **ada))
+            assert (await anext(events))["data"]["name"] == "one"
+            await services.pool.execute("UPDATE person_keys SET key_id = 'newer'")
+            made(await live.project.post("/models", {"name": "two"}, **ada))
+            with pytest.raises(httpx.RemoteProtocolError):  # as it should: it is not the whole answer
+                await anext(events)
+    (line,) = (each for each in logs if each["event"].startswith("an answer breaks off"))
+    assert (line["log_level"], line["request_id"]) == ("error", "the-stream")
+    assert line["route"].endswith("/events/stream")
+    assert "ada" not in str(logs)
 
 
 async def test_a_stream_takes_no_connection_from_those_who_read(database: Database, unused_tcp_port: int) -> None:

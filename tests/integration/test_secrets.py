@@ -225,9 +225,26 @@ async def test_an_unknown_key_is_no_fault_of_the_request(api: Api, project: Proj
 
     answer = await project.post("/models", {"name": "other", "owner_email": ADDRESS})
 
-    assert refusal(answer) == (503, "this cannot be decrypted or encrypted here now; try again")
+    message = "this cannot be decrypted or encrypted: a secret key is missing here; tell whoever runs this service"
+    assert refusal(answer) == (503, message)
     assert answer.headers["retry-after"] == "1"
     assert made(await project.post("/models", {"name": "third"}))["name"] == "third"
+
+
+@pytest.mark.parametrize("keys", [(), (NEW,)], ids=["no key", "another key"])
+async def test_only_somebody_whose_key_is_gone_is_shown_as_erased(
+    api: Api, database: Database, keys: tuple[tuple[str, bytes], ...]
+) -> None:
+    made(await api.project().post("/models", {"name": "iris"}, X_User_Email=ADDRESS))
+
+    async def shown(*arguments: str) -> list[str]:
+        code, out, err = await modeltrail(variables(database, *keys), "events", *arguments, "--json")
+        assert code == 0, err
+        return [json.loads(line)["actor"] for line in out.splitlines()]
+
+    assert await shown() == await shown("list") == await shown("show", "1") == ["(sealed)"]
+    await api.pool.execute("DELETE FROM person_keys")
+    assert await shown() == await shown("list") == await shown("show", "1") == ["(erased)"]
 
 
 async def test_a_process_that_knows_a_person_goes_on_when_others_rotate(

@@ -1,6 +1,7 @@
 """Ids that nobody has twice."""
 
-import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from modeltrail.postgres.ids import new_id
@@ -23,14 +24,8 @@ def test_threads_make_different_ids() -> None:
 
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
-    new_id()  # so that there are some left
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, new_id().bytes)
-        os._exit(0)
-    os.waitpid(child, 0)
+    forking = "import os; from modeltrail.postgres.ids import new_id; new_id(); os.fork(); print(new_id(), flush=True)"
+    done = subprocess.run([sys.executable, "-c", forking], capture_output=True, text=True, check=True)
 
-    assert os.read(reading, 16) != new_id().bytes
-    os.close(reading)
-    os.close(writing)
+    first, second = done.stdout.split()
+    assert first != second

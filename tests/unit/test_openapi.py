@@ -1,5 +1,7 @@
 """The API's document: valid, whole, and said by the very things that it is about."""
 
+import re
+from collections.abc import Iterator
 from typing import cast
 
 import litestar
@@ -135,6 +137,35 @@ def test_limits_are_those_of_the_code(document: Json) -> None:
     assert schemas["Model"]["properties"]["created_at"]["format"] == "date-time"
     assert str(LARGEST_BODY) in responses["ContentTooLarge"]["description"]
     assert f"{BODY_SECONDS:g} seconds" in responses["RequestTimeout"]["description"]
+
+
+def strings_in(part: object) -> Iterator[str]:
+    """All texts somewhere in a part of the document."""
+    if isinstance(part, dict):
+        part = list(part.values())
+    for each in part if isinstance(part, list) else ():
+        if isinstance(each, str):
+            yield each
+        yield from strings_in(each)
+
+
+def test_times_say_that_they_are(document: Json) -> None:
+    properties = [
+        (name, each)
+        for schema in document["components"]["schemas"].values()
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+    times = {name: each.get("format") for name, each in properties if name == "at" or name.endswith("_at")}
+    assert times == dict.fromkeys(times, "date-time")
+    assert {"created_at", "updated_at", "recorded_at", "at"} <= times.keys()
+
+
+def test_descriptions_have_neither_the_lines_of_the_code_nor_marks_that_nobody_renders(document: Json) -> None:
+    schemas = document["components"]["schemas"].values()
+
+    assert [text for each in schemas if re.search(r"[^\n]\n[^\n]|  ", text := each.get("description", ""))] == []
+    assert [text for text in strings_in(document) if " " in text and "*" in re.sub("`[^`]*`", "", text)] == []
 
 
 def test_an_answer_leaves_out_only_what_is_documented_as_optional(document: Json) -> None:

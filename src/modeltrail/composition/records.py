@@ -10,6 +10,7 @@ from modeltrail.commands.erasure import Traces, erase, find_traces
 from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
 from modeltrail.eventlog.auditor import Auditor
+from modeltrail.eventlog.keys import KeysAtHand
 from modeltrail.eventlog.people import People, PersonKeys
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.rotation import check_keys
@@ -31,20 +32,20 @@ async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
         stack.push_async_callback(connection.close)
         await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
         if not settings.secret_keys:
-            yield Auditor(connection, pool)
+            yield Auditor(connection, pool, PersonKeys(pool, KeysAtHand(None)))
             return
         keys = key_ring(settings)
-        yield Auditor(connection, pool, People(pool, keys), PersonKeys(pool, keys))
+        yield Auditor(connection, pool, PersonKeys(pool, KeysAtHand(keys)), People(pool, keys))
 
 
 @asynccontextmanager
 async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, None]:
-    """A reader of the log. Without secret keys it names nobody."""
+    """A reader of the log. It names those whose keys the secret keys open, if there are any."""
     async with AsyncExitStack() as stack:
         pool = await open_pool_in(stack, settings, smallest=1, largest=2)
-        people = PersonKeys(pool, key_ring(settings)) if settings.secret_keys else None
+        keys = key_ring(settings) if settings.secret_keys else None
         async with pool.acquire() as connection:
-            yield LogReader(connection, people)
+            yield LogReader(connection, PersonKeys(pool, KeysAtHand(keys)))
 
 
 async def find_person(settings: Settings, address: str) -> Traces | None:
@@ -67,8 +68,11 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
 
 async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
     """Bring the log of an export into the database, with its read tables."""
+    keys = key_ring(settings) if settings.secret_keys else None
     async with open_auditor(settings) as auditor:
-        return await LogImport(auditor.connection, INLINE, auditor.person_keys).run(lines, on_progress)
+        # Not the auditor's: an address that a key is missing for would be left out of the read tables for good.
+        people = None if keys is None else PersonKeys(auditor.pool, keys)
+        return await LogImport(auditor.connection, INLINE, people).run(lines, on_progress)
 
 
 async def import_legacy(

@@ -9,9 +9,9 @@ from modeltrail.eventlog.people import People, PersonKeys
 
 @dataclass(frozen=True)
 class Auditor:
-    """A connection whose statements may take long, and, where there are secret keys, who people are."""
+    """A connection whose statements may take long, and, as far as the secret keys at hand tell, who people are."""
 
     connection: Connection
     pool: Pool
+    person_keys: PersonKeys
     people: People | None = None
-    person_keys: PersonKeys | None = None

@@ -11,6 +11,7 @@ import time
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from asyncpg import Connection, Pool
@@ -119,23 +120,30 @@ def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
     return {UUID(found.decode()) for payload in payloads for found in _PERSON.findall(payload)}
 
 
+class Unwrapping(Protocol):
+    """Opens the keys of people: a KeyRing, or KeysAtHand for those who can do without names."""
+
+    def unseal(self, key_id: str, box: bytes, purpose: bytes) -> bytes | None:
+        """The key in `box`, or None when it cannot be opened here and need not be."""
+
+
 class PersonKeys:
     """The keys of the people in a part of the log, for those who read it. `open` is an `Opener`."""
 
-    def __init__(self, pool: Pool | Connection, keys: KeyRing) -> None:
+    def __init__(self, pool: Pool | Connection, keys: Unwrapping) -> None:
         self._pool = pool
-        self._ring = keys
-        self._keys: dict[UUID, bytes] = {}
+        self._unwrapping = keys
+        self._keys: dict[UUID, bytes | None] = {}
 
     async def learn(self, persons: Collection[UUID]) -> None:
         """Find out the keys of `persons`, and forget all others: those people may be erased by the next time."""
         self._keys = {
-            row["person"]: self._ring.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
+            row["person"]: self._unwrapping.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
             for row in await self._pool.fetch(SQL.list_people, list(persons))
         }
 
     def open(self, person: UUID, box: bytes) -> str | None:
-        """The text in `box`, or None when the person's key is gone."""
+        """The text in `box`, or None when the person's key is gone, or cannot be used here."""
         key = self._keys.get(person)
         if key is None:
             return None
@@ -143,3 +151,7 @@ class PersonKeys:
             return unseal(key, box, person.bytes).decode()
         except InvalidTag:
             return None
+
+    def is_gone(self, person: UUID) -> bool:
+        """Whether there was no key of that person when it was to be learned."""
+        return person not in self._keys

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from asyncpg import Connection, Record
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import Codec
@@ -19,18 +19,23 @@ from modeltrail.eventlog.selection import Selection, read_newest, read_oldest
 
 RELATED = 1_000
 ERASED = "(erased)"
+SEALED = "(sealed)"
 WAIT_SECONDS = 2.0
 
 
 class ShownEvent(Struct, frozen=True):
-    """An event as it is shown. `data` is the payload as it is stored: people's addresses in it stay sealed."""
+    """An event as it is shown. `data` is the payload as it is stored: people's addresses in it stay sealed.
+
+    `actor` is a person's address, `(erased)` for one whose key is gone, `(sealed)` for one whose key is there but
+    cannot be used here, or a part of modeltrail such as `deploy-worker`.
+    """
 
     position: int
     stream: UUID
     stream_version: int
     type: str
     project_id: UUID
-    recorded_at: datetime
+    recorded_at: Annotated[datetime, Meta(tz=True)]
     actor: str | None
     request_id: str
     causation_id: int | None
@@ -45,12 +50,12 @@ class Relatives(Struct, frozen=True):
 
 
 class LogReader:
-    """Pages through the log over one connection. Without `people`, actors who are persons are not named."""
+    """Pages through the log over one connection."""
 
-    def __init__(self, connection: Connection, people: PersonKeys | None) -> None:
+    def __init__(self, connection: Connection, people: PersonKeys) -> None:
         self._connection = connection
         self._people = people
-        self._codec = Codec() if people is None else Codec(people.open)
+        self._codec = Codec(people.open)
 
     async def last(self, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
         """The newest `limit` events, oldest first; of one stream if it is given."""
@@ -130,8 +135,7 @@ class LogReader:
             await self._connection.remove_listener(CHANNEL, ring)
 
     async def _show(self, rows: Collection[Record]) -> list[ShownEvent]:
-        if self._people is not None:
-            await self._people.learn(_persons(rows))
+        await self._people.learn(_persons(rows))
         return [
             ShownEvent(
                 position=row["notification_id"],
@@ -140,7 +144,7 @@ class LogReader:
                 type=row["topic"],
                 project_id=row["project_id"],
                 recorded_at=row["recorded_at"],
-                actor=name_of(self._codec.decode_actor(row["actor"])),
+                actor=name_of(self._codec.decode_actor(row["actor"]), self._people),
                 request_id=row["request_id"],
                 causation_id=row["causation_id"],
                 data=msgspec.json.decode(row["state"]),
@@ -155,12 +159,14 @@ def _persons(rows: Iterable[Record]) -> set[UUID]:
     return {actor.person for actor in actors if isinstance(actor, Personal)}
 
 
-def name_of(actor: Actor | None) -> str | None:
-    """What somebody is called: a person's address, or that they were erased; or a part of modeltrail."""
+def name_of(actor: Actor | None, people: PersonKeys) -> str | None:
+    """What somebody is called: a person's address, or why it is not told; or a part of modeltrail."""
     match actor:
         case None:
             return None
         case System(system=system):
             return system
+        case Personal(text=None, person=person):
+            return ERASED if people.is_gone(person) else SEALED
         case Personal(text=text):
-            return text or ERASED
+            return text

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
-
 # The kernel is asked for many at once: while it is, another thread takes the interpreter, and that wait costs far more
 # than the bytes. Measured: 7 to 12 % more models a second, each of which takes three ids.
 _AT_ONCE = 256
