@@ -24,7 +24,10 @@ def test_threads_make_different_ids() -> None:
 
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
-    forking = "import os; from modeltrail.postgres.ids import new_id; new_id(); os.fork(); print(new_id(), flush=True)"
+    forking = (
+        "import os; from modeltrail.postgres.ids import new_id; new_id(); os.fork() and os.wait();"
+        " print(new_id(), flush=True)"
+    )
     done = subprocess.run([sys.executable, "-c", forking], capture_output=True, text=True, check=True)
 
     first, second = done.stdout.split()
