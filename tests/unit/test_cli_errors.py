@@ -56,6 +56,11 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["dev", "--port", "http"], "'http' is not a valid integer range (see: modeltrail dev --help)"),
         (["dev", "--port", "0"], "0 is not in the range 1<=x<=65535"),
         (["events", "--stream", "iris"], "'iris' is not a valid UUID"),
+        (["events", "--stream"], "Option '--stream' requires an argument (see: modeltrail events --help)"),
+        (["events", "verify", "--public-key"], "requires an argument (see: modeltrail events verify --help)"),
+        (["events", "--limit", "3", "list"], "no effect; put --limit behind list (see: modeltrail events --help)"),
+        (["events", "--json", "list"], "put --json behind list"),
+        (["events", "-f", "show", "3"], "--follow stands before show, where it has no effect; show has no --follow"),
         (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
         (["demo", "--url", "localhost"], "--url is 'localhost'; it must be like http://127.0.0.1:8080"),
     ],
@@ -67,6 +72,16 @@ def test_wrong_use_is_told_in_a_sentence_with_exit_code_2(
 
     assert message in error
     assert code == (1 if "--url" in arguments else 2)
+
+
+@pytest.mark.parametrize("command", ["projections", "secrets"])
+def test_a_group_without_a_command_shows_its_help_as_it_is(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command, "--help"]) == 0
+    help_text = capsys.readouterr().out
+
+    assert run([command]) == 2
+
+    assert capsys.readouterr() == ("", help_text)
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "migrate", "events", "dev", "demo"])

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from modeltrail.cli.errors import DEBUG_VARIABLE, FAILED, INTERRUPTED, report
+from modeltrail.cli.groups import Group
 from modeltrail.cli.lifeline import LIFELINE_VARIABLE, hold_on
 
 __all__ = ["run"]
@@ -32,7 +33,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click calls it so
         return list(_COMMANDS)
 

@@ -13,6 +13,7 @@ from modeltrail.cli.database import check_schema
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import FAILED
 from modeltrail.cli.event_table import print_table, printable
+from modeltrail.cli.groups import Group
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.rebuilding import run_rebuilding
@@ -29,7 +30,7 @@ SHOWN = 100
 RESUME = "go on with: modeltrail projections rebuild --resume"
 
 
-@click.group
+@click.group(cls=Group)
 def projections() -> None:
     """Show the read tables, check them against the log, and build them anew while the service runs."""
 
