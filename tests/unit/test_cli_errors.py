@@ -17,6 +17,8 @@ from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.main import run
 
+STREAM = "11111111-1111-4111-8111-111111111111"
+BEYOND = "9223372036854775808"  # what PostgreSQL's bigint holds
 DATABASE_OF_NOBODY = {"DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": "1"}
 
 
@@ -53,8 +55,15 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["--nope"], "No such option '--nope' (see: modeltrail --help)"),
         (["nope"], "No such command 'nope' (see: modeltrail --help)"),
         (["serve", "--nope"], "No such option '--nope' (see: modeltrail serve --help)"),
-        (["dev", "--port", "http"], "'http' is not a valid integer range (see: modeltrail dev --help)"),
-        (["dev", "--port", "0"], "0 is not in the range 1<=x<=65535"),
+        (["dev", "--port", "http"], "http is no whole number from 1 to 65535 (see: modeltrail dev --help)"),
+        (["dev", "--port", "0"], "0 is no whole number from 1 to 65535"),
+        (["events", "--limit", "0"], "0 is no whole number from 1 to 9223372036854775807"),
+        (["events", "--after", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
+        (["events", "list", "--limit", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
+        (["events", "list", "--after", "-1"], "-1 is no whole number from 0 to"),
+        (["events", "show", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
+        (["events", "state", STREAM, "--at", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
+        (["events", "diff", STREAM, "--from", "1", "--to", BEYOND], f"{BEYOND} is no whole number from 0 to"),
         (["events", "--stream", "iris"], "'iris' is not a valid UUID"),
         (["events", "--stream"], "Option '--stream' requires an argument (see: modeltrail events --help)"),
         (["events", "verify", "--public-key"], "requires an argument (see: modeltrail events verify --help)"),

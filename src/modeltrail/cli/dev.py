@@ -12,6 +12,7 @@ from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.ports import check_port
 from modeltrail.cli.running import run_until_stopped
+from modeltrail.quantities import WholeNumber
 from modeltrail.settings import Settings
 
 __all__ = ["dev"]
@@ -39,7 +40,7 @@ _PORT_PATIENCE = 8.0  # seconds; a killed `dev` leaves children that need up to 
     show_default=True,
     help="Folder that keeps the database, the keys and the simulated cluster.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the API [default: SERVER_PORT, else 8080].")
+@click.option("--port", type=WholeNumber(1, 65535), help="Port of the API [default: SERVER_PORT, else 8080].")
 def dev(*, data: Path, port: int | None) -> None:
     """Start everything on this machine: PostgreSQL, a simulated cluster, the API and the worker.
 

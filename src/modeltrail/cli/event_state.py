@@ -17,6 +17,7 @@ from modeltrail.cli.event_filters import Moment
 from modeltrail.cli.event_table import printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings
+from modeltrail.quantities import WholeNumber
 
 if TYPE_CHECKING:
     from modeltrail.eventlog.past_state import PastState
@@ -32,7 +33,9 @@ class Point(Moment):
     name = "position or time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> _Point:  # type: ignore[override] # wider
-        return int(value) if value.isascii() and value.isdecimal() else super().convert(value, param, ctx)
+        if value.isascii() and value.isdecimal():
+            return WholeNumber(0).convert(value, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command
