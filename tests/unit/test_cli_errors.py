@@ -71,6 +71,13 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["events", "--json", "list"], "put --json behind list"),
         (["events", "-f", "show", "3"], "--follow stands before show, where it has no effect; show has no --follow"),
         (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
+        (["simulated-cluster", "--port", "70000"], "70000 is no whole number from 0 to 65535"),
+        (["simulated-cluster", "--port", "-1"], "-1 is no whole number from 0 to 65535"),
+        (["simulated-cluster", "--ready-after", "-1"], "-1 is no number of seconds, such as 1.5"),
+        (["simulated-cluster", "--slow-after", "nan"], "nan is no number of seconds, such as 1.5"),
+        (["simulated-cluster", "--host", "foo.invalid"], "--host is 'foo.invalid', which is no host name or address"),
+        (["simulated-cluster", "--data", "a/b/c"], "--data is 'a/b/c', and there is no folder 'a/b'; make it"),
+        (["simulated-cluster", "--kubeconfig", "a/c"], "--kubeconfig is 'a/c', and there is no folder 'a'; make it"),
         (["demo", "--url", "localhost"], "--url is 'localhost'; it must be like http://127.0.0.1:8080"),
     ],
 )
