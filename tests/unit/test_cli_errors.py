@@ -253,6 +253,37 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="macOS has none")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_told_in_a_sentence(unbuffered: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "modeltrail", "secrets", "status", "--help"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert answer.stderr == (
+        "modeltrail: standard output cannot be written (No space left on device); send it elsewhere\n"
+    )
+    assert answer.returncode == 1
+
+
+def test_an_output_that_nobody_reads_is_no_fault_to_speak_of() -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    with os.fdopen(writing_end, "wb") as closed:
+        answer = subprocess.run(
+            [sys.executable, "-m", "modeltrail", "--help"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (answer.returncode, answer.stderr) == (1, "")
+
+
 async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
     lifeline = Lifeline()
     environment = {**os.environ, "SERVER_PORT": "http"}
