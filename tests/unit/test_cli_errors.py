@@ -13,6 +13,7 @@ import pytest
 
 from modeltrail.cli import main as cli_main
 from modeltrail.cli.children import Child, ChildCommand, Lifeline
+from modeltrail.cli.dev_environment import write_dev_environment
 from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.main import run
@@ -70,6 +71,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["events", "--limit", "3", "list"], "no effect; put --limit behind list (see: modeltrail events --help)"),
         (["events", "--json", "list"], "put --json behind list"),
         (["events", "-f", "show", "3"], "--follow stands before show, where it has no effect; show has no --follow"),
+        (["events", "--data", __file__], f"--data is '{__file__}', which is no folder; name the folder that"),
         (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
         (["simulated-cluster", "--port", "70000"], "70000 is no whole number from 0 to 65535"),
         (["simulated-cluster", "--port", "-1"], "-1 is no whole number from 0 to 65535"),
@@ -184,6 +186,20 @@ def test_an_unreachable_database_is_named_with_its_variables(
         "modeltrail: PostgreSQL at 127.0.0.1:1 cannot be reached (Connection refused); "
         "start it, or set DATABASE_HOST and DATABASE_PORT\n"
     )
+
+
+@pytest.mark.parametrize(("folder", "option"), [(".modeltrail", ""), ("my data", " --data 'my data'")])
+@pytest.mark.parametrize("command", [["events"], ["projections", "list"], ["secrets", "status"]])
+def test_the_database_of_a_dev_that_was_stopped_is_started_by_dev(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str], folder: str, option: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    write_dev_environment(tmp_path / folder, {"DATABASE_HOST": str(tmp_path / "socket"), "DATABASE_PORT": "5432"})
+
+    code, error = refusal(capsys, *command, *(["--data", folder] if option else []))
+
+    assert (code, "DATABASE_HOST" in error) == (1, False)
+    assert error.endswith(f" cannot be reached (No such file or directory); start it with: modeltrail dev{option}\n")
 
 
 def test_demo_says_that_no_api_answers(capsys: pytest.CaptureFixture[str], taken_port: int) -> None:

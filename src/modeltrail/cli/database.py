@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import asyncpg
 from asyncpg import exceptions
 
+from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER
 from modeltrail.cli.errors import CommandError
 from modeltrail.postgres.migrate import pending
 from modeltrail.settings import DatabaseSettings
@@ -69,6 +71,10 @@ def _unreachable(error: Exception, database: DatabaseSettings) -> str:
             return f"{where} does not offer TLS, which DATABASE_SSLMODE={database.sslmode} asks for; set it to disable"
         case exceptions.InterfaceError():
             return f"the connection to {where} cannot be set up ({error}); check the DATABASE_ variables"
+        case _ if database.dev_folder is not None:
+            folder = database.dev_folder
+            option = "" if folder == str(DEFAULT_DATA_FOLDER) else f" --data {shlex.quote(folder)}"
+            return f"{where} cannot be reached ({_reason(error)}); start it with: modeltrail dev{option}"
         case _:
             return f"{where} cannot be reached ({_reason(error)}); start it, or set {_ADDRESS_VARIABLES}"
 
