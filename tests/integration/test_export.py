@@ -81,6 +81,17 @@ async def test_an_export_is_verified_without_a_database(world: Registry, databas
         assert (finding and (finding["position"], finding["fault"])) == fault
 
 
+async def test_a_filtered_export_is_not_taken_for_a_changed_log_alone(
+    world: Registry, database: Database, tmp_path: Path
+) -> None:
+    await export(database, tmp_path / "part", "--after", "2")
+
+    code, out, _ = await modeltrail(database, "events", "verify", "--export", str(tmp_path / "part"))
+
+    assert (code, "the event at position 1 was removed" in out) == (1, True)
+    assert "or the export is filtered, and only a whole one can be verified" in out
+
+
 async def test_an_interrupted_export_goes_on_where_it_was(world: Registry, database: Database, tmp_path: Path) -> None:
     whole = await export(database, tmp_path / "whole")
     for kept in (0, 1, len(whole[0]) - 1, len(whole[0]), len(whole[0]) + 1, sum(map(len, whole))):
