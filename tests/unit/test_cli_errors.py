@@ -89,7 +89,7 @@ def test_wrong_use_is_told_in_a_sentence_with_exit_code_2(
     code, error = refusal(capsys, *arguments)
 
     assert message in error
-    assert code == (1 if "--url" in arguments else 2)
+    assert code == 2
 
 
 @pytest.mark.parametrize("command", ["projections", "secrets"])

@@ -53,7 +53,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from modeltrail.commands.committer import LogUnavailableError  # noqa: PLC0415
     from modeltrail.eventlog.codec import UnreadableEventError  # noqa: PLC0415
     from modeltrail.eventlog.keys import UnusableKeyError  # noqa: PLC0415
-    from modeltrail.legacy.tables import LegacyTablesError  # noqa: PLC0415
+    from modeltrail.legacy.tables import LegacyTablesError, UnusableSourceError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
     from modeltrail.projections.rebuild import RebuildError  # noqa: PLC0415
@@ -65,7 +65,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
             return f"standard output cannot be written ({error.strerror}); send it elsewhere", FAILED
         case CommandError():
             return str(error), error.exit_code
-        case SettingsError() | UnusableKeyError() | ClusterNotConfigured():
+        case SettingsError() | UnusableKeyError() | ClusterNotConfigured() | UnusableSourceError():
             return str(error), MISUSED
         case (
             EmbeddedPostgresError()

@@ -1,6 +1,7 @@
 """Commands that consist of others, such as `modeltrail events`."""
 
 import click
+from click.core import ParameterSource
 
 from modeltrail.cli.errors import MISUSED
 
@@ -35,7 +36,7 @@ def refuse_options_before(context: click.Context) -> None:
     command = context.command.get_command(context, name)
     known = {option for each in command.params for option in each.opts} if command else set()
     for each in context.command.params:
-        if context.get_parameter_source(each.name or "") is click.core.ParameterSource.COMMANDLINE:
+        if context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE:
             option = each.opts[0]
             remedy = f"put {option} behind {name}" if option in known else f"{name} has no {option}"
             raise click.UsageError(f"{option} stands before {name}, where it has no effect; {remedy}")
