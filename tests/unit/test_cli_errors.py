@@ -12,9 +12,10 @@ import click
 import pytest
 
 from modeltrail.cli import main as cli_main
-from modeltrail.cli.children import Child, ChildCommand, Lifeline
+from modeltrail.cli.children import Child, ChildCommand, Lifeline, run_to_end
 from modeltrail.cli.dev_environment import write_dev_environment
 from modeltrail.cli.dev_folder import DevFolder
+from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.main import run
 
@@ -313,7 +314,40 @@ async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.C
     assert str(given_up.value) == (
         "api cannot run with these settings: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535"
     )
-    assert "started again" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "started again" not in out
+    assert "SERVER_PORT" not in out  # it is told once
+
+
+async def test_why_a_command_failed_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lifeline = Lifeline()
+    environment = {**os.environ, "SERVER_PORT": "http"}
+    command = ChildCommand(name="migrate", colour="cyan", arguments=["migrate"], environment=environment)
+
+    with pytest.raises(CommandError, match="`modeltrail migrate` failed: SERVER_PORT is 'http'"):
+        await run_to_end(command, lifeline)
+    lifeline.close()
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("value", "is_told"), [("false", True), ("", False), ("true", False)])
+def test_dev_says_that_it_simulates_a_cluster_although_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str, is_told: bool
+) -> None:
+    monkeypatch.setenv("KSERVE_ENABLED", value)
+
+    async def run_nothing(_session: DevSession) -> None:
+        pass
+
+    monkeypatch.setattr(DevSession, "run", run_nothing)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    assert run(["dev", "--data", "data", "--port", str(port)]) == 0
+
+    told = "KSERVE_ENABLED is false, and the simulated cluster runs all the same" in capsys.readouterr().out
+    assert told == is_told
 
 
 async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from modeltrail.cli.children import say
 from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER
 from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.dev_session import DevSession
@@ -27,6 +28,11 @@ _OURS = (
     "DATABASE_SSLMODE",
     "MODELTRAIL_SECRET_KEYS",
     "MODELTRAIL_SECRET_KEYS_FILE",
+)
+
+_SIMULATED_ALL_THE_SAME = (
+    "KSERVE_ENABLED is false, and the simulated cluster runs all the same, as nothing could be deployed without one;"
+    " true takes the real one"
 )
 
 _PORT_PATIENCE = 8.0  # seconds; a killed `dev` leaves children that need up to 3 s to see it
@@ -58,6 +64,8 @@ def dev(*, data: Path, port: int | None) -> None:
     folder = DevFolder.take(data, f"API on port {settings.server.port}")
     try:
         _await_port(settings, patience=_PORT_PATIENCE if folder.was_left_behind else 0)
+        if environment.get("KSERVE_ENABLED", "").strip() and not settings.kserve.enabled:
+            say("dev", "white", _SIMULATED_ALL_THE_SAME, bold=True)
         session = DevSession(folder, settings, environment)
         run_until_stopped(session.run(), on_impatience=session.kill)
     finally:
