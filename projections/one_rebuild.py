@@ -62,7 +62,7 @@ async def _who(connection: Connection) -> str:
 
 
 async def stopped_names(connection: Connection) -> list[str]:
-    """What the rebuild that was stopped was about; empty when there is none, which stands for all."""
+    """What the rebuild that was stopped was about; empty when there is none."""
     row = await connection.fetchrow(SQL.get_rebuild)
     return [] if row is None else list(row["names"])
 

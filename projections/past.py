@@ -19,6 +19,7 @@ from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
 from modeltrail.postgres.arguments import Arguments
+from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.documents import Document, read_documents
@@ -63,6 +64,19 @@ class _Beginning(Struct):
 
 
 _read_beginning = msgspec.json.Decoder(_Beginning).decode
+
+
+async def position_at(reads: Reads, moment: int | datetime) -> int:
+    """The position of the last event at a moment, which is one itself or a time. Raises NotYetError."""
+    if isinstance(moment, int):
+        end = (await read_head(reads)).position
+        if moment > end:
+            raise NotYetError(f"the log ends at position {end}")
+        return moment
+    ((is_over,),) = await reads.fetch(LOG.is_over, moment)
+    if not is_over:
+        raise NotYetError("that time is still to come")
+    return await position_until(reads, moment)
 
 
 class PastTables:
@@ -153,14 +167,7 @@ class PastReader:
 
     async def at(self, project: ProjectId, moment: int | datetime) -> Past:
         """The project behind the event at a position, or at a time. Raises NotYetError."""
-        if isinstance(moment, int):
-            end = (await read_head(self._pool)).position
-            if moment > end:
-                raise NotYetError(f"the log ends at position {end}")
-            return Past(self, project, moment)
-        if not await self._pool.fetchval(LOG.is_over, moment):
-            raise NotYetError("that time is still to come")
-        return Past(self, project, await position_until(self._pool, moment))
+        return Past(self, project, await position_at(self._pool, moment))
 
     async def tables(self, projections: Collection[Projection[Any]], selection: Selection) -> PastTables:  # Any: same
         """The rows that the events of a selection make."""

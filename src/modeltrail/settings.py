@@ -14,6 +14,7 @@ from modeltrail.environment import Environment, SettingsError
 from modeltrail.secret_keys import SecretKey, load_keys
 
 __all__ = [
+    "DEV_FOLDER_VARIABLE",
     "ConnectArguments",
     "DatabaseSettings",
     "DeploymentMode",
@@ -27,6 +28,9 @@ __all__ = [
     "Settings",
     "SettingsError",
 ]
+
+DEV_FOLDER_VARIABLE = "MODELTRAIL_DEV_FOLDER"
+"""Set by commands that take the database of `modeltrail dev`, for those who say that it cannot be reached."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -96,6 +100,8 @@ class DatabaseSettings:
     max_idle_conns: int
     conn_max_lifetime: timedelta
     """How long a connection is used before it is replaced; zero is for ever."""
+    dev_folder: str | None
+    """The data folder of the `modeltrail dev` whose database it is; None for one that others start."""
 
     def connect_arguments(self) -> ConnectArguments:
         """asyncpg takes libpq's names of the modes in its `ssl` argument and ignores it on a Unix socket."""
@@ -192,6 +198,7 @@ def _database(environment: Environment) -> DatabaseSettings:
         max_open_conns=max_open_conns,
         max_idle_conns=min(max_idle_conns, max_open_conns),
         conn_max_lifetime=environment.duration("DATABASE_CONN_MAX_LIFETIME", timedelta(minutes=5)),
+        dev_folder=environment.get(DEV_FOLDER_VARIABLE),
     )
 
 

@@ -29,7 +29,7 @@ from support.command_line import modeltrail
 from support.database import Database
 from support.fold import differences
 from support.long_log import lengthen
-from support.rebuild_process import rebuilding
+from support.rebuild_process import go_on_or_begin, rebuilding
 
 EVENTS = int(os.environ.get("REBUILD_EVENTS", "22000"))
 KILLS = int(os.environ.get("REBUILD_KILLS", "3"))
@@ -66,7 +66,7 @@ async def test_rebuilds_killed_at_random_moments_end_with_what_the_log_says(
 
     positions = [0]
     for _ in range(KILLS):
-        async with rebuilding(database, "--resume") as run:
+        async with rebuilding(database, await go_on_or_begin(database)) as run:
             await run.reached("true")
             await asyncio.sleep(moments.uniform(0, lasted))  # the moment is what is random here
             if not run.is_over:
@@ -75,7 +75,7 @@ async def test_rebuilds_killed_at_random_moments_end_with_what_the_log_says(
         stored = await connection.fetchval("SELECT position FROM projection_rebuild")
         positions = [0] if stored is None else [*positions, stored]
         assert positions == sorted(positions), "one that was stopped went back"
-    async with rebuilding(database, "--resume") as last:
+    async with rebuilding(database, await go_on_or_begin(database)) as last:
         code, out, err = await last.result()
 
     assert (code, err) == (0, "")

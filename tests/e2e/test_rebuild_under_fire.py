@@ -23,7 +23,7 @@ from support.command_line import modeltrail
 from support.committing import connected
 from support.database import Database
 from support.fold import differences
-from support.rebuild_process import rebuilding
+from support.rebuild_process import go_on_or_begin, rebuilding
 from support.registry import Registry, registry
 
 KILLS = int(os.environ.get("REBUILD_KILLS", "3"))
@@ -82,8 +82,8 @@ async def fill(world: Registry) -> None:
 
 
 async def killed_after(seconds: float, database: Database) -> int | None:
-    """A rebuild that goes on where the one before was stopped; its exit code, negative when it was killed."""
-    async with rebuilding(database, "--resume") as run:
+    """A rebuild, which goes on with one that was stopped; its exit code, negative when it was killed."""
+    async with rebuilding(database, await go_on_or_begin(database)) as run:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(run.process.wait(), seconds)
     return run.process.returncode

@@ -118,14 +118,17 @@ async def test_nobody_is_erased_from_tables_that_older_code_filled(api: Api, dat
         assert await everything_in(connection) == before
 
 
-async def test_a_dry_run_and_a_no_change_nothing(api: Api, database: Database) -> None:
+async def test_a_dry_run_a_no_and_no_answer_change_nothing(api: Api, database: Database) -> None:
     await fill(api)
     async with connected(database) as connection:
         before = await everything_in(connection)
         code, out, _ = await modeltrail(database, "erase", "--email", ANN, "--dry-run")
         assert (code, out.startswith("would erase: actor of 2 events, named in 2")) == (0, True)
-        code, _, err = await modeltrail(database, "erase", "--email", ANN, stdin=b"n\n")
-        assert (code, "for good" in err) == (130, True)
+        code, out, err = await modeltrail(database, "erase", "--email", ANN, stdin=b"n\n")
+        assert (code, out, "for good" in err) == (0, "nothing was erased\n", True)
+        code, out, err = await modeltrail(database, "erase", "--email", ANN, stdin=b"")
+        assert (code, out) == (1, "")
+        assert err.endswith("\nmodeltrail: nobody answered, and nothing was erased; answer y, or use --yes\n")
 
         assert await everything_in(connection) == before
 

@@ -119,6 +119,30 @@ async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("registered_model.renamd", "did you mean registered_model.renamed"),
+        ("undeployed", "did you mean inference_service.undeployed?"),
+        ("nonsense", "there are: inference_service."),
+        ("serving_environment.created@7", "did you mean serving_environment.created"),
+    ],
+)
+@pytest.mark.parametrize("command", [("list",), ("export", "file")])
+async def test_a_type_that_there_is_not_is_refused_with_what_may_be_meant(
+    database: Database, command: tuple[str, ...], name: str, hint: str
+) -> None:
+    code, out, err = await modeltrail(database, "events", *command, "--type", name)
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"no event is called {name}; {hint}" in err
+
+
+async def test_every_shape_of_a_type_has_a_name(database: Database) -> None:
+    for name in ("serving_environment.created", "serving_environment.created@2", "person.erased"):
+        assert await listed(database, "--type", name) == []
+
+
+@pytest.mark.parametrize(
     "selection",
     [
         Selection(),

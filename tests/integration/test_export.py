@@ -168,11 +168,60 @@ async def test_what_no_log_could_hold_is_no_event(
     assert (code, "line 1 is no event: " in err, err.count("\n")) == (1, True, 1)
 
 
+async def test_a_filtered_export_is_not_taken_for_a_changed_log_alone(
+    world: Registry, database: Database, tmp_path: Path
+) -> None:
+    await export(database, tmp_path / "part", "--after", "2")
+
+    code, out, _ = await modeltrail(database, "events", "verify", "--export", str(tmp_path / "part"))
+
+    assert (code, "the event at position 1 was removed" in out) == (1, True)
+    assert "or the export is filtered, and only a whole one can be verified" in out
+
+
 async def test_an_interrupted_export_goes_on_where_it_was(world: Registry, database: Database, tmp_path: Path) -> None:
     whole = await export(database, tmp_path / "whole")
     for kept in (0, 1, len(whole[0]) - 1, len(whole[0]), len(whole[0]) + 1, sum(map(len, whole))):
         write(tmp_path / "part", b"".join(whole)[:kept])
         assert await export(database, tmp_path / "part", "--resume") == whole
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+async def test_an_export_goes_on_only_with_the_filters_that_it_was_begun_with(
+    world: Registry, database: Database, tmp_path: Path, form: str
+) -> None:
+    part = str(tmp_path / "part")
+    begin = ("events", "export", part, "--format", form)
+    assert (await modeltrail(database, *begin, "--type", "registered_model.registered"))[0] == 0
+    files = [tmp_path / "part"] if form == "jsonl" else [*(tmp_path / "part").iterdir()]
+    before = [file.read_bytes() for file in files]
+
+    code, out, err = await modeltrail(database, *begin, "--resume")
+
+    models = [row["notification_id"] for row in await read_rows(database) if row["topic"].endswith("model.registered")]
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert (
+        f"{part!r} holds 2 events, and these filters select {models[-1]} up to its last position, {models[-1]};" in err
+    )
+    assert [file.read_bytes() for file in files] == before
+    code, _, err = await modeltrail(database, *begin, "--resume", "--type", "registered_model.registered")
+    assert (code, err) == (0, f"wrote 0 events to {part}\n")
+
+
+async def test_an_export_goes_to_standard_output(world: Registry, database: Database, tmp_path: Path) -> None:
+    whole = await export(database, tmp_path / "whole")
+
+    code, out, err = await modeltrail(database, "events", "export", "-")
+
+    assert (code, out) == (0, b"".join(whole).decode()), err
+    assert err == f"wrote {len(whole)} events to standard output\n"
+    code, out, err = await modeltrail(database, "events", "export", "-", "--type", "inference_service.deleted")
+    assert (code, out, err) == (0, "", "wrote 0 events to standard output\n")
+    for arguments in (("--resume",), ("--format", "parquet")):
+        code, out, err = await modeltrail(database, "events", "export", "-", *arguments)
+        assert (code, out, "standard output takes only whole JSON Lines" in err) == (2, "", True)
+    code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "nowhere" / "file"))
+    assert (code, "cannot be written (No such file or directory)" in err) == (2, True)
 
 
 async def test_an_export_overwrites_nothing(world: Registry, database: Database, tmp_path: Path) -> None:

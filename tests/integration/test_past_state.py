@@ -27,3 +27,20 @@ async def test_a_past_state_and_what_changed_since(api: Api, database: Database)
     assert json.loads(out)["name"] == {"from": None, "to": "iris"}
     code, _, err = await modeltrail(database, "events", "state", model["id"], "--at", "0")
     assert (code, "had no event then" in err) == (1, True)
+
+
+async def test_a_moment_that_is_still_to_come_is_refused(api: Api, database: Database) -> None:
+    model = await api.project().model("iris")
+
+    for arguments, words in (
+        (("state", "--at", "2"), "--at is 2, and the log ends at position 1; name"),
+        (
+            ("state", "--at", "2999-01-01T00:00:00Z"),
+            "--at is 2999-01-01T00:00:00+00:00, and that time is still to come",
+        ),
+        (("diff", "--from", "0", "--to", "2"), "--to is 2, and the log ends at position 1; name"),
+        (("diff", "--from", "3", "--to", "1"), "--from is 3, and the log ends at position 1; name"),
+    ):
+        code, out, err = await modeltrail(database, "events", *arguments, model["id"])
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert words in err

@@ -107,7 +107,12 @@ async def test_a_comparison_swaps_only_when_told_to(database: Database) -> None:
     code, out, _ = await modeltrail(database, "projections", "rebuild", "models", "--verify", stdin=b"n\n")
 
     assert f"models.state of {model}: found FORGED, expected LIVE" in out
-    assert (code, "nothing was swapped" in out) == (0, True)
+    advice = "nothing was swapped; go on with: modeltrail projections rebuild --resume --verify\n"
+    assert (code, out.endswith(advice)) == (0, True)
+    code, out, err = await modeltrail(database, "projections", "rebuild", "--resume", "--verify", stdin=b"n\n")
+    assert (code, "nothing was swapped" in out, "swap the rebuilt tables in?" in err) == (0, True, True)
+    code, out, err = await modeltrail(database, "projections", "rebuild", "--resume", "--verify", stdin=b"")
+    assert (code, "nobody answered, and nothing was swapped; answer y, or use --swap" in err) == (1, True)
     assert len(await differences(database, *INLINE)) > 0
     code, out, _ = await modeltrail(database, "projections", "rebuild", "--resume", "--verify", "--swap")
     assert (code, "rebuilt models as of" in out) == (0, True)
@@ -131,9 +136,9 @@ async def test_a_rebuild_that_was_killed_is_resumed(database: Database) -> None:
     async with registry(database) as world:
         done, rounds = asyncio.Event(), list[int]()
         writing = asyncio.create_task(write_until(done, world, rounds))
-        for stage in ("begun", "filled"):
+        for stage, how in (("begun", "--all"), ("filled", "--resume")):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "modeltrail", "projections", "rebuild", "--resume", env=environment_of(database),
+                sys.executable, "-m", "modeltrail", "projections", "rebuild", how, env=environment_of(database),
                 stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             # Behind the stage, wherever the signal finds it.
@@ -201,6 +206,29 @@ async def wait_for_stage(database: Database, process: asyncio.subprocess.Process
             return is_there or process.returncode is not None or None
 
         await eventually(reached, within=30)
+
+
+async def test_with_nothing_to_resume_nothing_is_done(database: Database) -> None:
+    async with registry(database) as world:
+        await world.ready_version()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE models SET state = 'FORGED'")
+
+    for arguments in ((), ("models",), ("--all", "--verify")):
+        code, out, err = await modeltrail(database, "projections", "rebuild", "--resume", *arguments)
+        assert (code, out, err) == (0, "there is nothing to go on with: no rebuild was stopped\n", "")
+    assert len(await differences(database, *INLINE)) > 0
+
+
+async def test_only_what_was_stopped_is_resumed(database: Database) -> None:
+    await modeltrail(database, "projections", "rebuild", "models", "--verify", stdin=b"n\n")
+
+    for arguments, named in ((("search_documents", "models"), "search_documents, models"), (("--all",), "all")):
+        code, out, err = await modeltrail(database, "projections", "rebuild", "--resume", *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"the rebuild that was stopped is of models, and not of {named}; leave the names out" in err
+    code, out, _ = await modeltrail(database, "projections", "rebuild", "--resume", "models")
+    assert (code, out.startswith("rebuilt models as of")) == (0, True)
 
 
 async def test_a_second_rebuild_says_who_runs_the_first(database: Database) -> None:

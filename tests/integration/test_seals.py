@@ -114,9 +114,38 @@ async def test_a_changed_seal_is_refused(database: Database, seal: Path, change:
 
 
 async def test_a_seal_of_somebody_else_is_refused(database: Database, seal: Path) -> None:
-    code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", "b3RoZXI=")
+    _, other, _ = await modeltrail(database, "events", "new-seal-key", str(seal.parent / "other"))
+    code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", other.strip())
 
     assert (code, "another key" in err) == (1, True)
+
+
+async def test_a_key_that_is_none_is_not_blamed_on_the_seal(database: Database, seal: Path) -> None:
+    for key in ("b3RoZXI=", "%", ""):
+        code, out, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", key)
+        assert (code, out) == (2, "")
+        assert f"--public-key is {key!r}, which is no Ed25519 public key in base64" in err
+
+
+async def test_a_key_without_a_seal_is_not_ignored(database: Database) -> None:
+    code, out, err = await modeltrail(database, "events", "verify", "--public-key", "b3RoZXI=")
+
+    assert (code, out, "--public-key goes with --seal" in err) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("verify", "--seal", "{}"), ("seal", "--key", "{}"), ("public-key", "--key", "{}"), ("new-seal-key", "{}")],
+)
+async def test_a_file_that_is_not_there_is_a_wrong_command_line(
+    database: Database, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    file = str(tmp_path / "nowhere" / "file")
+
+    code, out, err = await modeltrail(database, "events", *(each.replace("{}", file) for each in arguments))
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{file!r} cannot be" in err
 
 
 async def test_a_key_is_private_and_never_overwritten(database: Database, seal: Path) -> None:
@@ -126,7 +155,7 @@ async def test_a_key_is_private_and_never_overwritten(database: Database, seal: 
 
     code, _, err = await modeltrail(database, "events", "new-seal-key", str(key))
 
-    assert (code, "exists already" in err, key.read_bytes()) == (1, True, before)
+    assert (code, "exists already" in err, key.read_bytes()) == (2, True, before)
     code, out, _ = await modeltrail(database, "events", "public-key", "--key", str(key))
     assert (code, out.strip()) == (0, (seal.parent / "public").read_text())
     key.chmod(0o644)

@@ -39,6 +39,12 @@ class RebuildProcess:
         return self.process.returncode, out.decode(), err.decode()
 
 
+async def go_on_or_begin(database: Database) -> str:
+    """The option that goes on with a rebuild that was stopped, or begins one where none was."""
+    async with connected(database) as connection:
+        return "--resume" if await connection.fetchval("SELECT true FROM projection_rebuild") else "--all"
+
+
 @asynccontextmanager
 async def rebuilding(database: Database, *arguments: str) -> AsyncIterator[RebuildProcess]:
     """A run, which ends with the block at the latest."""

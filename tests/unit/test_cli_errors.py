@@ -12,11 +12,15 @@ import click
 import pytest
 
 from modeltrail.cli import main as cli_main
-from modeltrail.cli.children import Child, ChildCommand, Lifeline
+from modeltrail.cli.children import Child, ChildCommand, Lifeline, run_to_end
+from modeltrail.cli.dev_environment import write_dev_environment
 from modeltrail.cli.dev_folder import DevFolder
+from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.main import run
 
+STREAM = "11111111-1111-4111-8111-111111111111"
+BEYOND = "9223372036854775808"  # what PostgreSQL's bigint holds
 DATABASE_OF_NOBODY = {"DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": "1"}
 
 
@@ -53,10 +57,30 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["--nope"], "No such option '--nope' (see: modeltrail --help)"),
         (["nope"], "No such command 'nope' (see: modeltrail --help)"),
         (["serve", "--nope"], "No such option '--nope' (see: modeltrail serve --help)"),
-        (["dev", "--port", "http"], "'http' is not a valid integer range (see: modeltrail dev --help)"),
-        (["dev", "--port", "0"], "0 is not in the range 1<=x<=65535"),
+        (["dev", "--port", "http"], "http is no whole number from 1 to 65535 (see: modeltrail dev --help)"),
+        (["dev", "--port", "0"], "0 is no whole number from 1 to 65535"),
+        (["events", "--limit", "0"], "0 is no whole number from 1 to 9223372036854775807"),
+        (["events", "--after", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
+        (["events", "list", "--limit", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
+        (["events", "list", "--after", "-1"], "-1 is no whole number from 0 to"),
+        (["events", "show", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
+        (["events", "state", STREAM, "--at", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
+        (["events", "diff", STREAM, "--from", "1", "--to", BEYOND], f"{BEYOND} is no whole number from 0 to"),
         (["events", "--stream", "iris"], "'iris' is not a valid UUID"),
+        (["events", "--stream"], "Option '--stream' requires an argument (see: modeltrail events --help)"),
+        (["events", "verify", "--public-key"], "requires an argument (see: modeltrail events verify --help)"),
+        (["events", "--limit", "3", "list"], "no effect; put --limit behind list (see: modeltrail events --help)"),
+        (["events", "--json", "list"], "put --json behind list"),
+        (["events", "-f", "show", "3"], "--follow stands before show, where it has no effect; show has no --follow"),
+        (["events", "--data", __file__], f"--data is '{__file__}', which is no folder; name the folder that"),
         (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
+        (["simulated-cluster", "--port", "70000"], "70000 is no whole number from 0 to 65535"),
+        (["simulated-cluster", "--port", "-1"], "-1 is no whole number from 0 to 65535"),
+        (["simulated-cluster", "--ready-after", "-1"], "-1 is no number of seconds, such as 1.5"),
+        (["simulated-cluster", "--slow-after", "nan"], "nan is no number of seconds, such as 1.5"),
+        (["simulated-cluster", "--host", "foo.invalid"], "--host is 'foo.invalid', which is no host name or address"),
+        (["simulated-cluster", "--data", "a/b/c"], "--data is 'a/b/c', and there is no folder 'a/b'; make it"),
+        (["simulated-cluster", "--kubeconfig", "a/c"], "--kubeconfig is 'a/c', and there is no folder 'a'; make it"),
         (["demo", "--url", "localhost"], "--url is 'localhost'; it must be like http://127.0.0.1:8080"),
     ],
 )
@@ -66,7 +90,17 @@ def test_wrong_use_is_told_in_a_sentence_with_exit_code_2(
     code, error = refusal(capsys, *arguments)
 
     assert message in error
-    assert code == (1 if "--url" in arguments else 2)
+    assert code == 2
+
+
+@pytest.mark.parametrize("command", ["projections", "secrets"])
+def test_a_group_without_a_command_shows_its_help_as_it_is(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run([command, "--help"]) == 0
+    help_text = capsys.readouterr().out
+
+    assert run([command]) == 2
+
+    assert capsys.readouterr() == ("", help_text)
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "migrate", "events", "dev", "demo"])
@@ -155,6 +189,20 @@ def test_an_unreachable_database_is_named_with_its_variables(
     )
 
 
+@pytest.mark.parametrize(("folder", "option"), [(".modeltrail", ""), ("my data", " --data 'my data'")])
+@pytest.mark.parametrize("command", [["events"], ["projections", "list"], ["secrets", "status"]])
+def test_the_database_of_a_dev_that_was_stopped_is_started_by_dev(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str], folder: str, option: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    write_dev_environment(tmp_path / folder, {"DATABASE_HOST": str(tmp_path / "socket"), "DATABASE_PORT": "5432"})
+
+    code, error = refusal(capsys, *command, *(["--data", folder] if option else []))
+
+    assert (code, "DATABASE_HOST" in error) == (1, False)
+    assert error.endswith(f" cannot be reached (No such file or directory); start it with: modeltrail dev{option}\n")
+
+
 def test_demo_says_that_no_api_answers(capsys: pytest.CaptureFixture[str], taken_port: int) -> None:
     code, error = refusal(capsys, "demo", "--url", "http://127.0.0.1:1")
 
@@ -222,6 +270,37 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="macOS has none")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_told_in_a_sentence(unbuffered: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "modeltrail", "secrets", "status", "--help"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert answer.stderr == (
+        "modeltrail: standard output cannot be written (No space left on device); send it elsewhere\n"
+    )
+    assert answer.returncode == 1
+
+
+def test_an_output_that_nobody_reads_is_no_fault_to_speak_of() -> None:
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    with os.fdopen(writing_end, "wb") as closed:
+        answer = subprocess.run(
+            [sys.executable, "-m", "modeltrail", "--help"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (answer.returncode, answer.stderr) == (1, "")
+
+
 async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
     lifeline = Lifeline()
     environment = {**os.environ, "SERVER_PORT": "http"}
@@ -235,7 +314,40 @@ async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.C
     assert str(given_up.value) == (
         "api cannot run with these settings: SERVER_PORT is 'http'; it must be a whole number from 1 to 65535"
     )
-    assert "started again" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "started again" not in out
+    assert "SERVER_PORT" not in out  # it is told once
+
+
+async def test_why_a_command_failed_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lifeline = Lifeline()
+    environment = {**os.environ, "SERVER_PORT": "http"}
+    command = ChildCommand(name="migrate", colour="cyan", arguments=["migrate"], environment=environment)
+
+    with pytest.raises(CommandError, match="`modeltrail migrate` failed: SERVER_PORT is 'http'"):
+        await run_to_end(command, lifeline)
+    lifeline.close()
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("value", "is_told"), [("false", True), ("", False), ("true", False)])
+def test_dev_says_that_it_simulates_a_cluster_although_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str, is_told: bool
+) -> None:
+    monkeypatch.setenv("KSERVE_ENABLED", value)
+
+    async def run_nothing(_session: DevSession) -> None:
+        pass
+
+    monkeypatch.setattr(DevSession, "run", run_nothing)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    assert run(["dev", "--data", "data", "--port", str(port)]) == 0
+
+    told = "KSERVE_ENABLED is false, and the simulated cluster runs all the same" in capsys.readouterr().out
+    assert told == is_told
 
 
 async def test_a_child_that_cannot_start_is_given_up_with_its_last_words(

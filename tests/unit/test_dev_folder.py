@@ -54,8 +54,10 @@ def test_other_commands_find_the_database_of_dev(tmp_path: Path, monkeypatch: py
     write_dev_environment(tmp_path / ".modeltrail", left)
 
     assert stat.S_IMODE((tmp_path / ".modeltrail" / "dev.env").stat().st_mode) == 0o600
-    assert with_dev_environment(None, {"LANG": "C", "MODELTRAIL_SECRET_KEYS": "old"}) == {"LANG": "C"} | left
-    assert with_dev_environment(tmp_path / ".modeltrail", {"DATABASE_HOST": "elsewhere"}) == left
+    default = {"MODELTRAIL_DEV_FOLDER": ".modeltrail"}
+    named = {"MODELTRAIL_DEV_FOLDER": str(tmp_path / ".modeltrail")}
+    assert with_dev_environment(None, {"LANG": "C", "MODELTRAIL_SECRET_KEYS": "old"}) == {"LANG": "C"} | left | default
+    assert with_dev_environment(tmp_path / ".modeltrail", {"DATABASE_HOST": "elsewhere"}) == left | named
 
 
 def test_a_database_of_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

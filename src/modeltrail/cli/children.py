@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ _SETTLED_AFTER = 10.0  # seconds of life after which a death is no sign of a chi
 _QUICK_DEATHS_ALLOWED = 5
 _WRONG_SETTINGS = 2  # the exit code that no new try will change
 _FIRST_DELAY = 0.25  # seconds; doubles with each quick death
-_LAST_WORDS = 15  # lines
+_SENTENCE = "modeltrail: "  # begins that in which a command says why it cannot go on
 _NAME_WIDTH = 8
 
 
@@ -35,6 +34,33 @@ def say(name: str, colour: str, text: str, *, bold: bool = False) -> None:
     except BrokenPipeError:  # `modeltrail dev | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         signal.raise_signal(signal.SIGTERM)
+
+
+class _Words:
+    """What a process says, shown line by line; but why it cannot go on only when `show_rest` asks for it.
+
+    Whoever ends everything for that reason quotes it, and a person need not read it twice.
+    """
+
+    def __init__(self, name: str, colour: str) -> None:
+        self._name = name
+        self._colour = colour
+        self._kept: str | None = None
+        self.last = ""
+        """The last line, without that it comes from us."""
+
+    def add(self, line: str) -> None:
+        self.show_rest()
+        self.last = line.removeprefix(_SENTENCE)
+        if line.startswith(_SENTENCE):
+            self._kept = line
+        else:
+            say(self._name, self._colour, line)
+
+    def show_rest(self) -> None:
+        if self._kept is not None:
+            say(self._name, self._colour, self._kept)
+            self._kept = None
 
 
 class Lifeline:
@@ -67,7 +93,7 @@ class Child:
         self._lifeline = lifeline
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
-        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._words = _Words(command.name, command.colour)
         self._keeper: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
         """Set once it has printed a line that tells where it listens."""
@@ -103,6 +129,7 @@ class Child:
             began = loop.time()
             ending = await self._live_once()
             if self._stopping.is_set():
+                self._words.show_rest()
                 return
             if self._process is not None and self._process.returncode == _WRONG_SETTINGS:
                 raise CommandError(f"{self._command.name} cannot run with these settings: {self._last_said()}")
@@ -112,6 +139,7 @@ class Child:
                     f"{self._command.name} {ending}, {quick_deaths} times in a row, so everything is stopped; "
                     f"its last words: {self._last_said()}"
                 )
+            self._words.show_rest()
             delay = _FIRST_DELAY * 2**quick_deaths
             self._say(f"{ending} unexpectedly; it is started again in {delay:g} s")
             with suppress(TimeoutError):
@@ -134,11 +162,10 @@ class Child:
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def _last_said(self) -> str:
-        return self._last_words[-1].removeprefix("modeltrail: ") if self._last_words else "nothing"
+        return self._words.last or "nothing"
 
     def _say_line(self, line: str) -> None:
-        self._last_words.append(line)
-        say(self._command.name, self._command.colour, line)
+        self._words.add(line)
         if " listening on " in line:
             self.listening.set()
 
@@ -148,24 +175,19 @@ class Child:
 
 async def run_to_end(command: ChildCommand, lifeline: Lifeline) -> None:
     """Run a command that ends by itself, showing its output. Raises CommandError when it fails."""
-    last_words = ""
-
-    def say_line(line: str) -> None:
-        nonlocal last_words
-        last_words = line
-        say(command.name, command.colour, line)
-
+    words = _Words(command.name, command.colour)
     process = await _spawn(command, lifeline)
     try:
-        await _show(process, say_line)
+        await _show(process, words.add)
         code = await process.wait()
     except asyncio.CancelledError:
         process.terminate()
         await process.wait()
         raise
     if code != 0:
-        reason = last_words.removeprefix("modeltrail: ") or f"exit code {code}"
+        reason = words.last or f"exit code {code}"
         raise CommandError(f"`modeltrail {shlex.join(command.arguments)}` failed: {reason}")
+    words.show_rest()
 
 
 async def _spawn(command: ChildCommand, lifeline: Lifeline) -> asyncio.subprocess.Process:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import click
 
-from modeltrail.cli.errors import CommandError
+from modeltrail.cli.errors import MISUSED, CommandError
 
 __all__ = ["Answer", "Conversation"]
 
@@ -59,7 +59,9 @@ class Conversation:
             ) as answer:
                 return answer.status, _decode(await answer.text())
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise CommandError(f"--url is {self._url!r}; it must be like http://127.0.0.1:8080") from error
+            raise CommandError(
+                f"--url is {self._url!r}; it must be like http://127.0.0.1:8080", exit_code=MISUSED
+            ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CommandError(
                 f"the API at {self._url} does not answer ({_reason(error)}); "

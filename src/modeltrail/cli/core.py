@@ -87,6 +87,9 @@ class Core(Protocol):
     ) -> "Compared":
         """Compare the read tables with the log; all without `names`."""
 
+    async def stopped_rebuild(self, settings: Settings) -> list[str]:
+        """The projections of the rebuild that was stopped; empty when none was."""
+
     async def rebuild_projections(
         self,
         settings: Settings,
@@ -96,7 +99,7 @@ class Core(Protocol):
         *,
         resume: bool = False,
     ) -> "Rebuilt | None":
-        """Build read tables anew, all without `names`; None when `confirm` did not want them."""
+        """Build read tables anew, all without `names`, or go on with that; None when `confirm` did not want them."""
 
 
 def load_core() -> Core:

@@ -1,7 +1,6 @@
 """Whether the database can be used, said in a sentence when it cannot."""
 
-import os
-import re
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,9 @@ from contextlib import contextmanager
 import asyncpg
 from asyncpg import exceptions
 
+from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER
 from modeltrail.cli.errors import CommandError
+from modeltrail.postgres.connect import reason_of
 from modeltrail.postgres.migrate import pending
 from modeltrail.settings import DatabaseSettings
 
@@ -69,14 +70,12 @@ def _unreachable(error: Exception, database: DatabaseSettings) -> str:
             return f"{where} does not offer TLS, which DATABASE_SSLMODE={database.sslmode} asks for; set it to disable"
         case exceptions.InterfaceError():
             return f"the connection to {where} cannot be set up ({error}); check the DATABASE_ variables"
+        case _ if database.dev_folder is not None:
+            folder = database.dev_folder
+            option = "" if folder == str(DEFAULT_DATA_FOLDER) else f" --data {shlex.quote(folder)}"
+            return f"{where} cannot be reached ({reason_of(error)}); start it with: modeltrail dev{option}"
         case _:
-            return f"{where} cannot be reached ({_reason(error)}); start it, or set {_ADDRESS_VARIABLES}"
-
-
-def _reason(error: Exception) -> str:
-    # A name with several addresses gives one error that quotes all of them and has no number of its own.
-    number = re.search(r"\[Errno (\d+)\]", str(error))
-    return os.strerror(int(number[1])) if number else str(error) or type(error).__name__
+            return f"{where} cannot be reached ({reason_of(error)}); start it, or set {_ADDRESS_VARIABLES}"
 
 
 def _refusal(error: exceptions.PostgresError, database: DatabaseSettings) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from modeltrail.cli.children import say
 from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER
 from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.ports import check_port
 from modeltrail.cli.running import run_until_stopped
+from modeltrail.quantities import WholeNumber
 from modeltrail.settings import Settings
 
 __all__ = ["dev"]
@@ -28,6 +30,11 @@ _OURS = (
     "MODELTRAIL_SECRET_KEYS_FILE",
 )
 
+_SIMULATED_ALL_THE_SAME = (
+    "KSERVE_ENABLED is false, and the simulated cluster runs all the same, as nothing could be deployed without one;"
+    " true takes the real one"
+)
+
 _PORT_PATIENCE = 8.0  # seconds; a killed `dev` leaves children that need up to 3 s to see it
 
 
@@ -39,7 +46,7 @@ _PORT_PATIENCE = 8.0  # seconds; a killed `dev` leaves children that need up to 
     show_default=True,
     help="Folder that keeps the database, the keys and the simulated cluster.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the API [default: SERVER_PORT, else 8080].")
+@click.option("--port", type=WholeNumber(1, 65535), help="Port of the API [default: SERVER_PORT, else 8080].")
 def dev(*, data: Path, port: int | None) -> None:
     """Start everything on this machine: PostgreSQL, a simulated cluster, the API and the worker.
 
@@ -57,6 +64,8 @@ def dev(*, data: Path, port: int | None) -> None:
     folder = DevFolder.take(data, f"API on port {settings.server.port}")
     try:
         _await_port(settings, patience=_PORT_PATIENCE if folder.was_left_behind else 0)
+        if environment.get("KSERVE_ENABLED", "").strip() and not settings.kserve.enabled:
+            say("dev", "white", _SIMULATED_ALL_THE_SAME, bold=True)
         session = DevSession(folder, settings, environment)
         run_until_stopped(session.run(), on_impatience=session.kill)
     finally:

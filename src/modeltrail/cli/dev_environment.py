@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modeltrail.cli.errors import MISUSED, CommandError
 from modeltrail.secret_keys import KEYS_VARIABLE
+from modeltrail.settings import DEV_FOLDER_VARIABLE
 
 __all__ = ["DEFAULT_DATA_FOLDER", "read_dev_environment", "with_dev_environment", "write_dev_environment"]
 
@@ -30,6 +31,11 @@ def read_dev_environment(folder: Path) -> dict[str, str]:
         lines = (folder / _FILE_NAME).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise CommandError(
+            f"--data is {str(folder)!r}, which is no folder; name the folder that `modeltrail dev` uses",
+            exit_code=MISUSED,
+        ) from None
     except OSError as error:
         raise CommandError(
             f"{folder / _FILE_NAME} cannot be read ({error.strerror}); run this as the user who runs `modeltrail dev`"
@@ -52,6 +58,7 @@ def with_dev_environment(data: Path | None, environ: Mapping[str, str] | None = 
             f"--data is {str(data)!r}, where `modeltrail dev` has never run; name the folder that it uses",
             exit_code=MISUSED,
         )
-    if found:
-        given.pop(KEYS_VARIABLE, None)  # excludes the keys file, which `dev` uses
-    return given | found
+    if not found:
+        return given
+    given.pop(KEYS_VARIABLE, None)  # excludes the keys file, which `dev` uses
+    return given | found | {DEV_FOLDER_VARIABLE: str(data or DEFAULT_DATA_FOLDER)}

@@ -12,6 +12,7 @@ from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.options import data_option, json_option
+from modeltrail.cli.question import is_wanted
 from modeltrail.cli.running import load_settings
 
 if TYPE_CHECKING:
@@ -47,18 +48,23 @@ def erase(*, email: str, dry_run: bool, yes: bool, data: Path | None, as_json: b
             raise CommandError("the person that --email names was never seen here, or was erased before")
         return found
 
+    wanted = yes and not dry_run
     with explained(settings.database):
-        if dry_run or not yes:
+        if not wanted:
             traces = asyncio.run(work(only_look=True))
-        if not dry_run:
-            if not yes:
-                click.confirm(f"erase this person for good ({_sentence(traces)})?", abort=True, err=True)
+            wanted = not dry_run and is_wanted(
+                f"erase this person for good ({_sentence(traces)})?",
+                without_answer="nobody answered, and nothing was erased; answer y, or use --yes",
+            )
+        if wanted:
             traces = asyncio.run(work(only_look=False))
     if as_json:
         rows = {table: [str(each) for each in ids] for table, ids in traces.rows.items()}
-        click.echo(json.dumps({"erased": not dry_run, "acts": traces.acts, "events": traces.events, "rows": rows}))
+        click.echo(json.dumps({"erased": wanted, "acts": traces.acts, "events": traces.events, "rows": rows}))
+    elif wanted or dry_run:
+        click.echo(f"{'erased' if wanted else 'would erase'}: {_sentence(traces)}")
     else:
-        click.echo(f"{'would erase' if dry_run else 'erased'}: {_sentence(traces)}")
+        click.echo("nothing was erased")
 
 
 def _sentence(traces: "Traces") -> str:

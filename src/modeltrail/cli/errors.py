@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-__all__ = ["DEBUG_VARIABLE", "FAILED", "INTERRUPTED", "MISUSED", "CommandError", "report"]
+__all__ = ["DEBUG_VARIABLE", "FAILED", "INTERRUPTED", "MISUSED", "CommandError", "is_of_output", "report"]
 
 FAILED = 1
 MISUSED = 2
@@ -41,13 +41,19 @@ def report(error: Exception) -> int:
     return exit_code
 
 
+def is_of_output(error: BaseException) -> bool:
+    """Whether `error` came of printing something, which nothing but click.echo does."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, OSError) and bool(frames) and frames[-1].f_code is click.echo.__code__
+
+
 def _explain(error: Exception) -> tuple[str, int] | None:
     """The message and exit code of an error that was raised to be read, None for all others."""
     # Imported late: a command that succeeds should not wait for asyncpg and cryptography.
     from modeltrail.commands.committer import LogUnavailableError  # noqa: PLC0415
     from modeltrail.eventlog.codec import UnreadableEventError  # noqa: PLC0415
     from modeltrail.eventlog.keys import UnusableKeyError  # noqa: PLC0415
-    from modeltrail.legacy.tables import LegacyTablesError  # noqa: PLC0415
+    from modeltrail.legacy.tables import LegacyTablesError, UnusableSourceError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
     from modeltrail.projections.rebuild import RebuildError  # noqa: PLC0415
@@ -55,9 +61,11 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from modeltrail.workers.cluster import ClusterError, ClusterNotConfigured  # noqa: PLC0415
 
     match error:
+        case OSError() if is_of_output(error):
+            return f"standard output cannot be written ({error.strerror}); send it elsewhere", FAILED
         case CommandError():
             return str(error), error.exit_code
-        case SettingsError() | UnusableKeyError() | ClusterNotConfigured():
+        case SettingsError() | UnusableKeyError() | ClusterNotConfigured() | UnusableSourceError():
             return str(error), MISUSED
         case (
             EmbeddedPostgresError()

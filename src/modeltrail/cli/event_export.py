@@ -10,7 +10,7 @@ import click
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
-from modeltrail.cli.errors import MISUSED, CommandError
+from modeltrail.cli.errors import FAILED, MISUSED, CommandError, is_of_output
 from modeltrail.cli.event_filters import Filters, filter_options, selection_of
 from modeltrail.cli.options import data_option
 from modeltrail.cli.progress import progress
@@ -28,7 +28,7 @@ Writer = Callable[["Connection", Path, "Selection", Callable[[int, int], None]],
 
 
 @click.command
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path())
 @click.option(
     "--format",
     "form",
@@ -40,17 +40,23 @@ Writer = Callable[["Connection", Path, "Selection", Callable[[int, int], None]],
 @click.option("--resume", is_flag=True, help="Go on behind the last event that is there, with the same filters.")
 @filter_options
 @data_option
-def export(*, file: Path, form: str, resume: bool, data: Path | None, **filters: Any) -> None:  # noqa: ANN401 the fields of Filters
+def export(*, file: str, form: str, resume: bool, data: Path | None, **filters: Any) -> None:  # noqa: ANN401 the fields of Filters
     """Write the log to FILE: JSON Lines, each a CloudEvent 1.0; or as Parquet to the folder FILE.
+
+    With - for FILE, the lines go to standard output.
 
     Ends where the log ended at the beginning. Addresses stay encrypted. Only whole JSON Lines can be verified, and
     imported.
     """
-    from modeltrail.eventlog.cloud_event import UnusableExportError  # noqa: PLC0415 it brings asyncpg along
+    from modeltrail.eventlog.cloud_event import OtherFiltersError, UnusableExportError  # noqa: PLC0415 it is large
 
-    write = _writer(form)
-    if file.exists() and not resume:
-        raise CommandError(f"{str(file)!r} exists; name another file, or go on with it: --resume", exit_code=MISUSED)
+    to_output = file == "-"
+    if to_output and (resume or form != "jsonl"):
+        raise click.UsageError("standard output takes only whole JSON Lines; name a file, without --resume or Parquet")
+    write: Writer = _print_events if to_output else _writer(form)
+    path = Path(file)
+    if path.exists() and not (resume or to_output):
+        raise CommandError(f"{file!r} exists; name another file, or go on with it: --resume", exit_code=MISUSED)
     settings = load_settings(with_dev_environment(data))
 
     async def run() -> int:
@@ -58,16 +64,31 @@ def export(*, file: Path, form: str, resume: bool, data: Path | None, **filters:
         async with load_core().open_auditor(settings) as auditor:
             selection = await selection_of(Filters(**filters), auditor)
             with progress("exporting") as tell:
-                return await write(auditor.connection, file, selection, tell)
+                return await write(auditor.connection, path, selection, tell)
 
     try:
         with explained(settings.database):
             written = asyncio.run(run())
+    except OtherFiltersError as error:
+        raise CommandError(str(error), exit_code=MISUSED) from None
     except UnusableExportError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(f"{str(file)!r} cannot be written ({error.strerror})") from None
-    click.echo(f"wrote {written} events to {file}", err=True)
+        if is_of_output(error):
+            raise
+        is_wrong_path = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise CommandError(
+            f"{file!r} cannot be written ({error.strerror})", exit_code=MISUSED if is_wrong_path else FAILED
+        ) from None
+    click.echo(f"wrote {written} events to {'standard output' if to_output else file}", err=True)
+
+
+async def _print_events(
+    connection: "Connection", _path: Path, selection: "Selection", on_progress: Callable[[int, int], None]
+) -> int:
+    from modeltrail.eventlog.export import write_events  # noqa: PLC0415 the same
+
+    return await write_events(connection, lambda lines: click.echo(lines, nl=False), selection, on_progress)
 
 
 def _writer(form: str) -> Writer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import click
 from msgspec import Struct
 
 from modeltrail.cli.errors import MISUSED, CommandError
+from modeltrail.quantities import WholeNumber
 
 if TYPE_CHECKING:
     from modeltrail.eventlog.auditor import Auditor
@@ -34,6 +36,25 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older ones are not ge
         return moment
 
 
+class EventName(click.ParamType):  # type: ignore[type-arg] # the same
+    """What events of a type are called, with or without the number of their shape."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from modeltrail.eventlog.codec import EVENT_TYPES  # noqa: PLC0415 it brings the domain along
+        from modeltrail.eventlog.upcasting import UPCASTERS  # noqa: PLC0415 the same
+
+        tags = EVENT_TYPES.keys() | UPCASTERS.keys()
+        names = sorted({tag.partition("@")[0] for tag in tags})
+        if value not in tags and value not in names:
+            # Who leaves out of what something was renamed is understood, too.
+            close = [*get_close_matches(value, names), *(name for name in names if name.endswith(f".{value}"))]
+            hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else f"there are: {', '.join(names)}"
+            self.fail(f"no event is called {value}; {hint}", param, ctx)
+        return value
+
+
 class Filters(Struct, frozen=True, kw_only=True):
     """What was asked for, before anything was looked up."""
 
@@ -52,12 +73,14 @@ _OPTIONS = (
     click.option("--project", type=click.UUID, help="Only of this project."),
     click.option("--stream", type=click.UUID, help="Only of this model, version, environment or service."),
     click.option("--model", type=click.UUID, help="Everything that touched this model: versions, deployments too."),
-    click.option("--type", "type", help="Only events of this type, such as registered_model.renamed."),
+    click.option(
+        "--type", "type", type=EventName(), help="Only events of this type, such as registered_model.renamed."
+    ),
     click.option("--actor", metavar="EMAIL", help="Only what this person asked for."),
     click.option("--request-id", help="Only what came of this request."),
     click.option("--since", type=Moment(), help="Recorded at this time or later, such as 2026-03-03T14:05:00Z."),
     click.option("--until", type=Moment(), help="Recorded before this time."),
-    click.option("--after", "position", type=click.IntRange(min=0), default=0, help="Only behind this position."),
+    click.option("--after", "position", type=WholeNumber(0), default=0, help="Only behind this position."),
 )
 
 

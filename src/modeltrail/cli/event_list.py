@@ -18,6 +18,7 @@ from modeltrail.cli.event_reader import EventRecord
 from modeltrail.cli.event_table import as_json, print_events, printable
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
+from modeltrail.quantities import WholeNumber
 
 if TYPE_CHECKING:
     from modeltrail.eventlog.auditor import Auditor
@@ -31,7 +32,7 @@ _MORE = "there are more; `modeltrail events list --request-id` has all that a re
 
 @click.command("list")
 @filter_options
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many events to show.")
+@click.option("--limit", type=WholeNumber(1), default=50, show_default=True, help="How many events to show.")
 @click.option("--oldest", is_flag=True, help="The oldest of them, instead of the newest.")
 @click.option("--follow", "-f", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
 @click.option("--json", "json_lines", is_flag=True, help="Whole events, one JSON object a line.")
@@ -66,7 +67,7 @@ def list_events(
 
 
 @click.command
-@click.argument("position", type=click.IntRange(min=1))
+@click.argument("position", type=WholeNumber(1))
 @click.option("--json", "json_lines", is_flag=True, help="The event and its relatives, one JSON object a line.")
 @data_option
 def show(*, position: int, json_lines: bool, data: Path | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
@@ -46,6 +47,8 @@ def verify(
     Names the first event that was altered, removed, inserted or reordered, with exit code 1. That the log was not cut
     off at its end, or forged anew, only a seal can tell.
     """
+    if public_key is not None and not seals:
+        raise click.UsageError("--public-key goes with --seal: it is the key that the seals must be made with")
     kept = _read_seals(seals, public_key)
     if export is not None:
         verified = _verify_export(export, kept)
@@ -123,24 +126,42 @@ def _verify_export(export: Path, seals: "Sequence[Seal]") -> "Verified":
         raise CommandError(f"{str(export)!r} is no export of a log: {error}") from None
     except OSError as error:
         raise CommandError(f"{str(export)!r} cannot be read ({error.strerror})", exit_code=MISUSED) from None
-    return compare(verified, seals, hashes.get)
+    return _as_of_export(compare(verified, seals, hashes.get))
+
+
+def _as_of_export(verified: "Verified") -> "Verified":
+    """The same; of a missing event with the hint that filters may have left it out, which nothing in a file tells."""
+    from modeltrail.eventlog.verification import Fault  # noqa: PLC0415 the same
+
+    finding = verified.finding
+    if finding is None or finding.fault is not Fault.REMOVED:
+        return verified
+    hint = f"{finding.explanation}; or the export is filtered, and only a whole one can be verified"
+    return replace(verified, finding=replace(finding, explanation=hint))
 
 
 def _read_seals(files: Sequence[Path], trusted_key: str | None) -> "list[Seal]":
     if not files:
         return []
-    from modeltrail.eventlog.seal import read_seal  # noqa: PLC0415 the same
+    from modeltrail.eventlog.seal import is_public_key, read_seal  # noqa: PLC0415 the same
 
+    if trusted_key is not None and not is_public_key(trusted_key):
+        raise click.UsageError(
+            f"--public-key is {trusted_key!r}, which is no Ed25519 public key in base64;"
+            " `modeltrail events public-key` prints one"
+        )
     with _understood():
         return [read_seal(file, trusted_key) for file in files]
 
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    from modeltrail.eventlog.seal import SealError  # noqa: PLC0415 the same
+    from modeltrail.eventlog.seal import SealError, WrongFileError  # noqa: PLC0415 the same
 
     try:
         yield
+    except WrongFileError as error:
+        raise CommandError(str(error), exit_code=MISUSED) from None
     except SealError as error:
         raise CommandError(str(error)) from None
 

@@ -17,8 +17,11 @@ from modeltrail.cli.event_filters import Moment
 from modeltrail.cli.event_table import printable
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings
+from modeltrail.quantities import WholeNumber
 
 if TYPE_CHECKING:
+    from asyncpg import Connection
+
     from modeltrail.eventlog.past_state import PastState
 
 __all__ = ["diff", "state"]
@@ -32,7 +35,9 @@ class Point(Moment):
     name = "position or time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> _Point:  # type: ignore[override] # wider
-        return int(value) if value.isascii() and value.isdecimal() else super().convert(value, param, ctx)
+        if value.isascii() and value.isdecimal():
+            return WholeNumber(0).convert(value, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command
@@ -41,7 +46,7 @@ class Point(Moment):
 @data_option
 def state(*, stream: UUID, at: _Point, data: Path | None) -> None:
     """Show what a model, version, environment or service was, as JSON."""
-    (found,) = _look(stream, [at], data)
+    (found,) = _look(stream, {"--at": at}, data)
     if found is None:
         raise CommandError(f"the stream {stream} had no event then")
     click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -57,7 +62,7 @@ def diff(*, stream: UUID, start: _Point, end: _Point, data: Path | None, as_json
     """Show what changed in a stream between two moments, field by field."""
     from modeltrail.eventlog.past_state import differences  # noqa: PLC0415 it brings asyncpg along
 
-    before, after = _look(stream, [start, end], data)
+    before, after = _look(stream, {"--from": start, "--to": end}, data)
     if before is None and after is None:
         raise CommandError(f"the stream {stream} had no event by then")
     changed = differences(before, after)
@@ -74,9 +79,8 @@ def _shown(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _look(stream: UUID, points: list[_Point], data: Path | None) -> "list[PastState | None]":
+def _look(stream: UUID, points: dict[str, _Point], data: Path | None) -> "list[PastState | None]":
     from modeltrail.eventlog.past_state import state_at  # noqa: PLC0415 the same
-    from modeltrail.eventlog.selection import position_until  # noqa: PLC0415 the same
 
     settings = load_settings(with_dev_environment(data))
 
@@ -84,10 +88,18 @@ def _look(stream: UUID, points: list[_Point], data: Path | None) -> "list[PastSt
         await check_schema(settings.database)
         async with load_core().open_auditor(settings) as auditor:
             connection = auditor.connection
-            positions = [
-                await position_until(connection, point) if isinstance(point, datetime) else point for point in points
-            ]
+            positions = [await _position(connection, option, point) for option, point in points.items()]
             return [await state_at(connection, stream, position) for position in positions]
 
     with explained(settings.database):
         return asyncio.run(run())
+
+
+async def _position(connection: "Connection", option: str, point: _Point) -> int:
+    from modeltrail.projections.past import NotYetError, position_at  # noqa: PLC0415 the same
+
+    try:
+        return await position_at(connection, point)
+    except NotYetError as error:
+        shown = point.isoformat() if isinstance(point, datetime) else point
+        raise CommandError(f"{option} is {shown}, and {error}; name a moment of the past") from None

@@ -18,8 +18,10 @@ from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_state import diff, state
 from modeltrail.cli.event_table import print_events, table_width
+from modeltrail.cli.groups import Group, refuse_options_before
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
+from modeltrail.quantities import WholeNumber
 from modeltrail.settings import Settings
 
 __all__ = ["events", "open_reader", "table_width"]
@@ -27,11 +29,11 @@ __all__ = ["events", "open_reader", "table_width"]
 _PAGE = 500
 
 
-@click.group(invoke_without_command=True)
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many events to show.")
+@click.group(cls=Group, invoke_without_command=True)
+@click.option("--limit", type=WholeNumber(1), default=50, show_default=True, help="How many events to show.")
 @click.option("--follow", "-f", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
 @click.option("--stream", type=click.UUID, help="Only of this model, version, environment or service.")
-@click.option("--after", "position", type=click.IntRange(min=0), help="The oldest behind this position.")
+@click.option("--after", "position", type=WholeNumber(0), help="The oldest behind this position.")
 @click.option("--json", "json_lines", is_flag=True, help="Whole events, one JSON object a line.")
 @data_option
 @click.pass_context
@@ -52,6 +54,7 @@ def events(
     name, else that of `modeltrail dev`.
     """
     if context.invoked_subcommand is not None:
+        refuse_options_before(context)
         return
     settings = load_settings(with_dev_environment(data))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
@@ -29,7 +30,6 @@ SHOWN = 10  # lines of each kind; --json has all
 @click.command
 @click.option(
     "--dsn",
-    required=True,
     envvar="LEGACY_DSN",
     metavar="URI",
     help="The old service's database: postgresql://user:password@host:port/name, or in LEGACY_DSN.",
@@ -39,7 +39,9 @@ SHOWN = 10  # lines of each kind; --json has all
 @click.option("--write", is_flag=True, help="Take the rows over. Without it, only show what would happen.")
 @data_option
 @json_option
-def import_legacy(*, dsn: str, schema: str, prefix: str | None, write: bool, data: Path | None, as_json: bool) -> None:
+def import_legacy(
+    *, dsn: str | None, schema: str, prefix: str | None, write: bool, data: Path | None, as_json: bool
+) -> None:
     """Take over all models and versions of the service that modeltrail replaces.
 
     Afterwards every GET answers as it did there, times included. The old tables are only read. Run it while the old
@@ -48,8 +50,11 @@ def import_legacy(*, dsn: str, schema: str, prefix: str | None, write: bool, dat
     """
     from modeltrail.legacy.tables import Source  # noqa: PLC0415 - it brings asyncpg along
 
+    if dsn is None:
+        raise click.UsageError("the old service's database is not named; give --dsn, or set LEGACY_DSN")
+    given = click.get_current_context().get_parameter_source("dsn")
     settings = load_settings(with_dev_environment(data))
-    source = Source(dsn, schema, prefix)
+    source = Source(dsn, schema, prefix, "LEGACY_DSN" if given is ParameterSource.ENVIRONMENT else "--dsn")
 
     async def work() -> "Moved":
         await check_schema(settings.database)

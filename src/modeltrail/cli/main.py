@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from modeltrail.cli.errors import DEBUG_VARIABLE, FAILED, INTERRUPTED, report
+from modeltrail.cli.errors import DEBUG_VARIABLE, FAILED, INTERRUPTED, is_of_output, report
+from modeltrail.cli.groups import Group
 from modeltrail.cli.lifeline import LIFELINE_VARIABLE, hold_on
 
 __all__ = ["run"]
@@ -32,7 +33,7 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click calls it so
         return list(_COMMANDS)
 
@@ -74,8 +75,14 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`modeltrail events | head`); the interpreter would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return FAILED
     except Exception as error:  # noqa: BLE001 the one place where every error ends
+        if is_of_output(error):
+            _discard_output()  # what is still in its buffer, too
         return report(error)
     return code if isinstance(code, int) else 0
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

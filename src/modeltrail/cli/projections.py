@@ -11,10 +11,12 @@ import msgspec
 from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema
 from modeltrail.cli.dev_environment import with_dev_environment
-from modeltrail.cli.errors import FAILED
+from modeltrail.cli.errors import FAILED, MISUSED, CommandError
 from modeltrail.cli.event_table import print_table, printable
+from modeltrail.cli.groups import Group
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
+from modeltrail.cli.question import is_wanted
 from modeltrail.cli.rebuilding import run_rebuilding
 from modeltrail.cli.running import load_settings
 from modeltrail.settings import Settings
@@ -26,10 +28,10 @@ __all__ = ["projections"]
 
 T = TypeVar("T")
 SHOWN = 100
-RESUME = "go on with: modeltrail projections rebuild --resume"
+RESUME = "modeltrail projections rebuild --resume"
 
 
-@click.group
+@click.group(cls=Group)
 def projections() -> None:
     """Show the read tables, check them against the log, and build them anew while the service runs."""
 
@@ -107,16 +109,28 @@ def rebuild(
 
     It can be stopped at any time, and goes on with --resume, which takes the names from what was stopped.
     """
-    if not resume:
+    if names or everything or not resume:
         _require_names(names, everything=everything)
     if swap and not compare:
         raise click.UsageError("--swap goes with --verify: without that, the tables are swapped anyway")
     settings = load_settings(with_dev_environment(data))
+    go_on = f"{RESUME} --verify" if compare else RESUME  # without it, the tables would be swapped unseen
+    if resume:
+        stopped = _run(settings, lambda: load_core().stopped_rebuild(settings))
+        if not stopped:
+            click.echo("there is nothing to go on with: no rebuild was stopped")
+            return 0
+        if names or everything:
+            _require_stopped(names, stopped)
+        names = tuple(stopped)
 
     def confirm(found: "Sequence[Difference]") -> bool:
         _print_differences(found)
         click.echo(f"{'at least ' if len(found) >= SHOWN else ''}{len(found)} differences")
-        return swap or click.confirm("swap the rebuilt tables in?", err=True, default=False)
+        return swap or is_wanted(
+            "swap the rebuilt tables in?",
+            without_answer=f"nobody answered, and nothing was swapped; answer y, or use --swap: {go_on}",
+        )
 
     began = time.monotonic()
     with progress("rebuilding") as tell:
@@ -126,12 +140,13 @@ def rebuild(
                 lambda: load_core().rebuild_projections(
                     settings, names, tell, confirm if compare else None, resume=resume
                 ),
+                go_on,
             )
         except (KeyboardInterrupt, click.Abort):
-            click.echo(f"modeltrail: stopped, and nothing was swapped; {RESUME}", err=True)
+            click.echo(f"modeltrail: stopped, and nothing was swapped; go on with: {go_on}", err=True)
             raise
     if done is None:
-        click.echo(f"nothing was swapped; {RESUME}")
+        click.echo(f"nothing was swapped; go on with: {go_on}")
         return 0
     seconds = time.monotonic() - began
     click.echo(
@@ -146,12 +161,24 @@ def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
         raise click.UsageError("name projections, or take --all (modeltrail projections list shows them)")
 
 
-def _run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+def _require_stopped(names: tuple[str, ...], stopped: Sequence[str]) -> None:
+    """Raise CommandError unless `names`, of which none are all, are those of the rebuild that was stopped."""
+    from modeltrail.projections.catalogue import ALL  # noqa: PLC0415 it brings asyncpg along
+
+    if set(names or [projection.name for projection in ALL]) != set(stopped):
+        raise CommandError(
+            f"the rebuild that was stopped is of {', '.join(stopped)}, and not of {', '.join(names) or 'all'}; leave"
+            " the names out to go on with it, or leave out --resume to begin anew",
+            exit_code=MISUSED,
+        )
+
+
+def _run(settings: Settings, work: Callable[[], Awaitable[T]], go_on: str = RESUME) -> T:
     async def checked() -> T:
         await check_schema(settings.database)
         return await work()
 
-    return run_rebuilding(checked(), settings.database, go_on="modeltrail projections rebuild --resume")
+    return run_rebuilding(checked(), settings.database, go_on=go_on)
 
 
 def _print_differences(found: "Sequence[Difference]") -> None:

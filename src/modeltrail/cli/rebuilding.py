@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from modeltrail.cli.database import explained
-from modeltrail.cli.errors import CommandError
+from modeltrail.cli.errors import CommandError, is_of_output
 from modeltrail.cli.running import new_event_loop
 from modeltrail.memory import without_collection
 from modeltrail.settings import DatabaseSettings
@@ -45,7 +45,7 @@ def run_rebuilding(
                 f"PostgreSQL at {database.address} has no room left ({cause.args[0]}); the read tables are"
                 f" whole: make room, and a rebuild goes on with: {go_on}"
             ) from error
-        if cause is None or not is_lost(cause) or "cannot be reached" in str(error):
+        if cause is None or not is_lost(cause) or is_of_output(cause) or "cannot be reached" in str(error):
             raise
         raise CommandError(
             f"the connection to PostgreSQL at {database.address} was lost; the read tables are whole, and a"

@@ -15,6 +15,7 @@ from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import FAILED, MISUSED, CommandError
+from modeltrail.cli.groups import Group
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, add_key, use_key
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["secrets"]
 
 
-@click.group
+@click.group(cls=Group)
 def secrets() -> None:
     """Show, add and rotate the keys that secrets are encrypted with.
 

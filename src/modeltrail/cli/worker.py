@@ -15,6 +15,7 @@ from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.event_table import print_table, printable
+from modeltrail.cli.groups import Group
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 
@@ -34,7 +35,7 @@ operator_option = click.option(
 )  # fmt: skip
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def worker(context: click.Context) -> None:
     """Run the deploy worker and the projections that follow the log.

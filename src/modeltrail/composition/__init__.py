@@ -18,6 +18,7 @@ from modeltrail.composition.upkeep import (
     rotate_secrets,
     run_migrations,
     secrets_status,
+    stopped_rebuild,
     verify_projections,
 )
 
@@ -38,5 +39,6 @@ __all__ = [
     "run_migrations",
     "run_worker",
     "secrets_status",
+    "stopped_rebuild",
     "verify_projections",
 ]

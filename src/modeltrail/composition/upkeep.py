@@ -83,6 +83,12 @@ async def verify_projections(
         return await verify_tables(auditor.connection, keys, chosen, on_progress)
 
 
+async def stopped_rebuild(settings: Settings) -> list[str]:
+    """The projections of the rebuild that was stopped, or is under way; empty when there is none."""
+    async with open_connection(address_of(settings)) as connection:
+        return await stopped_names(connection)
+
+
 async def rebuild_projections(
     settings: Settings,
     names: Sequence[str],
@@ -91,14 +97,12 @@ async def rebuild_projections(
     *,
     resume: bool = False,
 ) -> Rebuilt | None:
-    """Build read tables anew, all without `names`, or those of the rebuild that was stopped; None when `confirm`, which
-    is shown what would change, did not want them. Raises RebuildError.
+    """Build read tables anew, all without `names`; None when `confirm`, which is shown what would change, did not want
+    them. With `resume` goes on with a rebuild of these that was stopped. Raises RebuildError.
     """
     keys, address = key_ring(settings), address_of(settings)
     async with open_connection(address) as connection:
         await check_keys(connection, keys)
-        if resume and not names:
-            names = await stopped_names(connection)
     settle()
     async with only_rebuild(writer(address, statement_seconds=None), keys, _chosen(names)) as rebuild:
         await rebuild.build(on_progress, resume=resume)

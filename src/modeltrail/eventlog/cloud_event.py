@@ -24,6 +24,10 @@ class UnusableExportError(Exception):
     """A line of an export that cannot be taken for an event."""
 
 
+class OtherFiltersError(UnusableExportError):
+    """An export does not hold what the filters select, so they cannot be those that it was begun with."""
+
+
 class CloudEvent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     specversion: str
     id: str

@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asyncpg import Connection
+from msgspec import Struct
 
-from modeltrail.eventlog.cloud_event import UnusableExportError, from_line, to_line
-from modeltrail.eventlog.selection import Selection, as_of_now, behind, read_oldest
+from modeltrail.eventlog.cloud_event import OtherFiltersError, UnusableExportError, from_line, to_line
+from modeltrail.eventlog.selection import Selection, as_of_now, behind, count_events, read_oldest, up_to
 
 PAGE = 2_000
 _BLOCK = 65_536
+
+
+class Held(Struct, frozen=True):
+    """What an export holds already: its events, up to which position, and where in the file they end."""
+
+    events: int = 0
+    position: int = 0
+    end: int = 0
 
 
 async def export(
@@ -20,37 +29,65 @@ async def export(
     """Append the selected events to the file, behind those that it holds; how many were added.
 
     Ends where the log ended when it began. A line that an interruption cut short is written anew.
-    Raises UnusableExportError when the file is no export, and OSError.
+    Raises UnusableExportError when the file is no export of this selection, and OSError.
     """
-    selection, end = await as_of_now(connection, selection)
-    selection = behind(selection, _mend(path))
-    written = 0
+    held = _look_into(path)
+    await require_same(connection, path, selection, held.events, held.position)
     with path.open("ab") as file:
-        while rows := await read_oldest(connection, selection, PAGE):
-            file.write(b"".join(map(to_line, rows)))
+        file.truncate(held.end)
+
+        def write(lines: bytes) -> None:
+            file.write(lines)
             file.flush()
-            written += len(rows)
-            selection = behind(selection, rows[-1]["notification_id"])
-            on_progress(selection.after, end)
+
+        written = await write_events(connection, write, behind(selection, held.position), on_progress)
         os.fsync(file.fileno())
     return written
 
 
-def _mend(path: Path) -> int:
-    """Cut off a last line that is not whole; the position of the last event that is."""
+async def write_events(
+    connection: Connection,
+    write: Callable[[bytes], None],
+    selection: Selection,
+    on_progress: Callable[[int, int], None],
+) -> int:
+    """Give `write` the lines of the selected events, up to where the log ends now; how many there were."""
+    selection, end = await as_of_now(connection, selection)
+    written = 0
+    while rows := await read_oldest(connection, selection, PAGE):
+        write(b"".join(map(to_line, rows)))
+        written += len(rows)
+        selection = behind(selection, rows[-1]["notification_id"])
+        on_progress(selection.after, end)
+    return written
+
+
+async def require_same(connection: Connection, path: Path, selection: Selection, held: int, last: int) -> None:
+    """Raise OtherFiltersError unless `held` events, up to the position `last`, are as many as are selected."""
+    selected = await count_events(connection, up_to(selection, last)) if held else 0
+    if held != selected:
+        raise OtherFiltersError(
+            f"{str(path)!r} holds {held} events, and these filters select {selected} up to its last position, {last};"
+            " go on with the filters that it was begun with, or export to another file"
+        )
+
+
+def _look_into(path: Path) -> Held:
+    """What the whole lines of a file hold. Raises UnusableExportError."""
     if not path.exists() or not path.stat().st_size:
-        return 0
-    with path.open("r+b") as file:
+        return Held()
+    with path.open("rb") as file:
         end = _end_of_last_line(file)
-        file.truncate(end)
         if not end:
-            return 0
+            return Held()
         file.seek(_start_of_line_before(file, end))
         try:
             position: int = from_line(file.readline())["notification_id"]
         except UnusableExportError as error:
             raise UnusableExportError(f"{str(path)!r} is no export to go on with: {error}") from None
-        return position
+        file.seek(0)
+        events = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+        return Held(events, position, end)
 
 
 def _end_of_last_line(file: BinaryIO) -> int:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from asyncpg import Connection, Record
 
 from modeltrail.eventlog.cloud_event import UnusableExportError
+from modeltrail.eventlog.export import require_same
 from modeltrail.eventlog.selection import Selection, as_of_now, behind, read_oldest
 
 EVENTS_A_FILE = 100_000
@@ -46,10 +47,13 @@ async def export_parquet(
 ) -> int:
     """Add the selected events to the folder, behind those that it holds; how many were added.
 
-    Ends where the log ended when it began. Raises UnusableExportError when the folder holds other files, and OSError.
+    Ends where the log ended when it began. Raises UnusableExportError when the folder holds other files, or
+    another selection, and OSError.
     """
+    held, last = _open(folder)
+    await require_same(connection, folder, selection, held, last)
     left, end = await as_of_now(connection, selection)
-    left = behind(left, _open(folder))
+    left = behind(left, last)
     written = 0
     while page := await read_oldest(connection, left, PAGE):
         first, in_file = page[0]["notification_id"], 0
@@ -65,18 +69,27 @@ async def export_parquet(
     return written
 
 
-def _open(folder: Path) -> int:
-    """Where the last whole file ends; what an interrupted export left unfinished is removed."""
+def _open(folder: Path) -> tuple[int, int]:
+    """How many events the whole files hold, and the last position; what was left unfinished is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    last = 0
+    held = last = 0
     for file in folder.iterdir():
         if file.name == _UNFINISHED:
             file.unlink()
         elif found := _NAME.fullmatch(file.name):
             last = max(last, int(found[2]))
+            held += _events_in(file)
         else:
             raise UnusableExportError(f"{str(folder)!r} is no export to go on with: it holds {file.name!r}")
-    return last
+    return held, last
+
+
+def _events_in(file: Path) -> int:
+    try:
+        events: int = pq.read_metadata(file).num_rows
+    except pa.ArrowInvalid as error:
+        raise UnusableExportError(f"{str(file)!r} is no Parquet file to go on behind: {error}") from None
+    return events
 
 
 def _finish(folder: Path, first: int, last: int) -> None:

@@ -29,6 +29,10 @@ class SealError(Exception):
     """A seal or its key is of no use; the message says which and why."""
 
 
+class WrongFileError(SealError):
+    """The file that was named is not there, or is there where none may be."""
+
+
 class Seal(Struct, frozen=True, forbid_unknown_fields=True):
     """The log's end at a moment. `hash` is hex, `public_key` and `signature` are base64 of their raw bytes."""
 
@@ -45,7 +49,10 @@ class Seal(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_key(path: Path) -> str:
-    """Write a new private key, readable by its owner alone; its public key. Raises SealError when the file exists."""
+    """Write a new private key, readable by its owner alone; its public key.
+
+    Raises WrongFileError when the file exists, and SealError.
+    """
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
@@ -54,9 +61,10 @@ def make_key(path: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise SealError(f"{str(path)!r} exists already, and a seal's key is never overwritten; name another") from None
+        taken = f"{str(path)!r} exists already, and a seal's key is never overwritten; name another"
+        raise WrongFileError(taken) from None
     except OSError as error:
-        raise SealError(f"the seal's key {str(path)!r} cannot be written ({error.strerror})") from None
+        raise _of_file(error, f"the seal's key {str(path)!r} cannot be written") from None
     return public_key_of(key)
 
 
@@ -65,7 +73,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     try:
         mode, pem = path.stat().st_mode, path.read_bytes()
     except OSError as error:
-        raise SealError(f"the seal's key {str(path)!r} cannot be read ({error.strerror})") from None
+        raise _of_file(error, f"the seal's key {str(path)!r} cannot be read") from None
     if mode & 0o077:
         raise SealError(f"other users of this machine may use the seal's key {str(path)!r}; chmod 600 {path}")
     try:
@@ -75,6 +83,20 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise SealError(f"{str(path)!r} is no Ed25519 private key in PEM; make one: modeltrail events new-seal-key")
     return key
+
+
+def _of_file(error: OSError, trouble: str) -> SealError:
+    kind = WrongFileError if isinstance(error, FileNotFoundError | NotADirectoryError) else SealError
+    return kind(f"{trouble} ({error.strerror})")
+
+
+def is_public_key(text: str) -> bool:
+    """Whether this is base64 of the 32 bytes of an Ed25519 public key."""
+    try:
+        Ed25519PublicKey.from_public_bytes(b64decode(text, validate=True))
+    except ValueError:
+        return False
+    return True
 
 
 def public_key_of(key: Ed25519PrivateKey) -> str:
@@ -93,7 +115,7 @@ def read_seal(path: Path, trusted_key: str | None) -> Seal:
     try:
         seal = msgspec.json.decode(path.read_bytes(), type=Seal)
     except OSError as error:
-        raise SealError(f"the seal {str(path)!r} cannot be read ({error.strerror})") from None
+        raise _of_file(error, f"the seal {str(path)!r} cannot be read") from None
     except msgspec.MsgspecError as error:
         raise SealError(f"{str(path)!r} is no seal: {error}") from None
     if trusted_key is not None and seal.public_key != trusted_key:

@@ -90,8 +90,23 @@ async def as_of_now(connection: Reads, selection: Selection) -> tuple[Selection,
     return structs.replace(selection, until=end), end
 
 
+async def count_events(connection: Reads, selection: Selection) -> int:
+    """How many events there are."""
+    _, conditions, arguments = _conditions(selection)
+    (row,) = await connection.fetch(f"{SQL.count_events} WHERE {conditions}", *arguments)
+    count: int = row["count"]
+    return count
+
+
 def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[Any]]:  # Any: several types
     """The statement and its arguments. All its text is from here and from selection.sql."""
+    position, conditions, arguments = _conditions(selection)
+    statement = f"{SQL.list_events} WHERE {conditions}"
+    return f"{statement} ORDER BY {position} {order} LIMIT ${len(arguments) + 1}", [*arguments, limit]
+
+
+def _conditions(selection: Selection) -> tuple[str, str, list[Any]]:  # Any: the same
+    """What stands for the position, the conditions, and their arguments."""
     # Of some streams all events are read and sorted. The planner, once it has stopped looking at the arguments, would
     # rather go through the log by position: measured, 2 ms at 100,000 events where this takes 0.2 at any size.
     position = "notification_id" if selection.streams is None else "notification_id + 0"
@@ -117,6 +132,4 @@ def query(selection: Selection, limit: int, order: str) -> tuple[str, Sequence[A
         if values is not None:
             arguments.append(list(values))
             conditions.append(f"{column} = ANY(${len(arguments)})")
-    arguments.append(limit)
-    statement = f"{SQL.list_events} WHERE {' AND '.join(conditions)}"
-    return f"{statement} ORDER BY {position} {order} LIMIT ${len(arguments)}", arguments
+    return position, " AND ".join(conditions), arguments

@@ -3,6 +3,9 @@ SELECT notification_id, originator_id, originator_version, topic, state, project
        actor, request_id, command_id, causation_id, hash
 FROM stored_events
 
+-- name: count_events
+SELECT count(*) FROM stored_events
+
 -- name: list_streams_of_model
 SELECT originator_id FROM stored_events
 WHERE substring(encode(state, 'escape') FROM '"registered_model_id":"([0-9a-f-]{36})"') = $1

@@ -1,5 +1,6 @@
 """The old service's two tables, wherever they are: found, checked and read in pages."""
 
+import socket
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -7,10 +8,10 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg import Connection
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import ClientConfigurationError, InterfaceError, PostgresError
 from msgspec import Struct
 
-from modeltrail.postgres.connect import close
+from modeltrail.postgres.connect import close, reason_of
 
 PREFIXES = ("", "model_registry_")
 MODELS, VERSIONS = "registered_model", "model_version"
@@ -22,23 +23,38 @@ class LegacyTablesError(Exception):
     """The old service's database or its tables cannot be used; the message says why, and names no password."""
 
 
+class UnusableSourceError(LegacyTablesError):
+    """What names the old service's database is no address of one."""
+
+
 @contextmanager
-def _told() -> Iterator[None]:
-    """Say of what goes wrong inside the block that it is the old service's database."""
+def _told(named_by: str) -> Iterator[None]:
+    """Say of what goes wrong inside the block that it is the old service's database, which `named_by` names."""
     try:
         yield
     except (OSError, ValueError, PostgresError, InterfaceError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LegacyTablesError(f"the old service's database cannot be read ({reason}); check --dsn") from error
+        kind = UnusableSourceError if isinstance(error, ClientConfigurationError) else LegacyTablesError
+        raise kind(f"the old service's database cannot be read ({_reason(error)}); check {named_by}") from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case socket.gaierror():
+            return "its host name is not known"
+        case TimeoutError():
+            return f"it does not answer within {CONNECT_SECONDS:g} s"
+        case _:
+            return reason_of(error)
 
 
 class Source(Struct, frozen=True):
     """Where the tables are: their database's address, which may hold a password, their schema, and what their names
-    begin with; with None, whichever is there."""
+    begin with; with None, whichever is there. `named_by` says to a person where the address was given."""
 
     dsn: str
     schema: str = "public"
     prefix: str | None = None
+    named_by: str = "--dsn"
 
     def __repr__(self) -> str:
         """Without the password."""
@@ -55,10 +71,11 @@ class ModelPage(Struct, frozen=True):
 class LegacyTables:
     """One consistent view of both tables, as they were when it was opened."""
 
-    def __init__(self, connection: Connection, schema: str, prefix: str) -> None:
+    def __init__(self, connection: Connection, source: Source, prefix: str) -> None:
         self._connection = connection
-        self.models = f"{_quoted(schema)}.{_quoted(prefix + MODELS)}"
-        self.versions = f"{_quoted(schema)}.{_quoted(prefix + VERSIONS)}"
+        self._named_by = source.named_by
+        self.models = f"{_quoted(source.schema)}.{_quoted(prefix + MODELS)}"
+        self.versions = f"{_quoted(source.schema)}.{_quoted(prefix + VERSIONS)}"
 
     async def count(self) -> tuple[int, int]:
         """How many models and versions there are."""
@@ -97,7 +114,7 @@ class LegacyTables:
             after = models[-1]["id"]
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:  # Any: asyncpg's records
-        with _told():
+        with _told(self._named_by):
             rows: list[Any] = await self._connection.fetch(statement, *arguments)
             return rows
 
@@ -114,12 +131,12 @@ async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
     Raises LegacyTablesError when they cannot be read, are not there, or lack what cannot be done without.
     """
     settings = {"application_name": "modeltrail import-legacy", "timezone": "UTC"}
-    with _told():
+    with _told(source.named_by):
         connection = await asyncpg.connect(source.dsn, timeout=CONNECT_SECONDS, server_settings=settings)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             found = await _find_prefix(connection, source.schema, source.prefix)
-            yield LegacyTables(connection, source.schema, found)
+            yield LegacyTables(connection, source, found)
     finally:
         await close(connection)
 

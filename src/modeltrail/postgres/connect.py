@@ -1,5 +1,7 @@
 """Connections as all of modeltrail uses them: JSON as raw bytes, times in UTC, bounded waiting."""
 
+import os
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -83,6 +85,13 @@ class DatabaseAddress(Struct, frozen=True):
 def is_lost(error: BaseException) -> bool:
     """Whether `error` means that the connection is gone. A value that asyncpg cannot send is not that."""
     return isinstance(error, LOST) and not isinstance(error, ValueError)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a connection could not be made, in the words of the operating system."""
+    # A name with several addresses gives one error that quotes all of them and has no number of its own.
+    number = re.search(r"\[Errno (\d+)\]", str(error))
+    return os.strerror(int(number[1])) if number else " ".join(str(error).split()) or type(error).__name__
 
 
 def _as_is(value: bytes) -> bytes:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import signal
+import socket
 from pathlib import Path
 
 import click
 
+from modeltrail.quantities import Seconds, WholeNumber
 from modeltrail.simulated_cluster.cluster import Options, PortInUseError, SimulatedCluster
 from modeltrail.simulated_cluster.controller import Timing
 from modeltrail.simulated_cluster.journal import DataFileError
@@ -17,15 +19,25 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(help="Run a simulated Kubernetes cluster with KServe. It is for development: it serves no models.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8001, show_default=True, help="Port to listen on; 0 picks a free one.")
+@click.option(
+    "--port", type=WholeNumber(0, 65535), default=8001, show_default=True, help="Port to listen on; 0 picks a free one."
+)
 @click.option("--data", type=_FILE, help="File that keeps the objects across restarts; without it none are kept.")
 @click.option("--kubeconfig", type=_FILE, help="Write a kubeconfig for this cluster to this file.")
 @click.option("--token", envvar="SIMULATED_CLUSTER_TOKEN", help="Demand this bearer token.")
 @click.option("--token-file", type=_FILE, help="Demand the bearer token in this file, which may change meanwhile.")
-@click.option("--ready-after", default=1.0, show_default=True, help="Seconds until a service is ready, or failed.")
-@click.option("--slow-after", default=15.0, show_default=True, help="Seconds until a slow service is ready.")
+@click.option(
+    "--ready-after", type=Seconds(), default=1.0, show_default=True, help="Until a service is ready, or failed."
+)
+@click.option("--slow-after", type=Seconds(), default=15.0, show_default=True, help="Until a slow service is ready.")
 @click.option("--strict-namespaces", is_flag=True, help="Refuse unknown namespaces; else they appear on first use.")
-@click.option("--history", default=10_000, show_default=True, help="Changes that a watch can be resumed over.")
+@click.option(
+    "--history",
+    type=WholeNumber(0),
+    default=10_000,
+    show_default=True,
+    help="Changes that a watch can be resumed over.",
+)
 def main(
     host: str,
     port: int,
@@ -40,6 +52,8 @@ def main(
 ) -> None:
     if token_file is not None and (token is not None or not token_file.is_file()):
         raise click.UsageError("--token-file must be the only token, and a file that is there")
+    _require_folders(data, kubeconfig)
+    _require_host(host)
     logging.basicConfig(level=logging.WARNING, format="simulated cluster | %(levelname)s %(message)s")
     options = Options(
         host=host,
@@ -55,6 +69,22 @@ def main(
         asyncio.run(_serve(options, kubeconfig))
     except (PortInUseError, DataFileError, OSError) as error:
         raise click.ClickException(f"the simulated cluster cannot start: {error}") from error
+
+
+def _require_folders(data: Path | None, kubeconfig: Path | None) -> None:
+    """Raise UsageError for a file in a folder that is not there: a mistyped path is not to make folders."""
+    for option, file in (("--data", data), ("--kubeconfig", kubeconfig)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise click.UsageError(f"{option} is {str(file)!r}, and there is no folder {str(file.parent)!r}; make it")
+
+
+def _require_host(host: str) -> None:
+    """Raise UsageError unless it is a host name that is known, or an address."""
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        hint = "which is no host name or address; try 127.0.0.1 or 0.0.0.0"
+        raise click.UsageError(f"--host is {host!r}, {hint}") from None
 
 
 async def _serve(options: Options, kubeconfig: Path | None) -> None:
