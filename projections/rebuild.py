@@ -85,9 +85,10 @@ class Rebuild:
         """Put the shadow tables in the place of the read tables, in one short transaction. Raises RebuildError."""
         for attempt in range(SWAPS):
             await self._follow(on_progress)
-            await lock_log(self._work, held=False)
             try:
                 async with self._work.transaction():
+                    await self._keep_vacuum_out()
+                    await lock_log(self._work, held=False)
                     await self._work.execute(LOCK_WAIT)
                     await self._replace()
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
@@ -259,11 +260,21 @@ class Rebuild:
         if not await self._work.fetchval(SQL.move_rebuild, self._token, position, self._filled):
             raise RebuildError("another rebuild has begun meanwhile, so this one was given up; nothing was swapped")
 
+    async def _keep_vacuum_out(self) -> None:
+        """Autovacuum gives way to whoever has waited a second for a lock that it is in the way of.
+
+        Readers would queue behind the swap's own lock for as long; behind this one neither they nor writers do.
+        """
+        await self._work.execute(f"LOCK TABLE {self._live_tables} IN SHARE UPDATE EXCLUSIVE MODE")
+
+    @property
+    def _live_tables(self) -> str:
+        return ", ".join(f"{self._live}.{name}" for name in self.names)
+
     async def _replace(self) -> None:
-        tables = ", ".join(f"{self._live}.{name}" for name in self.names)
         # In the order of those who follow the log by themselves: the checkpoint, then the table.
         await self._work.fetch(SQL.lock_projections, self.names)
-        await self._work.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        await self._work.execute(f"LOCK TABLE {self._live_tables} IN ACCESS EXCLUSIVE MODE")
         position = self._position
         try:
             await self._apply_rest()

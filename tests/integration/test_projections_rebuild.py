@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from modeltrail.eventlog.keys import KeyRing
+from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
@@ -39,6 +40,26 @@ CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND query LIKE 'LOCK TABLE%'
 """
+# At a page in a tenth of a second, it would take a minute.
+SLOWLY_VACUUMED = (
+    """
+    INSERT INTO models (id, project_id, revision, position, created_at, updated_at, name, folded_name, state,
+                        model_type, live_services, body)
+    SELECT gen_random_uuid(), gen_random_uuid(), 1, n, now(), now(), n, n, 'LIVE', 'LLM', '[]',
+           to_json(repeat('x', 1000))
+    FROM generate_series(1, 5000) AS n
+    """,
+    "UPDATE models SET state = 'ARCHIVED'",
+    """
+    ALTER TABLE models SET (
+        autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100,
+        autovacuum_vacuum_cost_limit = 1
+    )
+    """,
+    "ALTER SYSTEM SET autovacuum_naptime = '1s'",
+    "ALTER SYSTEM SET autovacuum = on",
+    "SELECT pg_reload_conf()",
+)
 RING = KeyRing([KEY])
 NAMES = [projection.name for projection in ALL]
 
@@ -229,6 +250,32 @@ async def test_only_what_was_stopped_is_resumed(database: Database) -> None:
         assert f"the rebuild that was stopped is of models, and not of {named}; leave the names out" in err
     code, out, _ = await modeltrail(database, "projections", "rebuild", "--resume", "models")
     assert (code, out.startswith("rebuilt models as of")) == (0, True)
+
+
+async def test_a_swap_does_not_wait_for_an_autovacuum_to_end(
+    embedded_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await embedded_server.ensure_database("vacuumed")
+    database = Database.from_dsn(embedded_server.dsn("vacuumed"))
+    assert (await modeltrail(database, "migrate"))[0] == 0
+    async with connected(database) as connection:
+        for statement in SLOWLY_VACUUMED:
+            await connection.execute(statement)
+
+        async def is_vacuumed() -> bool:
+            found: bool = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = 'models'::regclass)"
+            )
+            return found
+
+        await eventually(is_vacuumed, 30.0)
+        monkeypatch.setattr("modeltrail.projections.rebuild.SWAPS", 1)
+        async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
+            await rebuild.build(lambda _done, _of: None, resume=False)
+            assert await is_vacuumed()
+            await rebuild.swap(lambda _done, _of: None)
+
+        assert await connection.fetchval("SELECT count(*) FROM models") == 0
 
 
 async def test_a_second_rebuild_says_who_runs_the_first(database: Database) -> None:
