@@ -41,24 +41,25 @@ class Traces(Struct, frozen=True):
     events: int
     rows: dict[str, list[UUID]]
 
+    def and_also(self, other: "Traces") -> "Traces":
+        """Those of both, of somebody whom older code took for two."""
+        rows = {table: list(dict.fromkeys([*ids, *other.rows[table]])) for table, ids in self.rows.items()}
+        return Traces(self.acts + other.acts, self.events + other.events, rows)
+
 
 async def find_traces(connection: Connection, person: UUID) -> Traces:
     """What an erasure would touch. Reads the payloads of all events that may name people."""
-    return await _traces(connection, person, await _count_naming(connection, person))
-
-
-async def _traces(connection: Connection, person: UUID, named: int) -> Traces:
+    named = await _count_naming(connection, person, until=(await read_head(connection)).position)
     rows = {projection.name: await _rows_of(connection, projection, person) for projection in SHOWING_PEOPLE}
-    return Traces(await connection.fetchval(SQL.count_acts, str(person)), named, rows)
+    return Traces(await _count_acts(connection, person), named, rows)
 
 
 async def _rows_of(connection: Connection, projection: Projection[Any], person: UUID) -> list[UUID]:  # Any: the same
     """The rows that show the address."""
-    targets = projection.targets[PersonErased](person, PersonErased())
     found: dict[UUID, None] = {}
-    for target in targets:
-        assert isinstance(target, RowsWhere)  # noqa: S101 - for the type checker
-        found |= dict.fromkeys(await Table(projection).where(connection, target.column, [target.value]))
+    for target in projection.targets[PersonErased](person, PersonErased()):
+        if isinstance(target, RowsWhere):
+            found |= dict.fromkeys(await Table(projection).where(connection, target.column, [target.value]))
     return list(found)
 
 
@@ -67,26 +68,31 @@ async def erase(connection: Connection, person: UUID, request_id: str, now: date
 
     `now` is when. Nobody writes to the log meanwhile, so no writer puts back a row that it read before.
     """
-    before = await read_head(connection)
-    named = await _count_naming(connection, person)  # takes long, so it is done while others still write
+    before = (await read_head(connection)).position
+    named = await _count_naming(connection, person, until=before)  # takes long, so it is done while others still write
     head = await lock_log(connection, held=False)
     try:
         async with connection.transaction():
-            named += await _count_naming(connection, person, before.position)
-            traces = await _traces(connection, person, named)
+            named += await _count_naming(connection, person, after=before, until=head.position)
+            acts = await _count_acts(connection, person)
             erased = await _record(connection, head, person, request_id, now)
-            await follow(connection, [Table(projection) for projection in SHOWING_PEOPLE], [erased])
+            rows = await follow(connection, [Table(projection) for projection in SHOWING_PEOPLE], [erased])
             await connection.execute(SQL.delete_person, person)
             await forget_stopped_rebuild(connection)
     finally:
         await unlock_log(connection)
-    return traces
+    return Traces(acts, named, rows)
 
 
-async def _count_naming(connection: Connection, person: UUID, after: int = 0) -> int:
-    """How many events behind a position have the person in their payload."""
+async def _count_acts(connection: Connection, person: UUID) -> int:
+    count: int = await connection.fetchval(SQL.count_acts, str(person))
+    return count
+
+
+async def _count_naming(connection: Connection, person: UUID, *, after: int = 0, until: int) -> int:
+    """How many events between two positions have the person in their payload."""
     mark = f'"person":"{person}"'.encode()
-    count: int = await connection.fetchval(SQL.count_events_naming, _topics_with_people(), mark, after)
+    count: int = await connection.fetchval(SQL.count_events_naming, _topics_with_people(), mark, after, until)
     return count
 
 

@@ -89,9 +89,12 @@ class Preflight:
 
         Then somebody was faster who wanted the same, and what the cluster has against it is that one's object.
         """
-        async with self._pool.acquire() as connection:
-            rehearsal = await Rehearsal.begin(connection, self._tables)
-            (outcome,) = await rehearsal.decide([(command, context)])
+        try:
+            async with asyncio.timeout(SECONDS), self._pool.acquire() as connection:
+                rehearsal = await Rehearsal.begin(connection, self._tables)
+                (outcome,) = await rehearsal.decide([(command, context)])
+        except TimeoutError:
+            return False
         return isinstance(outcome, Exception)
 
     async def _proposals(self, command: Command, context: Context) -> list[Proposal]:

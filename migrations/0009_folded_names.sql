@@ -7,13 +7,14 @@ DROP INDEX IF EXISTS models_search_idx;
 
 -- Finds parts of names: 0.4 ms among 100,000 models. Where the extension is missing, searches go through all names of a
 -- project: right all the same, but slower as it grows. A superuser can run CREATE EXTENSION pg_trgm later, and then the
--- CREATE INDEX below may be run at any time.
+-- CREATE INDEX below may be run at any time, after DROP INDEX IF EXISTS models_search_idx: the one that an earlier
+-- migration speaks of is of no use any more.
 DO $$
 BEGIN
     CREATE INDEX models_search_idx ON models USING gin (folded_name gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
 EXCEPTION WHEN undefined_object THEN
     RAISE WARNING 'without the extension pg_trgm, searches of models are slow in large projects'
     USING HINT = 'Let a superuser run CREATE EXTENSION pg_trgm, and then run '
-        'CREATE INDEX models_search_idx ON models USING gin (folded_name gin_trgm_ops)'
+        'DROP INDEX IF EXISTS models_search_idx; CREATE INDEX models_search_idx ON models USING gin (folded_name gin_trgm_ops)'
         ' WITH (gin_pending_list_limit = 1024)';
 END $$;

@@ -3,8 +3,10 @@ the very statements that read them now."""
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from heapq import merge
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +15,11 @@ from asyncpg import Pool, Record
 from msgspec import Struct
 
 from modeltrail.domain.ids import ProjectId
+from modeltrail.domain.person import PersonErased
+from modeltrail.eventlog.codec import topic_of
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import read_head
+from modeltrail.eventlog.record import Recorded
 from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
@@ -190,8 +195,20 @@ class PastReader:
             )
 
     async def _take(self, fold: Fold, selection: Selection) -> None:
+        erasures = await self._erasures(fold, selection.until)
         async for events in History(self._pool, self._ring).selected(selection, AT_ONCE):
-            fold.take(events)
+            meanwhile = [erasures.popleft() for each in [*erasures] if each.position < events[-1].position]
+            fold.take(merge(events, meanwhile, key=lambda recorded: recorded.position))
+        fold.take(erasures)
+
+    async def _erasures(self, fold: Fold, until: int | None) -> deque[Recorded]:
+        """Who was erased by then, of whatever project: people belong to none."""
+        found: deque[Recorded] = deque()
+        if any(PersonErased in table.projection.targets for table in fold.tables):
+            everybody = Selection(topics=(topic_of(PersonErased()),), until=until)
+            async for events in History(self._pool, None).selected(everybody, AT_ONCE):
+                found.extend(events)
+        return found
 
     async def streams_holding(self, column: str, value: UUID) -> tuple[UUID, ...] | None:
         """Those whose events made the rows that hold `value` in `column`, one of `_HOLDERS`; None when all might have.

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from modeltrail.eventlog.log import Head, read_head
 from modeltrail.eventlog.verification import verify_log
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, made
@@ -102,6 +103,67 @@ async def test_an_answer_without_the_address_is_another_revision(api: Api, datab
     assert await differences(database, *INLINE) == []
     assert (await modeltrail(database, "projections", "rebuild", "--all"))[0] == 0
     assert await differences(database, *INLINE) == []
+
+
+async def test_who_only_changed_a_version_is_erased_from_it(api: Api, database: Database) -> None:
+    project = api.project()
+    version = await project.version(await project.model("iris"), created_by_email=ANN, updated_by_email=BOB)
+
+    await modeltrail(database, "erase", "--email", BOB, "--yes")
+
+    shown = made(await project.get(f"/model_versions/{version['id']}"), 200)
+    assert (shown["created_by_email"], "updated_by_email" in shown) == (ANN, False)
+    assert (await modeltrail(database, "projections", "verify"))[0] == 0
+
+
+async def test_the_past_counts_an_erasure_like_the_present(api: Api, database: Database) -> None:
+    project = api.project()
+    path = f"/models/{(await project.model('iris', owner_email=ANN))['id']}"
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+    await project.patch(path, {"description": "changed"})
+
+    now = await project.get(path)
+    revisions = [(await project.get(f"{path}?at={position}")).headers["etag"] for position in (1, 2, 3)]
+    then = await project.get(f"{path}?at=3")
+
+    assert revisions == ['"1"', '"2"', '"3"']
+    assert (then.text, then.headers["etag"]) == (now.text, now.headers["etag"])
+    listed = made(await project.get("/models?at=3"), 200)
+    assert listed == made(await project.get("/models"), 200)
+
+
+async def test_what_is_written_while_the_log_is_read_is_counted_once(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = api.project()
+    await project.model("iris", owner_email=ANN)
+
+    async def overtaken(connection: asyncpg.Connection) -> Head:
+        head = await read_head(connection)
+        await project.model(f"m{head.position}", owner_email=ANN)
+        return head
+
+    monkeypatch.setattr("modeltrail.commands.erasure.read_head", overtaken)
+    code, out, _ = await modeltrail(database, "erase", "--email", ANN, "--yes", "--json")
+
+    assert (code, json.loads(out)["events"]) == (0, 2)
+    assert await differences(database, *INLINE) == []
+
+
+async def test_people_whom_older_code_told_apart_are_erased_together(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, spelt = api.project(), f" {ANN}"
+    with monkeypatch.context() as older:
+        older.setattr("modeltrail.eventlog.people.folded", str.casefold)
+        await project.model("iris", owner_email=spelt)
+    await project.model("lily", owner_email=spelt)
+
+    code, out, _ = await modeltrail(database, "erase", "--email", spelt, "--yes", "--json")
+
+    assert (code, len(json.loads(out)["rows"]["models"])) == (0, 2)
+    async with connected(database) as connection:
+        assert ANN.casefold() not in (await everything_in(connection)).casefold()
 
 
 async def test_nobody_is_erased_from_tables_that_older_code_filled(api: Api, database: Database) -> None:

@@ -198,6 +198,16 @@ async def test_a_rebuild_that_was_stopped_with_half_of_its_indexes_begins_anew(d
     assert await differences(database, *ALL) == []
 
 
+async def test_tables_that_are_filled_have_the_indexes_that_rows_are_found_by(database: Database) -> None:
+    async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
+        await rebuild._begin()
+    async with connected(database) as connection:
+        statement = "SELECT indexname FROM pg_indexes WHERE schemaname = 'modeltrail_rebuild' ORDER BY 1"
+        names = [row["indexname"] for row in await connection.fetch(statement)]
+
+    assert names == ["models_owner_idx", "models_parent_idx", "models_pkey"]
+
+
 class Interruption:
     """Stops a rebuild between the commits of the two connections that finish its tables."""
 

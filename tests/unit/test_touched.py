@@ -140,3 +140,15 @@ def test_a_row_that_comes_and_goes_is_not_there() -> None:
 
     assert [row.id for row in garden.grown().kept] == [ROSE]
     assert garden.rows.get(IRIS) is None
+
+
+def test_a_row_that_somebody_holds_is_not_changed() -> None:
+    garden = Garden()
+    garden.planted(IRIS, HERE)
+    (held,) = garden.grown().kept
+    garden.renamed(IRIS)  # which leaves it as it is
+
+    (iris,) = garden.grown().kept
+
+    assert (held.revision, held.position) == (1, 1)
+    assert (iris.revision, iris.position) == (2, 2)

@@ -60,10 +60,11 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
     """Erase a person; what was touched, or None for a person who is not known."""
     people = key_ring(settings)  # the same
     async with open_auditor(settings) as auditor:
-        person = await People(auditor.pool, people).find(address)
-        if person is None:
-            return None
-        return await erase(auditor.connection, person, f"erase-{uuid4()}", datetime.now(UTC))
+        erased = None
+        while (person := await People(auditor.pool, people).find(address)) is not None:
+            traces = await erase(auditor.connection, person, f"erase-{uuid4()}", datetime.now(UTC))
+            erased = traces if erased is None else erased.and_also(traces)
+        return erased
 
 
 async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
