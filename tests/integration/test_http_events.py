@@ -1,25 +1,16 @@
 """The event log as the API shows it: lists, single events, and a stream that goes on."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from modeltrail.commands import models
 from modeltrail.domain.ids import ModelId, ProjectId
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog.record import Context
-from modeltrail.http.app import BASE_PATH
-from modeltrail.http.services import Services
 from modeltrail.postgres.ids import new_id
-from support.api import ARTIFACT, Api, Json, Project, client_of, made, refusal, running_services
-from support.database import Database
-from support.server import HOST, served
+from support.api import ARTIFACT, Api, Project, made, refusal
 
 
 async def types(project: Project, query: str = "order=asc&limit=100") -> list[str]:
@@ -220,190 +211,6 @@ async def test_a_position_without_event_is_not_found(project: Project, position:
 @pytest.mark.parametrize("position", ["x", "-1", "1.0", "%20", "٣"])
 async def test_what_is_no_position_is_refused(project: Project, position: str) -> None:
     assert refusal(await project.get(f"/events/{position}"))[0] == 400
-
-
-class Live:
-    """The API behind its real server, where a stream can be read while it goes on."""
-
-    def __init__(self, project: Project, url: str) -> None:
-        self.project = project
-        self.url = url
-
-    @asynccontextmanager
-    async def stream(self, query: str = "", **headers: str) -> AsyncIterator[AsyncIterator[Json]]:
-        """The events of a stream, as they come."""
-        named = {"Project-ID": str(self.project.id)} | {name.replace("_", "-"): each for name, each in headers.items()}
-        async with (
-            httpx.AsyncClient(base_url=self.url, timeout=30) as client,
-            client.stream("GET", f"{BASE_PATH}/events/stream?{query}", headers=named) as answer,
-        ):
-            assert answer.status_code == 200, await answer.aread()
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            yield self._events(answer)
-
-    async def _events(self, answer: httpx.Response) -> AsyncIterator[Json]:
-        id_ = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("id: "):
-                id_ = line[4:]
-            if line.startswith("data: "):
-                event = json.loads(line[6:])
-                assert str(event["position"]) == id_
-                yield event
-
-
-@pytest.fixture
-async def services(database: Database) -> AsyncIterator[Services]:
-    async with running_services(database) as running:
-        yield running
-
-
-@pytest.fixture
-async def live(services: Services, unused_tcp_port: int) -> AsyncIterator[Live]:
-    async with served(services, unused_tcp_port), client_of(services) as api:
-        yield Live(api.project(), f"http://{HOST}:{unused_tcp_port}")
-
-
-async def test_a_stream_goes_on_with_what_happens(live: Live) -> None:
-    await live.project.model("before")
-    async with live.stream() as events, asyncio.timeout(30):
-        await live.project.model("after")
-        assert (await anext(events))["data"]["name"] == "after"
-        await live.project.model("later")
-        assert (await anext(events))["data"]["name"] == "later"
-
-
-async def test_a_broken_stream_is_taken_up_where_it_was(live: Live) -> None:
-    for number in range(250):
-        await live.project.model(f"model {number}")
-    seen: list[int] = []
-    headers: dict[str, str] = {}
-    while len(seen) < 250:
-        async with live.stream("after=0", **headers) as events, asyncio.timeout(30):
-            seen += [(await anext(events))["position"] for _ in range(min(70, 250 - len(seen)))]
-        headers = {"Last_Event_ID": str(seen[-1])}
-    assert seen == sorted(set(seen))
-    assert len(seen) == 250
-
-
-async def test_a_stream_ends_where_it_was_told_to(live: Live) -> None:
-    for number in range(3):
-        await live.project.model(f"model {number}")
-    async with live.stream("after=0&follow=false") as events, asyncio.timeout(30):
-        positions = [each["position"] async for each in events]
-    assert len(positions) == 3
-    async with live.stream(f"after=0&at={positions[1]}") as events, asyncio.timeout(30):
-        assert [each["position"] async for each in events] == positions[:2]
-
-
-async def test_a_stream_of_a_model_shows_versions_that_come_later(live: Live) -> None:
-    model, other = await live.project.model("one"), await live.project.model("two")
-    async with live.stream(f"model={model['id']}") as events, asyncio.timeout(30):
-        await live.project.version(other)
-        version = await live.project.version(model)
-        assert (await anext(events))["stream"] == version["id"]
-
-
-@pytest.mark.parametrize(("after", "called"), [("after=99", "after"), ("", "Last-Event-ID")])
-async def test_a_stream_from_beyond_the_log_is_refused(project: Project, after: str, called: str) -> None:
-    headers = {} if after else {"Last_Event_ID": "99"}
-    answer = await project.get(f"/events/stream?{after}", **headers)
-    assert refusal(answer) == (400, f"invalid {called}: the log ends at position 0")
-
-
-async def test_what_is_no_last_event_id_is_refused(project: Project) -> None:
-    assert refusal(await project.get("/events/stream", Last_Event_ID="x"))[0] == 400
-
-
-async def test_streams_that_were_left_make_room(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modeltrail.http.event_stream.LARGEST", 1)
-    headers = {"Project-ID": str(live.project.id)}
-    async with httpx.AsyncClient(base_url=live.url, headers=headers) as client, asyncio.timeout(30):
-        async with live.stream() as events:
-            await live.project.model("one")
-            await anext(events)
-            refused = await client.get(f"{BASE_PATH}/events/stream?follow=false")
-            assert refusal(refused) == (503, "too many streams of events are open here; try again")
-        while (await client.get(f"{BASE_PATH}/events/stream?follow=false")).status_code != 200:  # noqa: ASYNC110 see below
-            await asyncio.sleep(0.01)  # the server does not tell when it has noticed
-
-
-async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live: Live, services: Services) -> None:
-    async with live.stream("after=0") as events, asyncio.timeout(60):
-        await live.project.model("one")
-        assert (await anext(events))["data"]["name"] == "one"
-        await services.pool.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND application_name IN ('modeltrail reader', 'modeltrail event streams')"
-        )
-        await live.project.model("two")
-        try:
-            shown = (await anext(events))["data"]["name"]
-        except httpx.RemoteProtocolError:
-            shown = "ended"  # as it may: the caller asks again
-    if shown == "ended":
-        async with live.stream("", Last_Event_ID="1") as events, asyncio.timeout(30):
-            shown = (await anext(events))["data"]["name"]
-    assert shown == "two"
-
-
-async def test_a_stream_that_cannot_begin_for_want_of_a_key_says_so(live: Live, services: Services) -> None:
-    ada = {"X_User_Email": "ada@example.com"}
-    made(await live.project.post("/models", {"name": "one"}, **ada))
-    await services.pool.execute("UPDATE person_keys SET key_id = 'newer'")
-    headers = {"Project-ID": str(live.project.id)}
-    async with httpx.AsyncClient(base_url=live.url, headers=headers) as client, asyncio.timeout(30):
-        refused = await client.get(f"{BASE_PATH}/events/stream?after=0")
-    assert refusal(refused) == refusal(await live.project.get("/events"))
-    assert refused.status_code == 503
-
-
-async def test_a_stream_that_breaks_off_for_want_of_a_key_leaves_word_in_the_log(
-    live: Live, services: Services
-) -> None:
-    ada = {"X_User_Email": "ada@example.com"}
-    with capture_logs() as logs:
-        async with live.stream("after=0", X_Request_ID="the-stream") as events, asyncio.timeout(30):
-            made(await live.project.post("/models", {"name": "one"}, **ada))
-            assert (await anext(events))["data"]["name"] == "one"
-            await services.pool.execute("UPDATE person_keys SET key_id = 'newer'")
-            made(await live.project.post("/models", {"name": "two"}, **ada))
-            with pytest.raises(httpx.RemoteProtocolError):  # as it should: it is not the whole answer
-                await anext(events)
-    (line,) = (each for each in logs if each["event"].startswith("an answer breaks off"))
-    assert (line["log_level"], line["request_id"]) == ("error", "the-stream")
-    assert line["route"].endswith("/events/stream")
-    assert "ada" not in str(logs)
-
-
-async def test_a_stream_takes_no_connection_from_those_who_read(database: Database, unused_tcp_port: int) -> None:
-    async with (
-        running_services(database, connections=1) as services,
-        served(services, unused_tcp_port),
-        client_of(services) as api,
-    ):
-        live = Live(api.project(), f"http://{HOST}:{unused_tcp_port}")
-        async with live.stream("after=0") as events, asyncio.timeout(30):
-            model = await live.project.model("one")
-            await anext(events)
-            assert (await live.project.get(f"/models/{model['id']}")).status_code == 200
-            await live.project.model("two")
-            assert (await anext(events))["data"]["name"] == "two"
-
-
-async def test_the_server_stops_though_streams_are_open(services: Services, unused_tcp_port: int) -> None:
-    async with served(services, unused_tcp_port) as server, asyncio.timeout(30):
-        reader, writer = await asyncio.open_connection(HOST, unused_tcp_port)
-        writer.write(
-            b"GET %b/events/stream HTTP/1.1\r\nHost: x\r\nProject-ID: %b\r\n\r\n"
-            % (BASE_PATH.encode(), str(uuid4()).encode())
-        )
-        await reader.readuntil(b"retry: 2000")
-        server.cancel()
-        await asyncio.wait({server})
-        rest = await reader.read()
-        writer.close()
-    assert rest.endswith(b"0\r\n\r\n"), "the stream ended as a whole response does"
 
 
 async def test_no_address_stands_in_what_an_event_holds(api: Api) -> None:
