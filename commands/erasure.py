@@ -12,8 +12,7 @@ from msgspec import Struct, structs
 
 from modeltrail.commands.working_set import TICK
 from modeltrail.domain.event import Event
-from modeltrail.domain.ids import ProjectId
-from modeltrail.domain.person import PersonErased
+from modeltrail.domain.person import EVERYWHERE, PersonErased
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import EVENT_TYPES
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of, lock_log, read_head, unlock_log
@@ -31,7 +30,6 @@ from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")
 SHOWING_PEOPLE: tuple[Projection[Any], ...] = (MODELS, MODEL_VERSIONS)  # Any: each has rows of its own
-EVERYWHERE = ProjectId(UUID(int=0))  # people belong to no project
 
 
 class Traces(Struct, frozen=True):

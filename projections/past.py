@@ -15,11 +15,11 @@ from asyncpg import Pool, Record
 from msgspec import Struct
 
 from modeltrail.domain.ids import ProjectId
-from modeltrail.domain.person import PersonErased
+from modeltrail.domain.person import EVERYWHERE, PersonErased
 from modeltrail.eventlog.codec import topic_of
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import read_head
-from modeltrail.eventlog.record import Recorded
+from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
@@ -203,12 +203,20 @@ class PastReader:
 
     async def _erasures(self, fold: Fold, until: int | None) -> deque[Recorded]:
         """Who was erased by then, of whatever project: people belong to none."""
-        found: deque[Recorded] = deque()
-        if any(PersonErased in table.projection.targets for table in fold.tables):
-            everybody = Selection(topics=(topic_of(PersonErased()),), until=until)
-            async for events in History(self._pool, None).selected(everybody, AT_ONCE):
-                found.extend(events)
-        return found
+        if not any(PersonErased in table.projection.targets for table in fold.tables):
+            return deque()
+        rows = await self._pool.fetch(SQL.list_erasures, topic_of(PersonErased()), until)
+        return deque(
+            Recorded(
+                position=row["notification_id"],
+                stream=row["originator_id"],
+                version=row["originator_version"],
+                event=PersonErased(),
+                recorded_at=row["recorded_at"],
+                context=Context(EVERYWHERE, row["command_id"], row["request_id"]),
+            )
+            for row in rows
+        )
 
     async def streams_holding(self, column: str, value: UUID) -> tuple[UUID, ...] | None:
         """Those whose events made the rows that hold `value` in `column`, one of `_HOLDERS`; None when all might have.

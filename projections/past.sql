@@ -12,3 +12,11 @@ SELECT DISTINCT substring(encode(state, 'escape') FROM '"serving_environment_id"
     AS serving_environment_id
 FROM stored_events
 WHERE originator_id = ANY($1::uuid[]) AND originator_version = 1 AND topic = 'inference_service.created'
+
+-- name: list_erasures
+-- `+ 0` and no LIMIT, so that nothing is to be had from going through the log by position: they are few, and have an
+-- index by topic.
+SELECT notification_id, originator_id, originator_version, recorded_at, command_id, request_id
+FROM stored_events
+WHERE topic = $1 AND ($2::bigint IS NULL OR notification_id <= $2)
+ORDER BY notification_id + 0
