@@ -36,10 +36,10 @@ WITH project AS MATERIALIZED (
 ),
 matches AS MATERIALIZED (
     SELECT id, body, {sort_key} AS sort_key FROM {table}
-    WHERE (SELECT is_small FROM project) AND {condition} AND folded_name || '' LIKE asked.pattern
+    WHERE (SELECT is_small FROM project) AND {condition} AND coalesce(folded_name, name) || '' LIKE asked.pattern
     UNION ALL
     SELECT id, body, {sort_key} AS sort_key FROM {table}
-    WHERE NOT (SELECT is_small FROM project) AND {searched} AND folded_name LIKE asked.pattern
+    WHERE NOT (SELECT is_small FROM project) AND {searched} AND coalesce(folded_name, name) LIKE asked.pattern
 )
 SELECT (SELECT count(*) FROM matches) AS total,
        count(*) AS returned,

@@ -246,6 +246,12 @@ def _write_version(version: VersionBody | None) -> bytes | None:
     return None if version is None else _write(version)
 
 
+def _folded_name(row: ModelRow) -> str | None:
+    """The name as searches compare it, where it is not written so."""
+    name = folded(row.body.name)
+    return None if name == row.body.name else name
+
+
 def _document(record: Record) -> bytes:
     """The model as a single resource: its body, then the versions that it shows."""
     return _shown(record["body"], record["latest"], record["default"])
@@ -270,7 +276,7 @@ MODELS = Projection(
     version=3,
     columns=(
         Column("name", "text", lambda row: row.body.name),
-        Column("folded_name", "text", lambda row: folded(row.body.name)),
+        Column("folded_name", "text", _folded_name),
         Column("state", "text", lambda row: row.body.state),
         Column("model_type", "text", lambda row: row.body.model_type),
         Column("parent_model_id", "uuid", lambda row: row.body.parent_model_id),

@@ -14,11 +14,10 @@ from modeltrail.projections.lists import ENVIRONMENT_LIST, MODEL_LIST, SERVICE_L
 from support.api import Api, Json, Project, made, refusal
 
 MANY = """
-INSERT INTO models (id, project_id, revision, position, created_at, updated_at, name, folded_name, state, model_type,
-                    live_services, body)
+INSERT INTO models (id, project_id, revision, position, created_at, updated_at, name, state, model_type, live_services,
+                    body)
 SELECT md5(n::text)::uuid, CASE WHEN n % 2 = 0 THEN $1::uuid ELSE gen_random_uuid() END, 1, n,
-       timestamptz '2026-01-01' + n * interval '1 second', now(), 'model-' || n, 'model-' || n, 'LIVE',
-       'CUSTOMTRAIN', '[]', '{}'
+       timestamptz '2026-01-01' + n * interval '1 second', now(), 'model-' || n, 'LIVE', 'CUSTOMTRAIN', '[]', '{}'
 FROM generate_series(1, 6000) AS n
 """
 

@@ -18,9 +18,9 @@ from support.registry import registry
 # At a page in a tenth of a second, it would take a minute.
 SLOWLY_VACUUMED = (
     """
-    INSERT INTO models (id, project_id, revision, position, created_at, updated_at, name, folded_name, state,
+    INSERT INTO models (id, project_id, revision, position, created_at, updated_at, name, state,
                         model_type, live_services, body)
-    SELECT gen_random_uuid(), gen_random_uuid(), 1, n, now(), now(), n, n, 'LIVE', 'LLM', '[]',
+    SELECT gen_random_uuid(), gen_random_uuid(), 1, n, now(), now(), n, 'LIVE', 'LLM', '[]',
            to_json(repeat('x', 1000))
     FROM generate_series(1, 5000) AS n
     """,
