@@ -62,7 +62,7 @@ soak: $(READY) ## Kill and freeze workers and rebuilds in the middle of much, fo
 		tests/e2e/test_worker_under_fire.py tests/e2e/test_worker_killed.py \
 		tests/e2e/test_canaries_under_fire.py tests/e2e/test_rebuild_under_fire.py tests/e2e/test_long_rebuilds.py
 
-bench: $(READY) ## Run the benchmarks (under five minutes)
+bench: $(READY) ## Run the benchmarks (five minutes)
 	$(BIN)/python -m benchmarks
 
 bench-rebuild: $(READY) ## Rebuild all read tables from a log of a million events (three minutes)
