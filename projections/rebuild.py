@@ -86,23 +86,12 @@ class Rebuild:
         for attempt in range(SWAPS):
             await self._follow(on_progress)
             try:
-                async with self._work.transaction():
-                    await self._keep_vacuum_out()
-                    await lock_log(self._work, held=False)
-                    await self._work.execute(LOCK_WAIT)
-                    await self._replace()
+                await self._try_swap()
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-                await unlock_log(self._work)
                 await asyncio.sleep(0.1 * (attempt + 1))  # somebody reads for long: let others through meanwhile
             except PersonWasErasedError:
-                await unlock_log(self._work)
                 await self._begin()
-            except BaseException:
-                if not self._work.is_closed():
-                    await unlock_log(self._work)
-                raise
             else:
-                await unlock_log(self._work)
                 return Rebuilt(self.names, self.events, self._position)
         raise RebuildError(
             "the read tables were in use without a pause (a dump, or a long query); nothing was swapped:"
@@ -259,6 +248,17 @@ class Rebuild:
     async def _move_to(self, position: int) -> None:
         if not await self._work.fetchval(SQL.move_rebuild, self._token, position, self._filled):
             raise RebuildError("another rebuild has begun meanwhile, so this one was given up; nothing was swapped")
+
+    async def _try_swap(self) -> None:
+        try:
+            async with self._work.transaction():
+                await self._keep_vacuum_out()
+                await lock_log(self._work, held=False)
+                await self._work.execute(LOCK_WAIT)
+                await self._replace()
+        finally:
+            if not self._work.is_closed():
+                await unlock_log(self._work)
 
     async def _keep_vacuum_out(self) -> None:
         """Autovacuum gives way to whoever has waited a second for a lock that it is in the way of.
