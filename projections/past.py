@@ -197,7 +197,9 @@ class PastReader:
     async def _take(self, fold: Fold, selection: Selection) -> None:
         erasures = await self._erasures(fold, selection.until)
         async for events in History(self._pool, self._ring).selected(selection, AT_ONCE):
-            meanwhile = [erasures.popleft() for each in [*erasures] if each.position < events[-1].position]
+            meanwhile: list[Recorded] = []
+            while erasures and erasures[0].position < events[-1].position:
+                meanwhile.append(erasures.popleft())
             fold.take(merge(events, meanwhile, key=lambda recorded: recorded.position))
         fold.take(erasures)
 
