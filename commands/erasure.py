@@ -21,15 +21,15 @@ from modeltrail.eventlog.record import Context, Recorded, System
 from modeltrail.eventlog.upcasting import UPCASTERS
 from modeltrail.postgres.ids import new_id
 from modeltrail.postgres.statements import Statements
+from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.following import follow
-from modeltrail.projections.model_versions import MODEL_VERSIONS
-from modeltrail.projections.models import MODELS
 from modeltrail.projections.one_rebuild import forget_stopped_rebuild
 from modeltrail.projections.projection import Projection, RowsWhere
 from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")
-SHOWING_PEOPLE: tuple[Projection[Any], ...] = (MODELS, MODEL_VERSIONS)  # Any: each has rows of its own
+# Any: each has rows of its own. Those that follow the log by themselves hear of an erasure there.
+SHOWING_PEOPLE: tuple[Projection[Any], ...] = tuple(each for each in INLINE if PersonErased in each.targets)
 
 
 class Traces(Struct, frozen=True):
