@@ -87,7 +87,7 @@ async def decide_all(connection: Connection, working: WorkingSet, commands: Sequ
             else:
                 undecided.popleft()
         for pending in islice(undecided, 1, None):
-            questions.extend(working.unknown_to(pending.command.decide()))
+            questions.extend(working.unknown_to(pending.command.decide(), pending.context))
         if questions:
             await working.load(connection, questions)
 

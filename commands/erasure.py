@@ -4,16 +4,15 @@ Answers kept for retries need nothing: each opens only for who sends the same re
 """
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Connection
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from modeltrail.commands.working_set import TICK
-from modeltrail.domain.event import Event
 from modeltrail.domain.person import EVERYWHERE, PersonErased
-from modeltrail.domain.personal import Personal
+from modeltrail.domain.personal import personal_fields
 from modeltrail.eventlog.codec import EVENT_TYPES
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of, lock_log, read_head, unlock_log
 from modeltrail.eventlog.log import SQL as LOG
@@ -96,11 +95,7 @@ async def _count_naming(connection: Connection, person: UUID, *, after: int = 0,
 
 def _topics_with_people() -> list[str]:
     """All events that hold an address, and those of old shapes, which may."""
-    return [*(tag for tag, kind in EVENT_TYPES.items() if _names_people(kind)), *UPCASTERS]
-
-
-def _names_people(kind: type[Event]) -> bool:
-    return any(Personal in (field.type, *get_args(field.type)) for field in structs.fields(kind))
+    return [*(tag for tag, kind in EVENT_TYPES.items() if personal_fields(kind)), *UPCASTERS]
 
 
 async def _record(connection: Connection, head: Head, person: UUID, request_id: str, now: datetime) -> Recorded:

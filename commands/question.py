@@ -73,6 +73,13 @@ class RowsHaving(Question[tuple[R, ...]], Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class HasKey(Question[bool]):
+    """Whether a person's key is there: whether that person was not erased."""
+
+    person: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerTo(Question[Remembered | None]):
     """What a request with this idempotency key was answered with, or None."""
 

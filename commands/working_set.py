@@ -15,7 +15,8 @@ from asyncpg import Connection
 
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
 from modeltrail.commands.entry import Entry
-from modeltrail.commands.question import AnswerTo, Question, RowAt, RowsHaving, RowWith, StateOf
+from modeltrail.commands.named_people import NamedPeople
+from modeltrail.commands.question import AnswerTo, HasKey, Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
 from modeltrail.domain.decider import Decider
 from modeltrail.domain.errors import id_is_taken
@@ -48,6 +49,7 @@ class WorkingSet:
         self._rows = {table.projection: WorkingRows(table) for table in tables}
         self._streams: dict[UUID, Loaded] = {}
         self._answers: dict[KeyInProject, Remembered | None] = {}
+        self._people = NamedPeople(head.last_erasure)
         self._takers_of: dict[type[Event], list[tuple[Projection[Any], WorkingRows[Any], Targets]]] = {}
         self._head = head
         self._position = head.position
@@ -101,10 +103,12 @@ class WorkingSet:
         finally:
             asking.close()
 
-    def unknown_to(self, asking: Asking) -> tuple[Question[Any], ...]:
+    def unknown_to(self, asking: Asking, context: Context) -> tuple[Question[Any], ...]:
         """The next questions of a command that are not known yet, if its turn comes on what is known now."""
         try:
-            self._require_rows(self.decide(asking))
+            decision = self.decide(asking)
+            self._require_people(decision, context)
+            self._require_rows(decision)
         except NotKnownYet as signal:
             return signal.questions
         except Exception:  # noqa: BLE001 - whether it is refused is decided when its turn comes
@@ -139,25 +143,37 @@ class WorkingSet:
             match question:
                 case StateOf(decider=decider, stream=stream):
                     streams[stream] = decider
-                case RowAt(projection=projection, id=id_):
-                    self._rows[projection].want(id_)
-                case RowWith(projection=projection, key=key):
-                    self._rows[projection].want_key(key)
-                case RowsHaving(projection=projection, column=column, value=value):
-                    self._rows[projection].want_where(column, value)
                 case AnswerTo(project_id=project_id, key=key):
                     keys.add((project_id, key))
                 case _:
-                    raise TypeError(f"nobody answers a {type(question).__name__}")
+                    self._want(question)
         if unknown := {stream: decider for stream, decider in streams.items() if stream not in self._streams}:
             self._streams.update(await load_streams(connection, unknown))
         if keys := keys - self._answers.keys():
             self._answers.update(dict.fromkeys(keys) | await load_remembered(connection, keys))
+        await self._people.load(connection)
         for rows in self._rows.values():
             await rows.load(connection)
 
+    def _want(self, question: Question[Any]) -> None:
+        match question:
+            case RowAt(projection=projection, id=id_):
+                self._rows[projection].want(id_)
+            case RowWith(projection=projection, key=key):
+                self._rows[projection].want_key(key)
+            case RowsHaving(projection=projection, column=column, value=value):
+                self._rows[projection].want_where(column, value)
+            case HasKey(person=person):
+                self._people.want(person)
+            case _:
+                raise TypeError(f"nobody answers a {type(question).__name__}")
+
     def apply(self, decision: Decision, context: Context) -> None:
-        """Take a decision as done. Raises NotKnownYet, with nothing done, when rows that it touches are missing."""
+        """Take a decision as done.
+
+        Raises, with nothing done, NotKnownYet when rows that it touches are missing, and ForgottenPersonError.
+        """
+        self._require_people(decision, context)
         self._require_rows(decision)
         if any(change.begins and self._has_begun(change.stream) for change in decision.changes):
             raise id_is_taken()
@@ -171,6 +187,11 @@ class WorkingSet:
         """As far as is known. Behind it stands the log's primary key."""
         loaded = self._streams.get(stream)
         return loaded is not None and loaded.version > 0
+
+    def _require_people(self, decision: Decision, context: Context) -> None:
+        if unknown := self._people.unknown_in(decision, context):
+            raise NotKnownYet(map(HasKey, unknown))
+        self._people.require_keys(decision, context)
 
     def _require_rows(self, decision: Decision) -> None:
         missing: list[Question[Any]] = []

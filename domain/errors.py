@@ -1,5 +1,7 @@
 """Why a command was refused, in words for the caller. What that means on the wire is decided in http."""
 
+from uuid import UUID
+
 
 class DomainError(Exception):
     """A command that the rules refuse. Nothing of it is stored."""
@@ -27,6 +29,14 @@ class StaleError(DomainError):
 
 class KeyReusedError(DomainError):
     """The caller gave a key, which stands for one request, with another request."""
+
+
+class ForgottenPersonError(DomainError):
+    """Somebody whom the command names was erased after the caller's process had looked up that person's key."""
+
+    def __init__(self, persons: frozenset[UUID]) -> None:
+        super().__init__("somebody whom this names was erased at the same time, and nothing was changed; try again")
+        self.persons = persons
 
 
 def id_is_taken() -> ConflictError:

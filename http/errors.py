@@ -9,7 +9,15 @@ from litestar.exceptions import HTTPException, InternalServerException
 from litestar.types import Scope
 
 from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
-from modeltrail.domain.errors import ConflictError, DomainError, KeyReusedError, NotFoundError, RuleError, StaleError
+from modeltrail.domain.errors import (
+    ConflictError,
+    DomainError,
+    ForgottenPersonError,
+    KeyReusedError,
+    NotFoundError,
+    RuleError,
+    StaleError,
+)
 from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
@@ -53,6 +61,8 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     """The answer to a request that failed. What is nobody's mistake but ours is logged, and not told."""
     if isinstance(failure, BadRequestError):
         return error(400, failure.message)
+    if isinstance(failure, ForgottenPersonError):
+        return error(503, failure.message, RETRY_AFTER)
     if isinstance(failure, DomainError):
         return error(_status_of(failure), failure.message)
     if isinstance(failure, UnknownPastError):

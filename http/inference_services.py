@@ -10,7 +10,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Parameter, Tag, nothing, one, uuid_filter
 from modeltrail.http.lists import Page, given_ids, given_texts, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import Resource, cluster_agrees, submit
+from modeltrail.http.resources import Resource, carry_out, cluster_agrees, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.postgres.ids import new_id
@@ -188,7 +188,7 @@ async def delete_service(request: ApiRequest) -> NoContent:
         cluster=request.services.cluster,
         expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
-    await request.services.committer.submit(command, await request.context(project_id))
+    await carry_out(request, command, await request.context(project_id))
     return no_content()
 
 

@@ -16,7 +16,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Parameter, Tag, one, plain
 from modeltrail.http.lists import Page, given_texts, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import Resource, submit
+from modeltrail.http.resources import Resource, carry_out, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.http.uuids import parse_uuid
@@ -172,7 +172,7 @@ async def delete_model(request: ApiRequest) -> Answer:
     project_id, model_id = request.project_id(), ModelId(request.path_id("model_id", CALLED))
     expected = expected_revision(request.raw_header(b"if-match"))
     command = Delete(project_id=project_id, model_id=model_id, expected_revision=expected)
-    await request.services.committer.submit(command, await request.context(project_id))
+    await carry_out(request, command, await request.context(project_id))
     return json(200, msgspec.json.encode(Deleted()))
 
 

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from modeltrail.commands.batch import Outcome
 from modeltrail.commands.decision import Command
 from modeltrail.commands.once import AnsweredBeforeError, Once
-from modeltrail.domain.errors import NotFoundError
+from modeltrail.domain.errors import ForgottenPersonError, NotFoundError
 from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.record import Context
 from modeltrail.http.answers import Answer, Sent, T, not_modified, resource
@@ -108,6 +109,15 @@ async def submit(
         return replayed(from_bytes(seal.unseal(before.box)))
 
 
+async def carry_out(request: ApiRequest, command: Command, context: Context) -> Outcome:
+    """Give `command` to the committer. Raises DomainError when it is refused."""
+    try:
+        return await request.services.committer.submit(command, context)
+    except ForgottenPersonError as refusal:
+        request.services.people.forget(refusal.persons)  # or the same request sent again would be refused again
+        raise
+
+
 async def cluster_agrees(request: ApiRequest, command: Command, context: Context) -> None:
     """A check of commands that deploy. Raises RuleError when the cluster says that it would refuse."""
     if request.services.preflight is not None:
@@ -120,7 +130,7 @@ async def _document_left_by(
     context = await request.context(project_id)
     if check is not None:
         await check(request, command, context)
-    outcome = await request.services.committer.submit(command, context)
+    outcome = await carry_out(request, command, context)
     if outcome.document is None:
         raise RuntimeError(f"{type(command).__name__} left no document to answer with")
     return outcome.document

@@ -9,7 +9,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Tag, nothing, one, uuid_filter
 from modeltrail.http.lists import Page, given_ids, given_texts, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import Resource, submit
+from modeltrail.http.resources import Resource, carry_out, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, post
 from modeltrail.projections.lists import SERVE_MODEL_LIST
@@ -97,7 +97,7 @@ async def delete_serve_model(request: ApiRequest) -> NoContent:
         serve_model_id=ServeModelId(request.path_id("serve_model_id", "id")),
         expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
-    await request.services.committer.submit(command, await request.context(project_id))
+    await carry_out(request, command, await request.context(project_id))
     return no_content()
 
 

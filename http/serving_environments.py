@@ -11,7 +11,7 @@ from modeltrail.http.body_reader import BodyReader
 from modeltrail.http.documentation import Operation, Tag, nothing, one
 from modeltrail.http.lists import Page, listed, page_of, text_filter
 from modeltrail.http.requests import ApiRequest
-from modeltrail.http.resources import Resource, submit
+from modeltrail.http.resources import Resource, carry_out, submit
 from modeltrail.http.revisions import expected_revision
 from modeltrail.http.routes import delete, get, patch, post
 from modeltrail.postgres.ids import new_id
@@ -136,7 +136,7 @@ async def delete_environment(request: ApiRequest) -> NoContent:
         environment_id=EnvironmentId(request.path_id("environment_id", "id")),
         expected_revision=expected_revision(request.raw_header(b"if-match")),
     )
-    await request.services.committer.submit(command, await request.context(project_id))
+    await carry_out(request, command, await request.context(project_id))
     return no_content()
 
 

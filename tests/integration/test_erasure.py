@@ -1,5 +1,6 @@
 """Erasing a person: nobody reads the address any more, and the log is as provable as before."""
 
+import asyncio
 import json
 from base64 import b64encode
 from pathlib import Path
@@ -113,6 +114,56 @@ async def test_who_only_changed_a_version_is_erased_from_it(api: Api, database: 
 
     shown = made(await project.get(f"/model_versions/{version['id']}"), 200)
     assert (shown["created_by_email"], "updated_by_email" in shown) == (ANN, False)
+    assert (await modeltrail(database, "projections", "verify"))[0] == 0
+
+
+async def test_nobody_is_named_again_by_a_process_that_still_has_the_key(api: Api, database: Database) -> None:
+    project = api.project()
+    await project.model("iris", owner_email=ANN)
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    refused = await project.post("/models", {"name": "lily", "owner_email": ANN})
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.json() == {
+        "error": "somebody whom this names was erased at the same time, and nothing was changed; try again"
+    }
+    assert [row["topic"] for row in await read_rows(database)] == ["registered_model.registered", "person.erased"]
+    again = made(await project.post("/models", {"name": "lily", "owner_email": ANN}))
+    assert again["owner_email"] == ANN
+    assert (await modeltrail(database, "projections", "verify"))[0] == 0
+
+
+async def test_nobody_acts_again_under_a_key_that_is_gone(api: Api, database: Database) -> None:
+    project = api.project()
+    model = made(await project.post("/models", {"name": "iris"}, X_User_Email=ANN))
+    path = f"/models/{model['id']}"
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    refused = await project.patch(path, {"state": "ARCHIVED"}, X_User_Email=ANN)
+    archived = await project.patch(path, {"state": "ARCHIVED"}, X_User_Email=ANN)
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+    kept = await project.delete(path, X_User_Email=ANN)
+    deleted = await project.delete(path, X_User_Email=ANN)
+
+    statuses = [each.status_code for each in (refused, archived, kept, deleted)]
+    assert statuses == [503, 200, 503, 200]
+
+
+async def test_an_erasure_keeps_nobody_else_from_writing(api: Api, database: Database) -> None:
+    project = api.project()
+    people = [f"{number}@example.org" for number in range(40)]
+    for number, address in enumerate(people):
+        await project.model(f"m{number}", owner_email=address)
+    erased = people[:3]
+    for address in erased:
+        await modeltrail(database, "erase", "--email", address, "--yes")
+
+    answers = await asyncio.gather(
+        *(project.post("/models", {"name": f"n{address}", "owner_email": address}) for address in people)
+    )
+
+    assert [each.status_code for each in answers] == [503] * 3 + [201] * 37
     assert (await modeltrail(database, "projections", "verify"))[0] == 0
 
 

@@ -30,8 +30,8 @@ __all__ = ["erase"]
 def erase(*, email: str, dry_run: bool, yes: bool, data: Path | None, as_json: bool) -> None:
     """Make a person's address unreadable in the log, the read tables and later exports, for good.
 
-    The log's proof still holds. Running processes forget the person within ten seconds. Texts that people wrote
-    themselves, such as descriptions, are not searched. Backups hold the key as long as they are kept.
+    The log's proof still holds. A running process that has the key in memory writes nothing with it. Texts that people
+    wrote themselves, such as descriptions, are not searched. Backups hold the key as long as they are kept.
     """
     settings = load_settings(with_dev_environment(data))
 

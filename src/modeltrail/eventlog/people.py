@@ -34,6 +34,8 @@ class _Person(Struct, frozen=True):
     key: bytes
     seen: float
     """By the monotonic clock: when the database last had it."""
+    last_erasure: int
+    """Where the log's last erasure was then. Whether a later one meant this person, the writer finds out."""
 
 
 class People:
@@ -51,7 +53,12 @@ class People:
         Raises UnusableKeyError when that person's key is wrapped under a key that this process was not given.
         """
         person = await self._person(await self._digest(folded(address)))
-        return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address)
+        return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address, person.last_erasure)
+
+    def forget(self, persons: Collection[UUID]) -> None:
+        """Look these people's keys up before they are used again."""
+        for digest in [digest for digest, person in self._known.items() if person.id in persons]:
+            del self._known[digest]
 
     async def find(self, address: str) -> UUID | None:
         """Whose address it is; None for somebody who was never seen, or was erased. Makes no key."""
@@ -97,16 +104,16 @@ class People:
             return None
         if known is not None and known.id == row["person"]:
             # A rotation wraps the key anew, and leaves it as it is.
-            return _Person(known.id, known.key, now)
+            return _Person(known.id, known.key, now, row["last_erasure"])
         key = self._keys.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
-        return _Person(row["person"], key, now)
+        return _Person(row["person"], key, now, row["last_erasure"])
 
     async def _add(self, digest: bytes, now: float) -> _Person:
         person, key = uuid4(), os.urandom(KEY_BYTES)
         key_id, wrapped = self._keys.seal(key, person.bytes)
         await self._pool.execute(SQL.add_person, person, digest, key_id, wrapped)
         # Another process may have been first, or a rotation has wrapped the key anew already.
-        found = await self._find(digest, now, _Person(person, key, now))
+        found = await self._find(digest, now, _Person(person, key, now, 0))
         if found is None:
             raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
         return found
@@ -123,6 +130,11 @@ def folded(address: str) -> str:
 def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
     """Whose addresses stand in these payloads, as the codec writes them."""
     return {UUID(found.decode()) for payload in payloads for found in _PERSON.findall(payload)}
+
+
+async def people_with_keys(connection: Connection, persons: Collection[UUID]) -> set[UUID]:
+    """Which of these people were not erased."""
+    return {row["person"] for row in await connection.fetch(SQL.list_keys_of, list(persons))}
 
 
 class Unwrapping(Protocol):

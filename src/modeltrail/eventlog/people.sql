@@ -1,5 +1,8 @@
 -- name: get_person
-SELECT person, key_id, wrapped_key FROM person_keys WHERE digest = $1
+SELECT person, key_id, wrapped_key, coalesce((
+    SELECT notification_id FROM stored_events WHERE topic = 'person.erased' ORDER BY notification_id DESC LIMIT 1
+), 0) AS last_erasure
+FROM person_keys WHERE digest = $1
 
 -- name: add_person
 INSERT INTO person_keys (person, digest, key_id, wrapped_key) VALUES ($1, $2, $3, $4)
@@ -7,6 +10,9 @@ ON CONFLICT (digest) DO NOTHING
 
 -- name: list_people
 SELECT person, key_id, wrapped_key FROM person_keys WHERE person = ANY($1::uuid[])
+
+-- name: list_keys_of
+SELECT person FROM person_keys WHERE person = ANY($1::uuid[])
 
 -- name: get_digest_key
 SELECT key_id, wrapped_key FROM digest_key
