@@ -66,6 +66,11 @@ class Committer:
         fail(self._queue.take(len(self._queue)), LogUnavailableError("the service is stopping"))
         await self._session.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many commands are in the queue."""
+        return len(self._queue)
+
     async def submit(self, command: Command, context: Context) -> Outcome:
         """Decide and write `command`; the outcome comes when it is committed.
 

@@ -11,6 +11,7 @@ from modeltrail.http.events import EVENT_ROUTES
 from modeltrail.http.health import HEALTH_ROUTES
 from modeltrail.http.inference_services import SERVICE_ROUTES
 from modeltrail.http.limits import LARGEST_BODY
+from modeltrail.http.metrics import METRIC_ROUTES
 from modeltrail.http.model_artifacts import ARTIFACT_ROUTES
 from modeltrail.http.model_versions import VERSION_ROUTES
 from modeltrail.http.models import MODEL_ROUTES
@@ -46,7 +47,7 @@ def create_app(services: Services) -> Application:
     Raises UndocumentedRouteError when a route says nothing of itself.
     """
     app = Application(
-        route_handlers=[*HEALTH_ROUTES, *SCHEMA_ROUTES, Router(BASE_PATH, route_handlers=_RESOURCES)],
+        route_handlers=[*HEALTH_ROUTES, *METRIC_ROUTES, *SCHEMA_ROUTES, Router(BASE_PATH, route_handlers=_RESOURCES)],
         request_class=ApiRequest,
         exception_handlers={Exception: answer_to},
         request_max_body_size=LARGEST_BODY,

@@ -1,5 +1,6 @@
 """The ASGI application: litestar, with a request id on everything that it answers."""
 
+from time import perf_counter
 from typing import Any, cast
 
 from litestar import Litestar
@@ -8,6 +9,7 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 
 from modeltrail.http.answers import error
 from modeltrail.http.large_bodies import LargeBodies, NoRoomError, may_be_large
+from modeltrail.http.measures import Measures
 from modeltrail.http.request_ids import kept_id_of, request_id_of
 from modeltrail.http.services import Services
 
@@ -21,11 +23,13 @@ class Application(Litestar):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 litestar's own, which are many
         super().__init__(**options)
         self._large_bodies = LargeBodies()
+        self._measures = Measures()
 
     def work_with(self, services: Services) -> None:
         """Serve from now on with these, as if it had never served with others."""
         # Not Litestar(state=...), which copies what it is given.
         self.state.services = services
+        self.state.measures = self._measures = Measures()
         self._large_bodies = LargeBodies()
 
     async def __call__(
@@ -38,6 +42,7 @@ class Application(Litestar):
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
+        began = perf_counter()
         request_id = request_id_of(first_header(cast("HTTPScope", scope), b"x-request-id"))
         extended = cast("dict[str, Any]", scope)  # Any: ASGI leaves room for keys of one's own
         extended["request_id"] = kept_id_of(request_id)
@@ -49,6 +54,8 @@ class Application(Litestar):
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], header]
+                took = perf_counter() - began
+                self._measures.count(extended["method"], extended.get("path_template"), message["status"], took)
             await send_on(message)
 
         if not may_be_large(cast("HTTPScope", scope)):
