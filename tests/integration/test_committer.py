@@ -54,6 +54,7 @@ from support.committing import (
     register,
     register_version,
     rename,
+    somebody_waits_for_a_lock,
     submit_together,
 )
 from support.database import Database
@@ -602,15 +603,6 @@ async def test_connections_killed_at_random_lose_and_double_nothing(database: Da
 
 
 # --- a database that is busy or away ----------------------------------------------------------------------
-
-
-async def somebody_waits_for_a_lock(database: Database) -> bool:
-    async with connected(database) as connection:
-        waiting: bool = await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database"
-            " WHERE NOT granted AND d.datname = current_database())"
-        )
-    return waiting
 
 
 async def test_a_full_queue_turns_commands_away(database: Database, connection: asyncpg.Connection) -> None:

@@ -3,17 +3,21 @@
 import asyncio
 import json
 from base64 import b64encode
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from modeltrail.eventlog.log import Head, read_head
+from modeltrail.commands.erasure import erase
+from modeltrail.eventlog.log import Head, lock_log, read_head
 from modeltrail.eventlog.verification import verify_log
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, made
+from support.cluster import eventually
 from support.command_line import modeltrail
-from support.committing import connected, read_rows
+from support.committing import connected, read_rows, somebody_waits_for_a_lock
 from support.database import Database
 from support.fold import differences
 
@@ -132,6 +136,21 @@ async def test_nobody_is_named_again_by_a_process_that_still_has_the_key(api: Ap
     again = made(await project.post("/models", {"name": "lily", "owner_email": ANN}))
     assert again["owner_email"] == ANN
     assert (await modeltrail(database, "projections", "verify"))[0] == 0
+
+
+async def test_a_writer_who_waited_for_an_erasure_knows_of_it(api: Api, database: Database) -> None:
+    project = api.project()
+    await project.model("iris", owner_email=ANN)
+    person = await api.services.people.find(ANN)
+    assert person is not None
+    async with connected(database) as connection:
+        await lock_log(connection, held=False)
+        writing = asyncio.create_task(project.post("/models", {"name": "lily", "owner_email": ANN}))
+        assert await eventually(partial(somebody_waits_for_a_lock, database))
+
+        await erase(connection, person, "a-request", datetime.now(UTC))
+
+        assert (await writing).status_code == 503
 
 
 async def test_nobody_acts_again_under_a_key_that_is_gone(api: Api, database: Database) -> None:

@@ -185,3 +185,13 @@ def fragile(connect: Connect, *, before: Sabotage = let_be, after: Sabotage = le
 
 def committer_on(connect: Connect, **options: Any) -> Committer:  # Any: the committer's own options
     return Committer(connect, INLINE, **options)
+
+
+async def somebody_waits_for_a_lock(database: Database) -> bool:
+    """Whether one of this database's sessions does, as yet in vain."""
+    async with connected(database) as connection:
+        waiting: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database"
+            " WHERE NOT granted AND d.datname = current_database())"
+        )
+    return waiting

@@ -1,4 +1,5 @@
 -- name: get_person
+-- In one look at the database: a function of its own could see an erasure that came after the key was read.
 SELECT person, key_id, wrapped_key, coalesce((
     SELECT notification_id FROM stored_events WHERE topic = 'person.erased' ORDER BY notification_id DESC LIMIT 1
 ), 0) AS last_erasure
