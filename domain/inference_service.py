@@ -1,17 +1,9 @@
 """An inference service: one model, served at one place of the cluster, and everything that was asked of it.
 
-    Missing ──create──▶ Idle ──request deployment──▶ Deploying ──confirm──▶ Deployed
-                                                       │  ▲                    │
-                                                       │  └─request deployment─┤ (a roll-out: the old one serves on)
-                                              fail ────┘                       │
-                                                ▼                              │
-                            request deployment: Failed                         │
-                                                │                              │
-                  Idle ◀──confirm undeployment── Undeploying ◀──request undeployment (from any of them)
-
-Where no version is fit for it, a deployment is postponed: Idle ──▶ Waiting ──request deployment──▶ Deploying. A service
-that is not live can be deleted; what is left of it in the cluster is undeployed all the same. What callers wish is
-decided in inference_service_wishes.py, what the cluster answers here.
+Its states, and what leads from one to the next, are listed in inference_service_state.py. What a command comes to is
+decided in several modules: what callers wish in inference_service_wishes.py, what the cluster answers here, what it did
+unasked in inference_service_life.py, and what operators make of a task that was set aside in parked_task.py. The
+decider of the whole, which `decider.INFERENCE_SERVICE` names, is that of inference_service_life.py.
 
 Every request for a deployment has an id. The cluster's answers carry it, so that a late answer to a request
 that another has replaced is told apart and ignored.

@@ -1,4 +1,4 @@
-"""What happens to an inference service: every command in every state, and the names it may have."""
+"""What is asked of an inference service and what the cluster answers, early, late and repeated; and its name."""
 
 import hypothesis
 import pytest

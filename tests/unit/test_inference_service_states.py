@@ -1,0 +1,142 @@
+"""The table of states that the domain's docstring holds: each command in each state leads where it says."""
+
+from typing import get_args
+from uuid import UUID
+
+import pytest
+
+from modeltrail.domain import inference_service_state
+from modeltrail.domain.decider import INFERENCE_SERVICE
+from modeltrail.domain.errors import DomainError
+from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.inference_service_facts import (
+    RecordDisappearance,
+    RecordDrift,
+    RecordInterruption,
+    RecordReadiness,
+    RecordStall,
+)
+from modeltrail.domain.inference_service_life import LifeCommand, LifeEvent
+from modeltrail.domain.inference_service_messages import (
+    AddServeModel,
+    ChooseOptions,
+    ChooseVersion,
+    ConfirmDeployment,
+    ConfirmUndeployment,
+    CreateService,
+    DeleteService,
+    DeploymentPostponed,
+    FailDeployment,
+    PostponeDeployment,
+    RecordApplied,
+    RelabelService,
+    RemoveServeModel,
+    RenameService,
+    RequestDeployment,
+    RequestUndeployment,
+    ServiceDeleted,
+)
+from modeltrail.domain.inference_service_state import Service, ServiceSituation
+from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask
+from modeltrail.domain.serving_options import ServingOptions
+from support.given import fold
+from support.samples import (
+    CREATED,
+    ENVIRONMENT,
+    FIRST,
+    MODEL,
+    OTHER_VERSION,
+    PROJECT,
+    SERVICE,
+    THIRD,
+    VERSION,
+    applied,
+    failed,
+    requested,
+    succeeded,
+    target,
+    undeployment_requested,
+)
+
+# How a service comes into each of its states. Those that wait for an answer wait for FIRST or THIRD.
+HISTORIES: dict[str, tuple[LifeEvent, ...]] = {
+    "Missing": (),
+    "Idle": (CREATED,),
+    "Waiting": (CREATED, DeploymentPostponed(model_version_id=None, message="wait", options=ServingOptions())),
+    "Deploying": (CREATED, requested(), applied()),
+    "Deployed": (CREATED, requested(), applied(), succeeded()),
+    "Failed": (CREATED, requested(), applied(), failed()),
+    "Undeploying": (CREATED, requested(), applied(), succeeded(), undeployment_requested()),
+    "Deleted": (CREATED, ServiceDeleted(name="iris", registered_model_id=MODEL)),
+}
+CREATE = CreateService(
+    service_id=SERVICE,
+    project_id=PROJECT,
+    name="iris",
+    serving_environment_id=ENVIRONMENT,
+    serving_environment_name="prod",
+    registered_model_id=MODEL,
+    registered_model_name="Iris Flowers",
+    model_version_id=VERSION,
+)
+COMMANDS: tuple[LifeCommand, ...] = (
+    CREATE,
+    RequestDeployment(deployment_id=DeploymentId(UUID(int=0xD4)), target=target()),
+    PostponeDeployment(model_version_id=VERSION, message="wait", options=ServingOptions()),
+    RequestUndeployment(undeployment_id=THIRD),
+    RenameService(name="rose"),
+    RelabelService(labels={}),
+    ChooseVersion(model_version_id=OTHER_VERSION),
+    ChooseOptions(options=ServingOptions(min_replicas=2)),
+    DeleteService(undeployment_id=THIRD),
+    AddServeModel(model_version_id=OTHER_VERSION, model_version_name="v2"),
+    RemoveServeModel(model_version_id=VERSION),
+    RecordApplied(deployment_id=FIRST, external_id="uid-1"),
+    ConfirmDeployment(deployment_id=FIRST, external_id="uid-1", url="http://iris"),
+    FailDeployment(deployment_id=FIRST, reason="ModelLoadFailed", message="the model does not load"),
+    ConfirmUndeployment(undeployment_id=THIRD),
+    RecordInterruption(deployment_id=FIRST, reason="NoPods", message="no pod is ready"),
+    RecordReadiness(deployment_id=FIRST, external_id="uid-1", url="http://iris"),
+    RecordDisappearance(deployment_id=FIRST, external_id="uid-1"),
+    RecordDrift(deployment_id=FIRST, managers=("kubectl",), fields=(".spec",)),
+    RecordStall(undeployment_id=THIRD, reason="FinalizersPending", message="hangs"),
+    ParkTask(task_id=FIRST, tries=10, cause="TypeError"),
+    RetryTask(task_id=FIRST),
+    DismissTask(task_id=FIRST, reason="not needed"),
+)
+
+
+def name_of(state: ServiceSituation) -> str:
+    return type(state.deployment if isinstance(state, Service) else state).__name__
+
+
+def table() -> dict[tuple[str, str], tuple[str, str]]:
+    """The table in the module's docstring: event and next state, by state and command."""
+    text = inference_service_state.__doc__ or ""
+    _, *rows = [line.split() for line in text.splitlines() if line.startswith("    ")]
+    return {(state, command): (event, after) for state, command, event, after in rows}
+
+
+def test_the_table_names_no_other_states_and_commands_than_those_that_are_tried_here() -> None:
+    tried = {type(command) for command in COMMANDS}
+
+    assert tried == set(get_args(LifeCommand))
+    assert table().keys() <= {(state, command.__name__) for state in HISTORIES for command in tried}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
+@pytest.mark.parametrize("state", HISTORIES)
+def test_a_command_leads_where_the_table_says_and_nowhere_else(state: str, command: LifeCommand) -> None:
+    before = fold(INFERENCE_SERVICE, INFERENCE_SERVICE.initial, HISTORIES[state])
+    assert name_of(before) == state
+
+    try:
+        events = INFERENCE_SERVICE.decide(command, before)
+    except DomainError:
+        events = []
+    after = name_of(fold(INFERENCE_SERVICE, before, events))
+
+    if after == state:
+        assert (state, type(command).__name__) not in table()
+    else:
+        assert (type(events[-1]).__name__, after) == table()[state, type(command).__name__]
