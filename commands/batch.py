@@ -41,7 +41,7 @@ class Pending(Struct, eq=False):
     done: "asyncio.Future[Outcome]"
     decision: Decision | None = None
     refusal: Exception | None = None
-    leaves: bool = False  # whether the resource that answers the command was there behind it
+    leaves: bool = False  # whether the resource that answers the command was there after it
     remembered: Document | None = None  # the resource whose answer is kept for the same request sent again
     events: int = 0
     tried_behind: Head | None = None  # where the log ended before the first try that may have written this
@@ -71,7 +71,7 @@ class Pending(Struct, eq=False):
 async def decide_all(connection: Connection, working: WorkingSet, commands: Sequence[Pending]) -> None:
     """Decide each command, in order, on what those before it left. What is not known is read over `connection`.
 
-    First each is asked for its first question, and all are answered together. Behind a command that still has to
+    First each is asked for its first question, and all are answered together. After a command that still has to
     wait for an answer, the others are only asked what they will want to know.
     """
     working.move_to(datetime.now(UTC))

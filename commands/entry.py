@@ -29,7 +29,7 @@ Statement = tuple[str, Sequence[Any]]  # Any: the arguments are of several types
 class Entry:
     """Events and all that follows from them, written as a whole or not at all.
 
-    It goes behind `behind`, and the log ends at `end` after it. The statements are made beforehand, so that nothing
+    The log ended at `behind` before it, and ends at `end` after it. The statements are made beforehand, so that nothing
     but sending them is left to do when the entry's turn has come.
     """
 

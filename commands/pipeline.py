@@ -5,7 +5,7 @@
     batch 3                             decide ....... | write ...
 
 Nothing that a batch decides is told or written before the batches ahead of it are committed. So when one fails, those
-behind it were only a guess: they are given up with the state that they were decided on, and go the careful way.
+after it were only a guess: they are given up with the state that they were decided on, and go the careful way.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ class Pipeline:
                 await self._queue.stirred()
 
     def _take(self) -> list[Pending]:
-        """Commands to decide now. Of a crowd that finds nothing in flight, half is left for the batch behind."""
+        """Commands to decide now. Of a crowd that finds nothing in flight, half is left for the next batch."""
         waiting = len(self._queue)
         share = waiting if self._flights else self._pace.share(waiting)
         return self._queue.take(min(share, self._max_batch - len(self._deciding)))
@@ -125,7 +125,7 @@ class Pipeline:
             self._writing.add_done_callback(lambda _: self._queue.stir())
 
     async def _write(self, connection: Connection) -> None:
-        """Write one batch behind the other. Each sets off before the callers of the one ahead are told."""
+        """Write one batch after the other. Each sets off before the callers of the one ahead are told."""
         while self._ready:
             batch = self._ready.popleft()
             await batch.write(connection)

@@ -17,7 +17,7 @@ class Queue:
         return len(self._waiting)
 
     def put(self, pending: Pending) -> None:
-        """Add a command behind the others."""
+        """Add a command after the others."""
         self._waiting.append(pending)
         self._stirred.set()
 

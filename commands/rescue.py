@@ -68,7 +68,7 @@ class Rescue:
         """Write a batch, over as many connections as it takes.
 
         A connection that is lost at commit leaves open whether the batch was written. The next try takes the lock,
-        which waits for the lost one to end, and then looks for the batch's commands behind the old head.
+        which waits for the lost one to end, and then looks for the batch's commands after the old head.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._reconnect_seconds

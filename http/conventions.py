@@ -137,8 +137,8 @@ REQUEST_HEADERS = (
 
 AT = Parameter(
     "at",
-    "Answer as it was then: behind this position of the log, or at this time (RFC 3339). People who were erased since"
-    " stay erased.",
+    "Answer as it was then: after the event at this position of the log, or at this time (RFC 3339). People who were"
+    " erased since stay erased.",
     {"type": "string", "examples": ["2026-03-03T14:05:00Z", "42"]},
 )
 

@@ -22,7 +22,7 @@ LARGEST = 200  # streams per process
 QUIET_SECONDS = 15.0  # after which a comment shows both sides that the other is there
 
 Read = Callable[[int], Awaitable[Sequence[ShownEvent]]]
-"""Up to AT_ONCE events behind a position, oldest first."""
+"""Up to AT_ONCE events after a position, oldest first."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,7 +51,7 @@ class EventStreams:
             raise TooManyStreamsError
 
     async def chunks(self, read: Read, after: int, until: int | None) -> AsyncGenerator[bytes, None]:
-        """What is sent: the events behind `after`, up to `until`; without that, all that are still to come, too.
+        """The events after position `after`, up to `until`; without that, also all that are still to come.
 
         The first piece comes once the log was read, whether or not there was an event.
         """

@@ -11,7 +11,7 @@ from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.reader import LogReader, ShownEvent
-from modeltrail.eventlog.selection import Selection, behind, streams_of_model, up_to, within_times
+from modeltrail.eventlog.selection import Selection, later_than, streams_of_model, up_to, within_times
 from modeltrail.eventlog.upcasting import shapes_of
 from modeltrail.http.answers import Answer, error, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
@@ -26,7 +26,7 @@ from modeltrail.http.services import Services
 
 TAG = Tag("Events", "The log that everything else is made from: what happened, who did it, when, and because of what.")
 
-AFTER = Parameter("after", "Only events behind this position of the log.", {"type": "integer", "minimum": 0})
+AFTER = Parameter("after", "Only events after this position of the log.", {"type": "integer", "minimum": 0})
 FILTERS = (
     uuid_filter("stream", "Only of this model, version, environment or inference service."),
     uuid_filter("model", "Everything that touched this model: its versions, their deployments, too."),
@@ -86,7 +86,7 @@ async def list_events(request: ApiRequest) -> Answer:
     selection = await _selection(request.services, query, project_id)
     found: Sequence[ShownEvent] = ()
     if selection is not None:
-        selection = up_to(up_to(behind(selection, after), before), past.position if past else None)
+        selection = up_to(up_to(later_than(selection, after), before), past.position if past else None)
         selection = await within_times(request.services.pool, selection, since, until)
         async with _log(request.services) as log:
             found = await (log.oldest if query.is_ascending else log.newest)(selection, query.limit)
@@ -140,9 +140,9 @@ async def show_event(request: ApiRequest) -> Answer:
 async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
     """Follow what happens in the project, as server-sent events.
 
-    Begins behind `after`; without that with what is still to come. The `id` of each is its position: after a broken
-    connection go on with the last one in the header Last-Event-ID, as browsers do by themselves. With `at` it ends
-    there.
+    Begins after position `after`; without that with what is still to come. The `id` of each is its position: after a
+    broken connection go on with the last one in the header Last-Event-ID, as browsers do by themselves. With `at` it
+    ends there.
     """
     project_id, query, services = request.project_id(), request.parsed_query(), request.services
     past = await past_of(request)
@@ -157,7 +157,7 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
         if selection is None:
             return ()
         async with _log(services) as log:
-            return await log.oldest(up_to(behind(selection, position), until), AT_ONCE)
+            return await log.oldest(up_to(later_than(selection, position), until), AT_ONCE)
 
     try:
         services.streams.check_room()

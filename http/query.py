@@ -15,7 +15,7 @@ LARGEST_INT = 2**63 - 1
 
 FIRST_YEAR, LAST_YEAR = 2, 9998  # in all time zones
 _UNESCAPED_PLUS = re.compile(r" (\d\d:\d\d)$")
-# datetime.fromisoformat takes any character between date and time, and in Python 3.11 whatever stands behind U+0000.
+# datetime.fromisoformat takes any character between date and time, and in Python 3.11 whatever stands after U+0000.
 _TIME = re.compile(r"[0-9TtWZ:.,+ -]+", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
@@ -71,7 +71,7 @@ class Query:
 
     @property
     def after(self) -> int:
-        """The position of the log behind which the page begins. Raises BadRequestError when it can be none."""
+        """The position of the log after which the page begins. Raises BadRequestError when it can be none."""
         return self._position("after") or 0
 
     @property

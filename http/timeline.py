@@ -31,7 +31,7 @@ class Timeline(Struct, frozen=True):
             LIMIT,
             Parameter(
                 "after",
-                "Only what happened behind this position of the log, as `next_after` gave it. No number: 0.",
+                "Only what happened after this position of the log, as `next_after` gave it. No number: 0.",
                 {"type": "integer", "minimum": 0, "default": 0},
             ),
         ),

@@ -86,7 +86,7 @@ def comparable(projection: Projection[Any]) -> list[str]:  # Any: of any kind
 
 
 async def _compare_rows(connection: Connection, table: FoldedRows, found: Differences) -> None:
-    """Compare, and forget each row behind it."""
+    """Compare, and forget each row after that."""
     projection = table.projection
     columns = projection.all_columns
     names = ", ".join(comparable(projection))

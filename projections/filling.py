@@ -35,7 +35,7 @@ class PersonWasErasedError(Exception):
 
 
 def check_erasures(events: Sequence[Recorded], since: int) -> None:
-    """Raise PersonWasErasedError when somebody was erased behind `since`, where the log ended as the filling began."""
+    """Raise PersonWasErasedError when somebody was erased after `since`, where the log ended as the filling began."""
     for recorded in events:
         if isinstance(recorded.event, PersonErased) and recorded.position > since:
             raise PersonWasErasedError
@@ -60,7 +60,7 @@ class Filling:
         self._forget()
 
     async def run(self, position: int, erasures_since: int, on_progress: Progress) -> int:
-        """Fold what is behind `position` into the tables, to the end of the log, which is given back.
+        """Fold what comes after `position` into the tables, to the end of the log, which is given back.
 
         Raises PersonWasErasedError.
         """

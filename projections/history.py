@@ -10,7 +10,7 @@ from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import PersonKeys, persons_in
 from modeltrail.eventlog.record import Context, Recorded
-from modeltrail.eventlog.selection import Selection, behind, read_oldest
+from modeltrail.eventlog.selection import Selection, later_than, read_oldest
 from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 
@@ -30,7 +30,7 @@ class History:
         self._codec = Codec() if self._people is None else Codec(self._people.open)
 
     async def after(self, position: int, limit: int = PAGE) -> list[Recorded]:
-        """Up to `limit` events behind `position`, oldest first. Raises UnreadableEventError."""
+        """Up to `limit` events after `position`, oldest first. Raises UnreadableEventError."""
         rows = await self._connection.fetch(SQL.list_history_after, position, limit)
         await self._meet(rows)
         return [self._recorded(row) for row in rows]
@@ -42,10 +42,10 @@ class History:
             yield [self._recorded((*row[:7], *row[8:11])) for row in rows]  # all but actor and hash
             if len(rows) < at_once:
                 return
-            selection = behind(selection, rows[-1]["notification_id"])
+            selection = later_than(selection, rows[-1]["notification_id"])
 
     async def pages(self, after: int = 0, until: int | None = None) -> AsyncIterator[list[Recorded]]:
-        """All events behind `after`, a page at a time; none behind `until`."""
+        """All events after position `after`, a page at a time; none after `until`."""
         while page := await self.after(after):
             after = page[-1].position
             if until is not None and after >= until:

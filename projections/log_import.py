@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 class Imported(Struct, frozen=True):
-    """How many events were added, behind how many that were there, and where the log ends now."""
+    """How many events were added, after how many that were there, and where the log ends now."""
 
     added: int
     there: int

@@ -119,7 +119,7 @@ def _counted(projection: Projection[Any]) -> str:  # Any: the same
 
 
 class Past:
-    """A project's resources as they were behind the event at `position`."""
+    """A project's resources as they were after the event at `position`."""
 
     def __init__(self, log: "PastReader", project: ProjectId, position: int) -> None:
         self._log = log
@@ -171,7 +171,7 @@ class PastReader:
         self._large = asyncio.Semaphore(1)
 
     async def at(self, project: ProjectId, moment: int | datetime) -> Past:
-        """The project behind the event at a position, or at a time. Raises NotYetError."""
+        """The project after the event at a position, or at a time. Raises NotYetError."""
         return Past(self, project, await position_at(self._pool, moment))
 
     async def tables(self, projections: Collection[Projection[Any]], selection: Selection) -> PastTables:  # Any: same

@@ -23,7 +23,7 @@ SQL = Statements("modeltrail.projections", "timeline.sql")
 async def read_timeline(
     pool: Pool, keys: KeyRing, service_id: ServiceId, after: int, limit: int, past: Past | None = None
 ) -> list[Moment]:
-    """Up to `limit` moments of the service's life behind position `after`, oldest first, as it was told in the past."""
+    """Up to `limit` moments of the service's life after position `after`, oldest first, as it was told in the past."""
     rows = await pool.fetch(SQL.list_moments, service_id, after, limit, None if past is None else past.position)
     people = PersonKeys(pool, keys)
     if persons := persons_in(row["actor"] for row in rows if row["actor"] is not None):

@@ -27,7 +27,7 @@ class Touched(Generic[R]):
         self._is_wanting = False
 
     def add(self, target: Target, recorded: Recorded) -> None:
-        """Note an event that comes behind those before."""
+        """Note an event that comes after those before."""
         if isinstance(target, RowsWhere):
             self._is_wanting |= self._rows.want_for(target)
             self._steps.append((target, recorded))

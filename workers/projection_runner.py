@@ -101,7 +101,7 @@ class ProjectionRunner:
             await wakeups.next()
 
     async def _stand_still(self, checkpoint: Checkpoint, projection: Projection[Any], error: Exception) -> None:
-        """No event is passed over: what comes behind it would be built on a gap."""
+        """No event is passed over: what comes after it would be built on a gap."""
         position = await checkpoint.save_failure(place_of(error))
         facts = {"cause": causes_of(error), "stack": stack_of(error)}
         _log.error("a projection stands still; trying again", projection=projection.name, position=position, **facts)

@@ -55,7 +55,7 @@ async def run_writer(database: Database, process: int) -> dict[UUID, str]:
 
 
 async def follow(database: Database, done: asyncio.Event) -> list[int]:
-    """The positions that a reader sees who never looks behind the last one it has seen."""
+    """The positions that a reader sees who never looks before the last one it has seen."""
     seen: list[int] = []
     async with connected(database) as connection:
         while True:

@@ -88,7 +88,7 @@ async def test_an_imported_log_is_the_same_and_so_are_its_read_tables(
     code, out, err = await modeltrail(other, "events", "import", str(exported))
 
     rows = await read_rows(database)
-    assert (code, out, err) == (0, "", f"imported {len(rows)} events, behind 0 that were there\n")
+    assert (code, out, err) == (0, "", f"imported {len(rows)} events, after 0 that were there\n")
     assert await read_rows(other) == rows
     assert await tables(other) == await tables(database)
     assert (await modeltrail(other, "events", "verify"))[0] == 0
@@ -139,7 +139,7 @@ async def test_an_import_that_was_killed_goes_on_where_it_was(
 
     code, _, err = await modeltrail(other, "events", "import", str(file))
 
-    assert (code, err) == (0, f"imported {2_500 - there} events, behind {there} that were there\n")
+    assert (code, err) == (0, f"imported {2_500 - there} events, after {there} that were there\n")
     assert 0 < there < 2_500
     assert await tables(other) == await tables(database)
     assert (await modeltrail(other, "events", "import", str(file)))[2].startswith("imported 0 events")

@@ -48,7 +48,7 @@ async def verify(database: Database, seal: Path) -> tuple[int, dict[str, Any]]: 
 
 
 async def forge(connection: asyncpg.Connection, database: Database, position: int) -> None:
-    """Change an event and give all behind it the hashes that they must have then."""
+    """Change an event and give all after it the hashes that they must have then."""
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("UPDATE stored_events SET request_id = 'forged' WHERE notification_id = $1", position)
     rows = await read_rows(database)

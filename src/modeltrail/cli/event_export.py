@@ -37,7 +37,7 @@ Writer = Callable[["Connection", Path, "Selection", Callable[[int, int], None]],
     show_default=True,
     help="CloudEvents in one file, or a folder of Parquet files.",
 )
-@click.option("--resume", is_flag=True, help="Go on behind the last event that is there, with the same filters.")
+@click.option("--resume", is_flag=True, help="Go on after the last event that is there, with the same filters.")
 @filter_options
 @data_option
 def export(*, file: str, form: str, resume: bool, data: Path | None, **filters: Any) -> None:  # noqa: ANN401 the fields of Filters

@@ -80,7 +80,7 @@ _OPTIONS = (
     click.option("--request-id", help="Only what came of this request."),
     click.option("--since", type=Moment(), help="Recorded at this time or later, such as 2026-03-03T14:05:00Z."),
     click.option("--until", type=Moment(), help="Recorded before this time."),
-    click.option("--after", "position", type=WholeNumber(0), default=0, help="Only behind this position."),
+    click.option("--after", "position", type=WholeNumber(0), default=0, help="Only after this position."),
 )
 
 

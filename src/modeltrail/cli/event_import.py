@@ -43,4 +43,4 @@ def import_events(*, file: Path, data: Path | None) -> None:
         raise CommandError(f"{str(file)!r} cannot be imported: {error}") from None
     except OSError as error:
         raise CommandError(f"{str(file)!r} cannot be read ({error.strerror})") from None
-    click.echo(f"imported {added} events, behind {there} that were there", err=True)
+    click.echo(f"imported {added} events, after {there} that were there", err=True)

@@ -51,7 +51,7 @@ class EventReader(Protocol):
         """The newest `limit` events, of one stream if it is given."""
 
     async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
-        """The oldest `limit` events behind `position`, of one stream if it is given."""
+        """The oldest `limit` events after `position`, of one stream if it is given."""
 
     async def wait(self, position: int) -> None:
-        """Return when there may be events behind `position`; returning too early does no harm."""
+        """Return when there may be events after `position`; returning too early does no harm."""

@@ -33,7 +33,7 @@ _PAGE = 500
 @click.option("--limit", type=WholeNumber(1), default=50, show_default=True, help="How many events to show.")
 @click.option("--follow", "-f", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
 @click.option("--stream", type=click.UUID, help="Only of this model, version, environment or service.")
-@click.option("--after", "position", type=WholeNumber(0), help="The oldest behind this position.")
+@click.option("--after", "position", type=WholeNumber(0), help="The oldest after this position.")
 @click.option("--json", "json_lines", is_flag=True, help="Whole events, one JSON object a line.")
 @data_option
 @click.pass_context

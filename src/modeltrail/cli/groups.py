@@ -38,5 +38,5 @@ def refuse_options_before(context: click.Context) -> None:
     for each in context.command.params:
         if context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE:
             option = each.opts[0]
-            remedy = f"put {option} behind {name}" if option in known else f"{name} has no {option}"
+            remedy = f"put {option} after {name}" if option in known else f"{name} has no {option}"
             raise click.UsageError(f"{option} stands before {name}, where it has no effect; {remedy}")

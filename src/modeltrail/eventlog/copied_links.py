@@ -21,11 +21,11 @@ class CopiedLinks:
     """Takes the chunks of a COPY as they come, and stops at the first row that does not follow the one before."""
 
     def __init__(self, position: int, digest: bytes) -> None:
-        """Go on behind the event at `position`, which has the hash `digest`."""
+        """Go on after the event at `position`, which has the hash `digest`."""
         self.position = position
         self.digest = digest
         self.broken = False
-        """Whether the row behind `position` is not what it must be."""
+        """Whether the row after `position` is not what it must be."""
         self._rest = b""
         self._begun = False
 

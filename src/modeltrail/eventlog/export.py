@@ -9,7 +9,7 @@ from asyncpg import Connection
 from msgspec import Struct
 
 from modeltrail.eventlog.cloud_event import OtherFiltersError, UnusableExportError, from_line, to_line
-from modeltrail.eventlog.selection import Selection, as_of_now, behind, count_events, read_oldest, up_to
+from modeltrail.eventlog.selection import Selection, as_of_now, count_events, later_than, read_oldest, up_to
 
 PAGE = 2_000
 _BLOCK = 65_536
@@ -26,7 +26,7 @@ class Held(Struct, frozen=True):
 async def export(
     connection: Connection, path: Path, selection: Selection, on_progress: Callable[[int, int], None]
 ) -> int:
-    """Append the selected events to the file, behind those that it holds; how many were added.
+    """Append the selected events to the file, after those that it holds; how many were added.
 
     Ends where the log ended when it began. A line that an interruption cut short is written anew.
     Raises UnusableExportError when the file is no export of this selection, and OSError.
@@ -40,7 +40,7 @@ async def export(
             file.write(lines)
             file.flush()
 
-        written = await write_events(connection, write, behind(selection, held.position), on_progress)
+        written = await write_events(connection, write, later_than(selection, held.position), on_progress)
         os.fsync(file.fileno())
     return written
 
@@ -57,7 +57,7 @@ async def write_events(
     while rows := await read_oldest(connection, selection, PAGE):
         write(b"".join(map(to_line, rows)))
         written += len(rows)
-        selection = behind(selection, rows[-1]["notification_id"])
+        selection = later_than(selection, rows[-1]["notification_id"])
         on_progress(selection.after, end)
     return written
 

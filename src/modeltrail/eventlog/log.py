@@ -120,12 +120,12 @@ def recorded_from(row: Record, codec: Codec) -> Recorded:
 
 
 async def read_after(connection: Connection, position: int, limit: int = PAGE) -> list[Record]:
-    """Up to `limit` rows of the log behind `position`, oldest first."""
+    """Up to `limit` rows of the log after `position`, oldest first."""
     return list(await connection.fetch(SQL.list_events_after, position, limit))
 
 
 async def read_all(connection: Connection, codec: Codec, after: int = 0) -> AsyncIterator[Recorded]:
-    """Every event behind `after`, in commit order, a page at a time."""
+    """Every event after position `after`, in commit order, a page at a time."""
     while page := await read_after(connection, after):
         for row in page:
             yield recorded_from(row, codec)
@@ -133,5 +133,5 @@ async def read_all(connection: Connection, codec: Codec, after: int = 0) -> Asyn
 
 
 async def committed_commands(connection: Connection, after: int, commands: Sequence[UUID]) -> set[UUID]:
-    """Which of `commands` have events behind position `after`."""
+    """Which of `commands` have events after position `after`."""
     return {row["command_id"] for row in await connection.fetch(SQL.list_commands_after, after, commands)}

@@ -59,7 +59,7 @@ SELECT DISTINCT command_id FROM stored_events WHERE notification_id > $1 AND com
 
 -- name: load_streams
 -- Each stream by itself, which the ORDER BY inside sees to: where streams are few and long, the planner would rather
--- read all events of all streams behind some version, and then look for those that were asked for.
+-- read all events of all streams after some version, and then look for those that were asked for.
 WITH wanted AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS w (stream, shape)),
 usable AS (SELECT s.* FROM wanted JOIN snapshots AS s USING (stream, shape))
 SELECT stream, version, NULL AS topic, state FROM usable

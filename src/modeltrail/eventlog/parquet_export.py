@@ -1,7 +1,7 @@
 """The log as Parquet: a folder of files that DuckDB, pandas or Spark read as one table.
 
 A Parquet file is complete only with its last bytes, so each file is written under another name first, and an
-interrupted export goes on behind the last whole one. pyarrow is the format's own library (Apache Arrow).
+interrupted export goes on after the last whole one. pyarrow is the format's own library (Apache Arrow).
 """
 
 import os
@@ -17,7 +17,7 @@ from asyncpg import Connection, Record
 
 from modeltrail.eventlog.cloud_event import UnusableExportError
 from modeltrail.eventlog.export import require_same
-from modeltrail.eventlog.selection import Selection, as_of_now, behind, read_oldest
+from modeltrail.eventlog.selection import Selection, as_of_now, later_than, read_oldest
 
 EVENTS_A_FILE = 100_000
 PAGE = 10_000  # a row group; as many are held in memory
@@ -45,7 +45,7 @@ _UNFINISHED = "unfinished"
 async def export_parquet(
     connection: Connection, folder: Path, selection: Selection, on_progress: Callable[[int, int], None]
 ) -> int:
-    """Add the selected events to the folder, behind those that it holds; how many were added.
+    """Add the selected events to the folder, after those that it holds; how many were added.
 
     Ends where the log ended when it began. Raises UnusableExportError when the folder holds other files, or
     another selection, and OSError.
@@ -53,7 +53,7 @@ async def export_parquet(
     held, last = _open(folder)
     await require_same(connection, folder, selection, held, last)
     left, end = await as_of_now(connection, selection)
-    left = behind(left, last)
+    left = later_than(left, last)
     written = 0
     while page := await read_oldest(connection, left, PAGE):
         first, in_file = page[0]["notification_id"], 0
@@ -61,7 +61,7 @@ async def export_parquet(
             while page:
                 file.write_table(_table(page))
                 in_file += len(page)
-                left = behind(left, page[-1]["notification_id"])
+                left = later_than(left, page[-1]["notification_id"])
                 on_progress(left.after, end)
                 page = await read_oldest(connection, left, PAGE) if in_file < EVENTS_A_FILE else []
         _finish(folder, first, left.after)

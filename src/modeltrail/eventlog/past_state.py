@@ -10,7 +10,7 @@ from msgspec import Struct
 from modeltrail.domain import decider
 from modeltrail.domain.decider import Decider
 from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.selection import Selection, behind, read_oldest
+from modeltrail.eventlog.selection import Selection, later_than, read_oldest
 
 PAGE = 1_000
 
@@ -36,7 +36,7 @@ class PastState(Struct, frozen=True):
 
 
 async def state_at(connection: Connection, stream: UUID, position: int) -> PastState | None:
-    """The state behind the event at `position`, or the last of the stream before; None when there was none.
+    """The state after the event at `position`, or the last of the stream before; None when there was none.
 
     Raises UnreadableEventError.
     """
@@ -53,7 +53,7 @@ async def state_at(connection: Connection, stream: UUID, position: int) -> PastS
                 state = folding.initial
             state, version = folding.evolve(state, event), row["originator_version"]
         last = rows[-1]["notification_id"]
-        selection = behind(selection, last)
+        selection = later_than(selection, last)
     if folding is None:
         return None
     return PastState(stream, folding.name, version, last, msgspec.to_builtins(state))

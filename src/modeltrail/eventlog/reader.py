@@ -64,7 +64,7 @@ class LogReader:
         return await self._show(await self._connection.fetch(SQL.list_last_events_of_stream, limit, stream))
 
     async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
-        """The oldest `limit` events behind `position`, of one stream if it is given."""
+        """The oldest `limit` events after `position`, of one stream if it is given."""
         if stream is None:
             return await self._show(await self._connection.fetch(SQL.list_events_after, position, limit))
         return await self._show(await self._connection.fetch(SQL.list_events_of_stream_after, position, limit, stream))
@@ -117,7 +117,7 @@ class LogReader:
         return (await read_head(self._connection)).position
 
     async def wait(self, position: int) -> None:
-        """Return when there may be events behind `position`, after two seconds at the latest."""
+        """Return when there may be events after `position`, after two seconds at the latest."""
         appended = asyncio.Event()
 
         def ring(*_notification: object) -> None:

@@ -61,8 +61,8 @@ async def read_newest(connection: Reads, selection: Selection, limit: int) -> li
     return list(reversed(await connection.fetch(statement, *arguments)))
 
 
-def behind(selection: Selection, position: int) -> Selection:
-    """The same events, as far as they are behind `position`."""
+def later_than(selection: Selection, position: int) -> Selection:
+    """The same events, as far as they come after `position`."""
     return structs.replace(selection, after=max(position, selection.after))
 
 
@@ -77,7 +77,7 @@ async def within_times(
 ) -> Selection:
     """The same events, as far as they were recorded at `since` or later, and before `until`; None bounds nothing."""
     if since is not None:
-        selection = behind(selection, await position_before(connection, since))
+        selection = later_than(selection, await position_before(connection, since))
     if until is not None:
         selection = up_to(selection, await position_before(connection, until))
     return selection

@@ -38,7 +38,7 @@ class Finding(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """How far the log is whole: the last good event and its hash, and what is wrong behind it, if anything."""
+    """How far the log is whole: the last good event and its hash, and what is wrong after it, if anything."""
 
     position: int
     hash: bytes
@@ -107,7 +107,7 @@ async def read_hashes(connection: Connection, positions: Collection[int]) -> dic
 
 
 async def _explain(connection: Connection, last_good: int, digest: bytes) -> Finding:
-    """What was done to the event behind `last_good`."""
+    """What was done to the event after `last_good`."""
     rows = await read_after(connection, -(2**63) if last_good == 0 else last_good, NEIGHBOURS)
     return explain(rows, last_good, digest)
 
@@ -125,18 +125,18 @@ def explain(rows: Sequence[LogRow], last_good: int, digest: bytes) -> Finding:
             continue
         here, now = row["notification_id"], rows[1]["notification_id"]
         if here == now and not _was_at(rows, now):
-            return Finding(expected, Fault.INSERTED, "the event that was here stands behind it")
+            return Finding(expected, Fault.INSERTED, "the event that was here comes after it")
         return Finding(expected, Fault.REORDERED, f"the event that was here is at {here}")
     return Finding(expected, Fault.ALTERED, "its hash does not fit what it says and the event before it")
 
 
 def _was_at(rows: Sequence[LogRow], position: int) -> bool:
-    """Whether the first row is the one that stood at `position`, behind the second."""
+    """Whether the first row is the one that stood at `position`, right after the second."""
     return bool(link_of(rows[0], rows[1]["hash"], position) == rows[0]["hash"])
 
 
 def link_of(row: LogRow, previous: bytes, position: int) -> bytes:
-    """The hash that a row of the log must have at `position`, behind the hash `previous`.
+    """The hash that a row of the log must have at `position`, chained to the hash `previous`.
 
     A cause below zero counts as one that no event has: the chain writes -1 for none.
     """
