@@ -45,7 +45,7 @@ from modeltrail.domain.inference_service_state import (
     canary_in,
     target_in,
 )
-from modeltrail.domain.inference_service_wishes import ALL
+from modeltrail.domain.inference_service_wishes import ALL_TRAFFIC
 from modeltrail.domain.service_name import check_name
 from modeltrail.domain.serving_options import ServingDefaults, ServingOptions, check_options
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
@@ -196,7 +196,7 @@ class Revise(Struct, frozen=True, kw_only=True):
 
     def _options(self, service: Service) -> ServingOptions:
         options = self.options.over(service.options)
-        return options.with_all_traffic() if options.canary_traffic_percent == ALL else options
+        return options.with_all_traffic() if options.canary_traffic_percent == ALL_TRAFFIC else options
 
     async def _candidate(self, row: ServiceRow, asked_for: VersionId | None) -> Candidate | None:
         model_id = ModelId(row.body.registered_model_id)

@@ -65,7 +65,7 @@ from modeltrail.domain.inference_service_wishes import decide_wish
 from modeltrail.domain.serving_options import ServingOptions
 
 INITIAL = Missing()
-LIVED = 10  # how many versions a rollback can choose from by itself
+ROLLBACK_CHOICES = 10  # how many earlier versions a rollback can choose from by itself
 
 
 def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:
@@ -244,7 +244,7 @@ def went_live(service: Service, version: VersionId) -> Service:
     """The service once this version is the one that it serves."""
     live = target_in(service.deployment)
     earlier = tuple(each for each in service.lived if each.model_version_id != version)
-    lived = service.lived if live is None else (live, *earlier)[:LIVED]
+    lived = service.lived if live is None else (live, *earlier)[:ROLLBACK_CHOICES]
     return structs.replace(service, served=(version,), lived=lived)
 
 

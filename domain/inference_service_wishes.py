@@ -46,7 +46,7 @@ from modeltrail.domain.inference_service_state import (
     target_in,
 )
 
-ALL = 100  # percent
+ALL_TRAFFIC = 100  # percent
 
 
 def decide_wish(  # noqa: C901 - one flat case per wish
@@ -100,7 +100,7 @@ def _with_traffic(target: Target, service: Service) -> Target:
     percent = target.options.canary_traffic_percent
     if target.aborts_canary:
         return target
-    if percent is not None and percent < ALL and live_in(service.deployment) is not None and service.lived:
+    if percent is not None and percent < ALL_TRAFFIC and live_in(service.deployment) is not None and service.lived:
         return structs.replace(target, canary_beside=service.lived[0].model_version_id)
     return structs.replace(target, options=target.options.with_all_traffic(), canary_beside=None)
 

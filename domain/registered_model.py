@@ -26,6 +26,7 @@ from modeltrail.domain.registered_model_messages import (
     ModelDeleted,
     ModelDescribed,
     ModelEvent,
+    ModelLaterEvent,
     ModelReclassified,
     ModelRegistered,
     ModelRelabelled,
@@ -221,10 +222,8 @@ def _taken_over(event: ModelTakenOver) -> Model:
     )
 
 
-def _evolve_model(model: Model, event: ModelEvent) -> ModelSituation:  # noqa: C901 - one flat case per event
+def _evolve_model(model: Model, event: ModelLaterEvent) -> ModelSituation:  # noqa: C901 - one flat case per event
     match event:
-        case ModelRegistered() | ModelTakenOver():
-            return model
         case ModelRenamed(name=name):
             return structs.replace(model, name=name)
         case ModelDescribed(description=description):

@@ -243,4 +243,5 @@ ModelChanged = (
     | ModelRelabelled
     | ParentRemoved
 )
-ModelEvent = ModelRegistered | ModelTakenOver | ModelChanged | DefaultVersionChanged | ModelDeleted
+ModelLaterEvent = ModelChanged | DefaultVersionChanged | ModelDeleted
+ModelEvent = ModelRegistered | ModelTakenOver | ModelLaterEvent

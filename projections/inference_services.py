@@ -8,9 +8,7 @@ from asyncpg import Record
 from msgspec import structs
 
 from modeltrail.domain.event import Event
-from modeltrail.domain.inference_service_facts import (
-    ServiceFact,
-)
+from modeltrail.domain.inference_service_facts import ServiceFact
 from modeltrail.domain.inference_service_messages import (
     DeploymentPostponed,
     DeploymentRequested,

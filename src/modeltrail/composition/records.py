@@ -50,18 +50,18 @@ async def open_event_reader(settings: Settings) -> AsyncGenerator[LogReader, Non
 
 async def find_person(settings: Settings, address: str) -> Traces | None:
     """What an erasure would touch; None for a person who is not known."""
-    people = key_ring(settings)  # before anything is opened
+    keys = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
-        person = await People(auditor.pool, people).find(address)
+        person = await People(auditor.pool, keys).find(address)
         return None if person is None else await find_traces(auditor.connection, person)
 
 
 async def erase_person(settings: Settings, address: str) -> Traces | None:
     """Erase a person; what was touched, or None for a person who is not known."""
-    people = key_ring(settings)  # the same
+    keys = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
         erased = None
-        while (person := await People(auditor.pool, people).find(address)) is not None:
+        while (person := await People(auditor.pool, keys).find(address)) is not None:
             traces = await erase(auditor.connection, person, f"erase-{uuid4()}", datetime.now(UTC))
             erased = traces if erased is None else erased.and_also(traces)
         return erased

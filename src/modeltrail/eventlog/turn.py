@@ -4,8 +4,6 @@ from asyncpg import Connection
 
 from modeltrail.eventlog.log import Head, lock_log, unlock_log
 
-BATCHES = 8
-
 
 class Turn:
     """Holds the lock for `connection`. While it does, nobody else appends, so the end of the log is known."""
