@@ -2,16 +2,14 @@
 
 from msgspec import Struct, structs
 
-from modeltrail.commands.decision import Answer, Decision, carry_on
-from modeltrail.commands.deployments import existing_service, state_of_service
+from modeltrail.commands.decision import Decision
+from modeltrail.commands.deployments import change_service, existing_service, state_of_service
 from modeltrail.commands.existing import require_revision
 from modeltrail.domain.canary import back_from_canary, require_ready_canary
-from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.ids import DeploymentId, ProjectId, ServiceId
 from modeltrail.domain.inference_service_messages import RequestDeployment, Target
 from modeltrail.domain.inference_service_state import Service, canary_in
-from modeltrail.projections.inference_services import INFERENCE_SERVICES
 
 NO_CANARY = "no canary of this inference service is under way; deploy a version with canary_traffic_percent first"
 
@@ -28,12 +26,6 @@ async def _under_way(
     return service, canary
 
 
-async def _redeployed(service_id: ServiceId, deployment_id: DeploymentId, target: Target) -> Decision:
-    wish = RequestDeployment(deployment_id=deployment_id, target=target)
-    change = await carry_on(INFERENCE_SERVICE, service_id, wish)
-    return Decision(Answer(INFERENCE_SERVICES, service_id), (change,))
-
-
 class Promote(Struct, frozen=True, kw_only=True):
     """Give a canary all the traffic."""
 
@@ -47,7 +39,7 @@ class Promote(Struct, frozen=True, kw_only=True):
         service, canary = await _under_way(self.project_id, self.service_id, self.expected_revision)
         require_ready_canary(service.deployment)
         whole = structs.replace(canary, options=canary.options.with_all_traffic())
-        return await _redeployed(self.service_id, self.deployment_id, whole)
+        return await change_service(self.service_id, RequestDeployment(deployment_id=self.deployment_id, target=whole))
 
 
 class Abort(Struct, frozen=True, kw_only=True):
@@ -61,4 +53,5 @@ class Abort(Struct, frozen=True, kw_only=True):
     async def decide(self) -> Decision:
         """Raises RuleError when there is none."""
         service, canary = await _under_way(self.project_id, self.service_id, self.expected_revision)
-        return await _redeployed(self.service_id, self.deployment_id, back_from_canary(service, canary))
+        stable = back_from_canary(service, canary)
+        return await change_service(self.service_id, RequestDeployment(deployment_id=self.deployment_id, target=stable))

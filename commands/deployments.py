@@ -16,6 +16,7 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service_facts import Observation
+from modeltrail.domain.inference_service_life import LifeCommand
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -93,12 +94,21 @@ def new_service(
 
 def undeployment_wishes(service: Service, undeployment_id: DeploymentId, cluster: Cluster) -> list[ServiceChange]:
     """What takes the service off the cluster. Where there is no cluster, it is off at once."""
-    wishes: list[ServiceChange] = [RequestUndeployment(undeployment_id=undeployment_id)]
-    if cluster is Cluster.NONE:
-        earlier = service.deployment
-        under_way = earlier.undeployment_id if isinstance(earlier, Undeploying) else undeployment_id
-        wishes.append(ConfirmUndeployment(undeployment_id=under_way))
-    return wishes
+    request = RequestUndeployment(undeployment_id=undeployment_id)
+    return [request] if cluster is Cluster.CONFIGURED else [request, nothing_is_left(service, undeployment_id)]
+
+
+def nothing_is_left(service: Service, undeployment_id: DeploymentId) -> ConfirmUndeployment:
+    """The answer that no cluster will give: to the undeployment under way, or else to the one with this id."""
+    earlier = service.deployment
+    under_way = earlier.undeployment_id if isinstance(earlier, Undeploying) else undeployment_id
+    return ConfirmUndeployment(undeployment_id=under_way)
+
+
+async def change_service(service_id: ServiceId, *commands: LifeCommand) -> Decision:
+    """Decide `commands`, one after the other, on the service; the service answers the caller."""
+    change = await carry_on(INFERENCE_SERVICE, service_id, *commands)
+    return Decision(Answer(INFERENCE_SERVICES, service_id), (change,))
 
 
 class Deploy(Struct, frozen=True, kw_only=True):
@@ -173,9 +183,7 @@ class Undeploy(Struct, frozen=True, kw_only=True):
     async def decide(self) -> Decision:
         require_revision(await existing_service(self.project_id, self.service_id), self.expected_revision)
         service = await state_of_service(self.service_id)
-        wishes = undeployment_wishes(service, self.undeployment_id, self.cluster)
-        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
-        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+        return await change_service(self.service_id, *undeployment_wishes(service, self.undeployment_id, self.cluster))
 
 
 ClusterReport = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment | Observation | ParkTask
@@ -188,5 +196,4 @@ class Report(Struct, frozen=True):
     news: ClusterReport
 
     async def decide(self) -> Decision:
-        change = await carry_on(INFERENCE_SERVICE, self.service_id, self.news)
-        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+        return await change_service(self.service_id, self.news)

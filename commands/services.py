@@ -4,11 +4,13 @@ from typing import assert_never
 
 from msgspec import Struct, structs
 
-from modeltrail.commands.decision import Answer, Decision, begin, carry_on
+from modeltrail.commands.decision import Answer, Decision, begin
 from modeltrail.commands.deployments import (
     Cluster,
+    change_service,
     existing_service,
     new_service,
+    nothing_is_left,
     require_free,
     state_of_service,
     undeployment_wishes,
@@ -138,8 +140,7 @@ class Revise(Struct, frozen=True, kw_only=True):
         if self.labels is not None:
             wishes.append(RelabelService(labels=self.labels))
         wishes += await self._deployment_wishes(row, service)
-        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
-        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+        return await change_service(self.service_id, *wishes)
 
     async def _check_name(self, row: ServiceRow, name: str) -> None:
         environment = await existing_environment(self.project_id, EnvironmentId(row.body.serving_environment_id))
@@ -231,9 +232,8 @@ class Delete(Struct, frozen=True, kw_only=True):
         service = await state_of_service(self.service_id)
         wishes: list[ServiceChange] = [DeleteService(undeployment_id=self.undeployment_id)]
         if self.cluster is Cluster.NONE:
-            wishes += undeployment_wishes(service, self.undeployment_id, self.cluster)[1:]
-        change = await carry_on(INFERENCE_SERVICE, self.service_id, *wishes)
-        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+            wishes.append(nothing_is_left(service, self.undeployment_id))
+        return await change_service(self.service_id, *wishes)
 
 
 class RollBack(Struct, frozen=True, kw_only=True):
@@ -259,9 +259,7 @@ class RollBack(Struct, frozen=True, kw_only=True):
         canary = canary_in(service.deployment)
         if canary is not None and canary.canary_beside == version_id:
             target = back_from_canary(service, canary)
-        wish = RequestDeployment(deployment_id=self.deployment_id, target=target)
-        change = await carry_on(INFERENCE_SERVICE, self.service_id, wish)
-        return Decision(Answer(INFERENCE_SERVICES, self.service_id), (change,))
+        return await change_service(self.service_id, RequestDeployment(deployment_id=self.deployment_id, target=target))
 
     def _earlier(self, service: Service) -> Target:
         """What is gone back to, where its object is. Raises RuleError when nothing can be."""
