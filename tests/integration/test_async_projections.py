@@ -18,7 +18,7 @@ from modeltrail.projections.activity import ACTIVITY
 from modeltrail.projections.catalogue import ASYNC
 from modeltrail.projections.checkpoint import BATCH, Checkpoint, OtherVersionError, read_reach
 from modeltrail.projections.comparison import verify_tables
-from modeltrail.projections.standing import Standing, list_standings
+from modeltrail.projections.projection_status import ProjectionStatus, list_statuses
 from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers import wakeups
 from modeltrail.workers.projection_runner import ProjectionRunner
@@ -60,10 +60,10 @@ async def write(world: Registry, services: int) -> None:
     await asyncio.gather(*(world.deploy() for _ in range(services)))
 
 
-async def standing(database: Database, name: str = "activity") -> Standing:
+async def status_of(database: Database, name: str = "activity") -> ProjectionStatus:
     """How one stands."""
     async with connected(database) as connection:
-        return next(each for each in await list_standings(connection) if each.name == name)
+        return next(each for each in await list_statuses(connection) if each.name == name)
 
 
 @asynccontextmanager
@@ -175,7 +175,7 @@ async def test_rows_without_their_checkpoint_are_undone(world: Registry, databas
                 return failure
 
             assert (await eventually(stands_still)).startswith("RaiseError")
-            stopped = await standing(database)
+            stopped = await status_of(database)
             assert (stopped.position, stopped.failed_position) == (5, 6)
             counted = await connection.fetchval("SELECT body->>'events' FROM activity")
             assert counted == "5"
@@ -183,7 +183,7 @@ async def test_rows_without_their_checkpoint_are_undone(world: Registry, databas
             await wait_until_level(database)
 
     assert await differences(database, *ASYNC) == []
-    assert (await standing(database)).failure is None
+    assert (await status_of(database)).failure is None
 
 
 async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, database: Database) -> None:
@@ -195,7 +195,7 @@ async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, 
         async with runner(database).running():
 
             async def stands_still() -> bool:
-                return (await standing(database)).failure is not None
+                return (await status_of(database)).failure is not None
 
             await eventually(stands_still)
 
@@ -290,7 +290,7 @@ async def test_a_rebuild_mends_it_and_leaves_it_at_the_end_of_the_log(world: Reg
     assert (code, out.count("activity.body of "), out.count("\n1 differences")) == (0, 1, 1)
     code, out, err = await modeltrail(database, "projections", "rebuild", *NAMES)
     assert (code, err) == (0, "")
-    after = await standing(database)
+    after = await status_of(database)
     assert (after.lag_events, after.position) == (0, after.rebuilt_position)
     assert await differences(database, *ASYNC) == []
     await write(world, 1)

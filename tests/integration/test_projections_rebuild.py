@@ -10,7 +10,7 @@ from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.one_rebuild import LOCK, only_rebuild
-from modeltrail.projections.standing import outdated
+from modeltrail.projections.projection_status import outdated
 from support.api import Api, made
 from support.cluster import eventually
 from support.command_line import KEY, environment_of, modeltrail

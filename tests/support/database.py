@@ -27,7 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
-from modeltrail.projections.standing import outdated, record_versions
+from modeltrail.projections.projection_status import outdated, record_versions
 
 __all__ = ["Database", "DatabaseServer", "start_server", "temporary_postgres"]
 

@@ -45,13 +45,13 @@ all_option = click.option("--all", "everything", is_flag=True, help="All of them
 @json_option
 def list_(*, data: Path | None, as_json: bool) -> None:
     """Show each projection: its version, how far it is behind the log, its rows, and when it was last built anew."""
-    from modeltrail.projections.standing import list_standings  # noqa: PLC0415 it brings asyncpg along
+    from modeltrail.projections.projection_status import list_statuses  # noqa: PLC0415 it brings asyncpg along
 
     settings = load_settings(with_dev_environment(data))
 
     async def run() -> list[object]:
         async with load_core().open_auditor(settings) as auditor:
-            return [*await list_standings(auditor.connection)]
+            return [*await list_statuses(auditor.connection)]
 
     found = _run(settings, run)
     if as_json:

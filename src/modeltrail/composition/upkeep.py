@@ -25,8 +25,8 @@ from modeltrail.projections.comparison import SHOWN, Compared, Difference, verif
 from modeltrail.projections.one_rebuild import RebuildUnderWayError, only_rebuild, stopped_names
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.projection_status import outdated, record_versions
 from modeltrail.projections.rebuild import Rebuilt
-from modeltrail.projections.standing import outdated, record_versions
 from modeltrail.settings import Settings
 
 # Waiting for another process that migrates, and moving much data, may take its time.

@@ -1,4 +1,4 @@
-"""How each projection stands: which code filled its table, and how far it is behind the log."""
+"""How it is with each projection: which code filled its table, and how far it is behind the log."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from modeltrail.projections.projection import Projection
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 
 
-class Standing(Struct, frozen=True):
+class ProjectionStatus(Struct, frozen=True):
     """One projection. `version` filled the table; `code_version` is today's. Lag is in events and in seconds.
 
     `failure` is why it does not get past the event at `failed_position`.
@@ -35,7 +35,7 @@ class Standing(Struct, frozen=True):
     failure: str | None
 
 
-async def list_standings(connection: Connection) -> list[Standing]:
+async def list_statuses(connection: Connection) -> list[ProjectionStatus]:
     """All projections, at one moment. Counts their rows, which takes a while for millions."""
     found = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -47,7 +47,7 @@ async def list_standings(connection: Connection) -> list[Standing]:
             position = head if row is None or row["position"] is None else row["position"]
             lag = await connection.fetchrow(SQL.get_lag, position)
             found.append(
-                Standing(
+                ProjectionStatus(
                     name=projection.name,
                     version=row["version"] if row else 0,
                     code_version=projection.version,
