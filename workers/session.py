@@ -68,9 +68,9 @@ class Session:
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
         self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots)
-        self._inbox: dict[UUID, Applied | Deleted] = {}
-        self._heeding: set[UUID] = set()
-        self._seen = 0
+        self._inbox: dict[UUID, Applied | Deleted] = {}  # the newest change of each service that nobody has handled
+        self._handling: set[UUID] = set()  # services whose changes are being handled
+        self._seen = 0  # the position of the newest request that was taken
 
     async def run(self) -> None:
         """Take tasks and follow the cluster, each in a task of the group, until cancelled."""
@@ -128,9 +128,9 @@ class Session:
             self._runners[task.id] = runner
         else:
             runner.replace(task)
-        self._set_going(runner)
+        self._start(runner)
 
-    def _set_going(self, runner: TaskRunner) -> None:
+    def _start(self, runner: TaskRunner) -> None:
         """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""
         service = runner.task.id
         runner.nudge()
@@ -159,7 +159,7 @@ class Session:
                 began = time.monotonic()
                 services, version = await self._cluster.list()
                 await self._consider_all(services)
-                self._set_going_without({service.service_id for service in services})
+                self._start_those_without_object({service.service_id for service in services})
                 _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
                 retries = pauses(longest=10.0)
                 # Only the watch has an end: a long resync that was cut short would begin again for ever.
@@ -186,18 +186,19 @@ class Session:
             case Applied(service=service) | Deleted(service=service):
                 if service.service_id is not None:
                     self._inbox[service.service_id] = change
-                    self._set_heeding(service.service_id)
+                    self._start_handling(service.service_id)
             case Bookmark():
                 pass
             case _:
                 assert_never(change)
 
-    def _set_heeding(self, service: UUID) -> None:
-        if service not in self._heeding:
-            self._heeding.add(service)
-            self._group.create_task(self._heed(service), name=f"heed {service}")
+    def _start_handling(self, service: UUID) -> None:
+        if service not in self._handling:
+            self._handling.add(service)
+            self._group.create_task(self._handle(service), name=f"changes of {service}")
 
-    async def _heed(self, service: UUID) -> None:
+    async def _handle(self, service: UUID) -> None:
+        """Handle the service's changes until there are none; those that a newer one has overtaken are left out."""
         try:
             while change := self._inbox.pop(service, None):
                 runner = self._runners.get(service)
@@ -207,13 +208,13 @@ class Session:
                     case Applied(service=observed):
                         await self._upkeep.look(service, observed)
                     case Deleted() if runner is not None and not runner.is_done:
-                        self._set_going(runner)
+                        self._start(runner)
                     case Deleted():
                         await self._upkeep.miss(service)
                     case _:
                         assert_never(change)
         finally:
-            self._heeding.discard(service)
+            self._handling.discard(service)
 
     async def _consider_all(self, services: list[ObservedService]) -> None:
         for observed in services:
@@ -223,13 +224,13 @@ class Session:
 
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
         waits = runner.task.id not in self._running
-        if await runner.understands(observed) and not (waits and runner.is_overwritten(observed)):
+        if await runner.try_to_consider(observed) and not (waits and runner.is_overwritten(observed)):
             self._forget_if_done(runner.task.id)
         else:
-            self._set_going(runner)  # it looks itself, and then applies once more, or parks the task
+            self._start(runner)  # it looks itself, and then applies once more, or parks the task
 
-    def _set_going_without(self, present: set[UUID | None]) -> None:
-        """What waits for the cluster's answer on an object that is not there would wait for ever."""
+    def _start_those_without_object(self, present: set[UUID | None]) -> None:
+        """Let them try once more: who waits for an answer on an object that is not there would wait for ever."""
         for service, runner in self._runners.items():
             if service not in present and not runner.is_done:
-                self._set_going(runner)
+                self._start(runner)

@@ -192,8 +192,8 @@ class TaskRunner:
         task = self.task.task
         return isinstance(task, ToApply) and observed.deployment_id != task.deployment_id and not observed.deleting
 
-    async def understands(self, observed: ObservedService) -> bool:
-        """Consider what was seen, and say whether that went well; what does not must not end those who look."""
+    async def try_to_consider(self, observed: ObservedService) -> bool:
+        """Consider what was seen, and say whether that went well: a mistake in here must not end those who look."""
         try:
             await self.consider(observed)
         except Exception as error:
