@@ -60,7 +60,11 @@ Asking = Coroutine[Question[Any], Any, Decision]  # Any: each question has an an
 
 
 class Command(Protocol):
-    """A wish of a caller. `decide` may be called again whenever what it was told is not the newest any more."""
+    """A use case: what a caller wants, over as many streams as it takes.
+
+    It asks what it needs to know, and then puts the domain's commands (see `domain.event`), called wishes, to the
+    deciders of those streams. `decide` may be called again whenever what it was told is not the newest any more.
+    """
 
     def decide(self) -> Asking:
         """Ask what there is to know, and decide. Raises DomainError to refuse."""

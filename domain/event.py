@@ -8,4 +8,4 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """A wish. It names everything it needs, ids included, so that deciding it is a pure function."""
+    """What one aggregate is told. It names all that it needs, ids included, so that deciding it is a pure function."""
