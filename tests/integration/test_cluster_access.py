@@ -19,8 +19,9 @@ from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.kserve import KServeCluster
 from support.certificate import self_signed
 from support.cluster import Json, eventually, options, raw_api, service
+from support.committing import address_of
 from support.database import Database
-from support.registry import address, registry
+from support.registry import registry
 
 BETWEEN = "client.authentication.k8s.io/v1"
 
@@ -153,7 +154,7 @@ async def test_the_worker_goes_on_when_its_token_is_replaced(
         await KServeCluster.connect(Access(kubeconfig=tmp_path / "config")) as cluster,
     ):
         worker = asyncio.create_task(
-            DeployWorker(writer(address(database)), world.committer, cluster, owner="test").run()
+            DeployWorker(writer(address_of(database)), world.committer, cluster, owner="test").run()
         )
         try:
             for _ in range(3):

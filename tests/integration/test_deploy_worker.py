@@ -12,9 +12,10 @@ from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster
 from support.cluster import eventually, raw_api, service
+from support.committing import address_of
 from support.database import Database
 from support.deploy_worker import until, worker
-from support.registry import Registry, address
+from support.registry import Registry
 
 
 async def test_a_requested_deployment_becomes_deployed(world: Registry, cluster: SimulatedCluster) -> None:
@@ -163,7 +164,7 @@ async def test_a_lost_database_connection_is_survived(
 ) -> None:
     async with worker(world, cluster):
         await until(world, await world.deploy(), "DeploymentSucceeded")
-        connection = await writer(address(database))()
+        connection = await writer(address_of(database))()
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -182,7 +183,7 @@ async def test_a_worker_that_nobody_asks_anything_for_long_keeps_its_lease(
     monkeypatch.setitem(WRITER_SETTINGS, "idle_session_timeout", "300ms")
     async with worker(world, cluster):
         await until(world, await world.deploy(), "DeploymentSucceeded")
-        other = await writer(address(database))()
+        other = await writer(address_of(database))()
 
         async def has_ended() -> bool:
             closed: bool = other.is_closed()

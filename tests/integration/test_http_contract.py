@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.log import read_after, recorded_from
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, running_api
+from support.committing import read_log_over
 from support.contract_conversation import Conversation
 from support.contract_requests import Request, request
 from support.database import Database
@@ -70,5 +70,5 @@ async def differences(api: Api) -> list[str]:
     await people.learn([row["person"] for row in await api.pool.fetch("SELECT person FROM person_keys")])
     codec = Codec(people.open)
     async with api.pool.acquire() as connection:
-        events = [recorded_from(row, codec) for row in await read_after(connection, 0, 1_000_000)]
+        events = await read_log_over(connection, codec)
         return await Fold(*INLINE).over(events).differences(connection)

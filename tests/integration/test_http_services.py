@@ -7,10 +7,9 @@ import msgspec
 import pytest
 
 from modeltrail.commands.deployments import Cluster
-from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.log import read_all
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, Json, Project, made, refusal, running_api
+from support.committing import read_log_over
 from support.database import Database
 from support.fold import Fold
 
@@ -63,7 +62,7 @@ async def scene(project: Project) -> Scene:
 async def tables_are_the_fold_of_the_log(api: Api) -> Any:  # Any: a fixture that only checks
     yield
     async with api.pool.acquire() as connection:
-        fold = Fold(*INLINE).over([each async for each in read_all(connection, Codec())])
+        fold = Fold(*INLINE).over(await read_log_over(connection))
         assert [each for each in await fold.differences(connection) if "_email" not in each] == []
 
 

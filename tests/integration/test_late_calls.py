@@ -20,8 +20,9 @@ from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.workers.manifest import DEPLOYMENT_ID
 from modeltrail.workers.observation import MANAGER
 from support.cluster import RawApi, eventually
+from support.committing import address_of
 from support.deploy_worker import until, worker
-from support.registry import Registry, address
+from support.registry import Registry
 
 SLOW = "s3://models/simulate-slow"
 
@@ -33,7 +34,7 @@ def api(kubernetes: RawApi) -> RawApi:
 
 async def deliver_again(world: Registry) -> None:
     """Let the worker read each open request once more, as if it were a new one."""
-    connection = await writer(address(world.database))()
+    connection = await writer(address_of(world.database))()
     try:
         await connection.execute("UPDATE deployment_tasks SET requested_position = requested_position + 1")
         await connection.execute(f"NOTIFY {CHANNEL}")

@@ -17,10 +17,11 @@ from modeltrail.workers.manifest import DesiredService, manifest
 from modeltrail.workers.options import WorkerOptions
 from support.cluster import eventually
 from support.command_line import modeltrail
+from support.committing import address_of
 from support.database import Database
 from support.deploy_worker import until
 from support.deploy_worker import worker as any_worker
-from support.registry import Registry, address
+from support.registry import Registry
 
 worker = partial(any_worker, options=WorkerOptions(tries=2))
 OPERATOR = ("--by", "ada@example.com")
@@ -153,7 +154,7 @@ async def test_a_task_that_this_version_cannot_read_is_shown_and_holds_up_nobody
     world: Registry, cluster: SimulatedCluster, database: Database
 ) -> None:
     await world.deploy(name="newer")
-    connection = await writer(address(database))()
+    connection = await writer(address_of(database))()
     await connection.execute('UPDATE deployment_tasks SET body = (body::jsonb || \'{"type":"hibernate"}\')::json')
     await connection.close()
     async with worker(world, cluster):

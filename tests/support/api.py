@@ -30,8 +30,8 @@ from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.past import PastReader
+from support.committing import address_of
 from support.database import Database
-from support.registry import address
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -137,9 +137,9 @@ async def running_services(
     """All that the API works with; `connections` at most in its pool."""
     keys = KeyRing([("test", b"k" * 32)])
     async with AsyncExitStack() as stack:
-        pool = await open_pool(address(database), largest=connections)
+        pool = await open_pool(address_of(database), largest=connections)
         stack.push_async_callback(pool.close)
-        committer = await stack.enter_async_context(Committer(writer(address(database)), INLINE))
+        committer = await stack.enter_async_context(Committer(writer(address_of(database)), INLINE))
         yield Services(
             committer=committer,
             documents=DocumentReader(pool),
@@ -151,7 +151,7 @@ async def running_services(
             default_namespace="model-serving",
             asker=Asker(pool),
             past=PastReader(pool, keys),
-            streams=EventStreams(writer(address(database))),
+            streams=EventStreams(writer(address_of(database))),
             mode=mode,
         )
 

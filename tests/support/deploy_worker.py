@@ -12,8 +12,9 @@ from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.storage import Storage
 from support.api import Api
 from support.cluster import eventually, kserve
+from support.committing import address_of
 from support.database import Database
-from support.registry import Registry, address
+from support.registry import Registry
 
 
 @asynccontextmanager
@@ -27,7 +28,7 @@ async def worker(
 ) -> AsyncIterator[None]:
     """A worker on the world's database, which drives the simulated cluster as long as the block lasts."""
     async with kserve(cluster) as connected:
-        connect = writer(address(world.database))
+        connect = writer(address_of(world.database))
         running = DeployWorker(connect, world.committer, connected, owner=owner, options=options, storage=storage)
         task = asyncio.create_task(running.run())
         try:

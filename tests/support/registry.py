@@ -17,20 +17,15 @@ from modeltrail.domain.inference_service_messages import ConfirmDeployment, Depl
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion, VersionStatus
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.domain.serving_environment import CreateEnvironment
-from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.log import read_all
 from modeltrail.eventlog.record import Context, Recorded
-from modeltrail.postgres.connect import DatabaseAddress, writer
+from modeltrail.postgres.connect import writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import read_documents
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
+from support.committing import address_of, read_log
 from support.database import Database
 
 SKLEARN = Artifact("model-artifact", "sklearn", "1", "", "s3://models/iris")
-
-
-def address(database: Database) -> DatabaseAddress:
-    return DatabaseAddress(database.host, database.port, database.user, database.password, database.name)
 
 
 class Registry:
@@ -90,7 +85,7 @@ class Registry:
         await self.submit(command, "the-undo")
 
     async def service(self, service: UUID) -> dict[str, Any]:  # Any: JSON
-        connection = await writer(address(self.database))()
+        connection = await writer(address_of(self.database))()
         try:
             found = await read_documents(connection, INFERENCE_SERVICES, [service])
         finally:
@@ -99,12 +94,7 @@ class Registry:
         return body
 
     async def events(self, stream: UUID | None = None) -> list[Recorded]:
-        connection = await writer(address(self.database))()
-        try:
-            every = [recorded async for recorded in read_all(connection, Codec())]
-        finally:
-            await connection.close()
-        return [recorded for recorded in every if stream in (None, recorded.stream)]
+        return [recorded for recorded in await read_log(self.database) if stream in (None, recorded.stream)]
 
     async def event_names(self, stream: UUID) -> list[str]:
         return [type(recorded.event).__name__ for recorded in await self.events(stream)]
@@ -112,7 +102,7 @@ class Registry:
 
 @asynccontextmanager
 async def registry(database: Database) -> AsyncIterator[Registry]:
-    async with Committer(writer(address(database)), INLINE) as committer:
+    async with Committer(writer(address_of(database)), INLINE) as committer:
         yield Registry(committer, database)
 
 

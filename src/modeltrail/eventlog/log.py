@@ -1,6 +1,6 @@
 """The log itself: appending to it, and reading it back in commit order."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -122,14 +122,6 @@ def recorded_from(row: Record, codec: Codec) -> Recorded:
 async def read_after(connection: Connection, position: int, limit: int = PAGE) -> list[Record]:
     """Up to `limit` rows of the log after `position`, oldest first."""
     return list(await connection.fetch(SQL.list_events_after, position, limit))
-
-
-async def read_all(connection: Connection, codec: Codec, after: int = 0) -> AsyncIterator[Recorded]:
-    """Every event after position `after`, in commit order, a page at a time."""
-    while page := await read_after(connection, after):
-        for row in page:
-            yield recorded_from(row, codec)
-        after = page[-1]["notification_id"]
 
 
 async def committed_commands(connection: Connection, after: int, commands: Sequence[UUID]) -> set[UUID]:
