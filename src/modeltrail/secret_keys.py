@@ -8,7 +8,8 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,30 +90,41 @@ def _rewrite(path: Path, change: Callable[[list[str]], list[str]]) -> None:
     """Replace the file whole, readable by its owner alone; others who rewrite it at the same time wait."""
     path = path.expanduser().resolve()
     try:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            exists = path.exists()
-            if exists:
-                _load_file(path)
-            lines = path.read_text(encoding="utf-8").splitlines() if exists else []
-            lines = change(lines)
-            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write("".join(f"{line}\n" for line in lines))
-                    if exists and os.geteuid() == 0:
-                        os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(draft).replace(path)
-            finally:
-                Path(draft).unlink(missing_ok=True)
+        with _locked(path.parent) as folder:
+            lines: list[str] = []
+            if path.exists():
+                _load_file(path)  # raises when it is not in order
+                lines = path.read_text(encoding="utf-8").splitlines()
+            _replace(path, change(lines))
             os.fsync(folder)
-        finally:
-            os.close(folder)
     except OSError as error:
         raise SettingsError(f"the keys file {str(path)!r} cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """A descriptor of the folder while nobody else has it locked."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)  # unlocks it, too
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    """Put a file of these lines at `path`, in one step; one that is there keeps its owner."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+            if path.exists() and os.geteuid() == 0:
+                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
 def _load_file(path: Path) -> tuple[tuple[SecretKey, ...], tuple[str, ...]]:
