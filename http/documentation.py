@@ -49,8 +49,7 @@ class Operation:
     """What a route takes and answers. Headers and answers that many routes share are in conventions.py.
 
     `refusals` says, by status, why this very route refuses a request; `failures` are those that do not answer with the
-    error body. `checks_revision` is for routes that read
-    If-Match.
+    error body. `checks_revision` is for routes that read If-Match.
     """
 
     tag: Tag

@@ -4,8 +4,8 @@ The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: an
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 import msgspec
 from asyncpg import Connection
@@ -55,22 +55,26 @@ class EventStreams:
 
         The first piece comes once the log was read, whether or not there was an event.
         """
+        with self._counted(), self._bell.heard() as news:
+            events = await read(after)
+            yield b"retry: 2000\n\n" + _written(events)
+            while events or until is None:
+                if events:
+                    after = events[-1].position
+                elif self._closed:
+                    return
+                elif not await _heard(news):
+                    yield b": nothing new\n\n"
+                news.clear()
+                events = await read(after)
+                if events:
+                    yield _written(events)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
         self._open += 1
         try:
-            with self._bell.heard() as news:
-                events = await read(after)
-                yield b"retry: 2000\n\n" + _written(events)
-                while events or until is None:
-                    if events:
-                        after = events[-1].position
-                    elif self._closed:
-                        return
-                    elif not await _heard(news):
-                        yield b": nothing new\n\n"
-                    news.clear()
-                    events = await read(after)
-                    if events:
-                        yield _written(events)
+            yield
         finally:
             self._open -= 1
 
