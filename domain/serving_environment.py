@@ -116,7 +116,7 @@ def namespace_of(name: str, external_id: str, default: str) -> str:
     if DNS_LABEL.fullmatch(namespace):
         return namespace
     raise RuleError(
-        f"serving environment cannot be deployed to: namespace {namespace!r} is no DNS-1123 label (at most 63 of"
+        f"serving environment cannot be deployed to: namespace {namespace!r} is not a DNS-1123 label (at most 63 of"
         " a-z, 0-9 and '-', starting and ending with a letter or digit); set the environment's external_id"
     )
 

@@ -77,8 +77,8 @@ def check_options(options: ServingDefaults) -> None:
         raise RuleError(f"invalid max_replicas: {high} is less than min_replicas, {low}")
     if options.named_runtime and not _RUNTIME.fullmatch(options.named_runtime):
         raise RuleError(
-            f"invalid runtime: {options.named_runtime!r} is no name of a ServingRuntime (lower-case letters, digits,"
-            f" '-' and '.'); leave it out, or say {LET_KSERVE_CHOOSE!r}, to let KServe choose"
+            f"invalid runtime: {options.named_runtime!r} is not a valid name for a ServingRuntime (lower-case letters,"
+            f" digits, '-' and '.'); leave it out, or say {LET_KSERVE_CHOOSE!r}, to let KServe choose"
         )
     if options.protocol_version is not None and options.protocol_version not in PROTOCOLS:
         raise RuleError(f"invalid protocol_version: expected one of {', '.join(PROTOCOLS)}")
@@ -102,6 +102,8 @@ def check_canary(options: ServingOptions, mode: DeploymentMode) -> None:
 def _check_quantities(quantities: dict[str, str]) -> None:
     for resource, quantity in quantities.items():
         if not _RESOURCE.fullmatch(resource):
-            raise RuleError(f"invalid resources: {resource!r} is no name of a resource such as 'cpu' or 'memory'")
+            raise RuleError(f"invalid resources: {resource!r} is not a name of a resource such as 'cpu' or 'memory'")
         if not _QUANTITY.fullmatch(quantity):
-            raise RuleError(f"invalid resources: {quantity!r} is no quantity for {resource!r}, such as '500m' or '2Gi'")
+            raise RuleError(
+                f"invalid resources: {quantity!r} is not a quantity for {resource!r}, such as '500m' or '2Gi'"
+            )

@@ -112,7 +112,7 @@ def _chained(lines: Iterable[bytes], before: Head) -> Iterator[LogRow]:
         try:
             row = from_line(line)
         except UnusableExportError as error:
-            raise UnusableExportError(f"line {position + 1} is no event: {error}") from None
+            raise UnusableExportError(f"line {position + 1} is not an event: {error}") from None
         position += 1
         if row["notification_id"] != position or link_of(row, digest, position) != row["hash"]:
             raise UnusableExportError(

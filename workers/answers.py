@@ -125,7 +125,7 @@ def decoded(read: Callable[[bytes | msgspec.Raw], _Read], raw: bytes | msgspec.R
     try:
         return read(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClusterUnavailable(f"the cluster sent what is no object: {error}") from error
+        raise ClusterUnavailable(f"the cluster sent something that is not an object: {error}") from error
 
 
 def lost(error: Exception) -> ClusterUnavailable:

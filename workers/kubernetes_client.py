@@ -97,7 +97,7 @@ async def configuration(access: Access) -> Configuration:
         try:
             load_incluster_config(client_configuration=settings)
         except (ConfigException, OSError) as error:
-            raise ClusterNotConfigured(f"KUBERNETES_IN_CLUSTER is set, but this is no pod: {error}") from error
+            raise ClusterNotConfigured(f"KUBERNETES_IN_CLUSTER is set, but this is not a pod: {error}") from error
         return settings
     files = kubeconfig_files(access)
     try:

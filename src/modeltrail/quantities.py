@@ -25,7 +25,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg] # older ones are n
         except ValueError:
             number = None
         if number is None or not self._least <= number <= self._most:
-            self.fail(f"{value} is no whole number from {self._least} to {self._most}", param, ctx)
+            self.fail(f"{value} is not a whole number from {self._least} to {self._most}", param, ctx)
         return number
 
 
@@ -40,5 +40,5 @@ class Seconds(click.ParamType):  # type: ignore[type-arg] # the same
         except ValueError:
             seconds = math.nan
         if not 0 <= seconds < math.inf:
-            self.fail(f"{value} is no number of seconds, such as 1.5", param, ctx)
+            self.fail(f"{value} is not a number of seconds, such as 1.5", param, ctx)
         return seconds

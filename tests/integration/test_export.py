@@ -165,7 +165,7 @@ async def test_what_no_log_could_hold_is_no_event(
 
     code, _, err = await modeltrail(database, "events", "verify", "--export", str(file))
 
-    assert (code, "line 1 is no event: " in err, err.count("\n")) == (1, True, 1)
+    assert (code, "line 1 is not an event: " in err, err.count("\n")) == (1, True, 1)
 
 
 async def test_a_filtered_export_is_not_taken_for_a_changed_log_alone(
@@ -230,7 +230,7 @@ async def test_an_export_overwrites_nothing(world: Registry, database: Database,
     code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "diary"))
     assert (code, "exists" in err) == (2, True)
     code, _, err = await modeltrail(database, "events", "export", str(tmp_path / "diary"), "--resume")
-    assert (code, "is no export to go on with" in err) == (1, True)
+    assert (code, "is not an export to go on with" in err) == (1, True)
     assert lines(tmp_path / "diary") == [b"dear diary\n"]
 
 

@@ -243,7 +243,7 @@ async def test_no_defaults_are_not_shown(project: Project) -> None:
         ({"protocol_version": "v9"}, "invalid protocol_version: expected one of v1, v2, grpc-v1, grpc-v2"),
         (
             {"resources": {"limits": {"cpu": "lots"}}},
-            "invalid resources: 'lots' is no quantity for 'cpu', such as '500m' or '2Gi'",
+            "invalid resources: 'lots' is not a quantity for 'cpu', such as '500m' or '2Gi'",
         ),
     ],
 )

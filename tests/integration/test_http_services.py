@@ -158,7 +158,7 @@ async def test_what_still_cannot_be_deployed_goes_on_waiting_and_says_why(scene:
         (
             "resources",
             {"requests": {"cpu": "much"}},
-            (400, "invalid resources: 'much' is no quantity for 'cpu', such as '500m' or '2Gi'"),
+            (400, "invalid resources: 'much' is not a quantity for 'cpu', such as '500m' or '2Gi'"),
         ),
     ],
 )

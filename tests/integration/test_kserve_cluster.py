@@ -577,7 +577,7 @@ async def test_the_usual_kubeconfig_is_found(
     ("access", "sentence"),
     [
         (Access(), "no Kubernetes cluster is configured: .*absent does not exist"),
-        (Access(in_cluster=True), "KUBERNETES_IN_CLUSTER is set, but this is no pod"),
+        (Access(in_cluster=True), "KUBERNETES_IN_CLUSTER is set, but this is not a pod"),
         (Access(kubeconfig=Path("/nowhere/config")), "the kubeconfig /nowhere/config does not exist"),
     ],
 )

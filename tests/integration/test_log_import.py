@@ -154,7 +154,7 @@ async def test_what_is_not_the_whole_log_is_refused_with_its_place(
         (lines[1:], "line 1 does not follow"),
         ([*lines[:3], *lines[4:]], "line 4 does not follow"),
         ([*lines[:3], lines[3].replace(b'"requestid":"', b'"requestid":"x'), *lines[4:]], "line 4 does not follow"),
-        ([*lines[:2], b"not json\n"], "line 3 is no event"),
+        ([*lines[:2], b"not json\n"], "line 3 is not an event"),
     ):
         write(file, *changed)
         code, out, err = await modeltrail(other, "events", "import", str(file))

@@ -124,7 +124,7 @@ async def test_a_key_that_is_none_is_not_blamed_on_the_seal(database: Database, 
     for key in ("b3RoZXI=", "%", ""):
         code, out, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", key)
         assert (code, out) == (2, "")
-        assert f"--public-key is {key!r}, which is no Ed25519 public key in base64" in err
+        assert f"--public-key is {key!r}, which is not an Ed25519 public key in base64" in err
 
 
 async def test_a_key_without_a_seal_is_not_ignored(database: Database) -> None:

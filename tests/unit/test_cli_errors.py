@@ -57,28 +57,31 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["--nope"], "No such option '--nope' (see: modeltrail --help)"),
         (["nope"], "No such command 'nope' (see: modeltrail --help)"),
         (["serve", "--nope"], "No such option '--nope' (see: modeltrail serve --help)"),
-        (["dev", "--port", "http"], "http is no whole number from 1 to 65535 (see: modeltrail dev --help)"),
-        (["dev", "--port", "0"], "0 is no whole number from 1 to 65535"),
-        (["events", "--limit", "0"], "0 is no whole number from 1 to 9223372036854775807"),
-        (["events", "--after", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
-        (["events", "list", "--limit", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
-        (["events", "list", "--after", "-1"], "-1 is no whole number from 0 to"),
-        (["events", "show", BEYOND], f"{BEYOND} is no whole number from 1 to 9223372036854775807"),
-        (["events", "state", STREAM, "--at", BEYOND], f"{BEYOND} is no whole number from 0 to 9223372036854775807"),
-        (["events", "diff", STREAM, "--from", "1", "--to", BEYOND], f"{BEYOND} is no whole number from 0 to"),
+        (["dev", "--port", "http"], "http is not a whole number from 1 to 65535 (see: modeltrail dev --help)"),
+        (["dev", "--port", "0"], "0 is not a whole number from 1 to 65535"),
+        (["events", "--limit", "0"], "0 is not a whole number from 1 to 9223372036854775807"),
+        (["events", "--after", BEYOND], f"{BEYOND} is not a whole number from 0 to 9223372036854775807"),
+        (["events", "list", "--limit", BEYOND], f"{BEYOND} is not a whole number from 1 to 9223372036854775807"),
+        (["events", "list", "--after", "-1"], "-1 is not a whole number from 0 to"),
+        (["events", "show", BEYOND], f"{BEYOND} is not a whole number from 1 to 9223372036854775807"),
+        (["events", "state", STREAM, "--at", BEYOND], f"{BEYOND} is not a whole number from 0 to 9223372036854775807"),
+        (["events", "diff", STREAM, "--from", "1", "--to", BEYOND], f"{BEYOND} is not a whole number from 0 to"),
         (["events", "--stream", "iris"], "'iris' is not a valid UUID"),
         (["events", "--stream"], "Option '--stream' requires an argument (see: modeltrail events --help)"),
         (["events", "verify", "--public-key"], "requires an argument (see: modeltrail events verify --help)"),
         (["events", "--limit", "3", "list"], "no effect; put --limit after list (see: modeltrail events --help)"),
         (["events", "--json", "list"], "put --json after list"),
         (["events", "-f", "show", "3"], "--follow stands before show, where it has no effect; show has no --follow"),
-        (["events", "--data", __file__], f"--data is '{__file__}', which is no folder; name the folder that"),
+        (["events", "--data", __file__], f"--data is '{__file__}', which is not a folder; name the folder that"),
         (["events", "--data", "elsewhere"], "--data is 'elsewhere', where `modeltrail dev` has never run"),
-        (["simulated-cluster", "--port", "70000"], "70000 is no whole number from 0 to 65535"),
-        (["simulated-cluster", "--port", "-1"], "-1 is no whole number from 0 to 65535"),
-        (["simulated-cluster", "--ready-after", "-1"], "-1 is no number of seconds, such as 1.5"),
-        (["simulated-cluster", "--slow-after", "nan"], "nan is no number of seconds, such as 1.5"),
-        (["simulated-cluster", "--host", "foo.invalid"], "--host is 'foo.invalid', which is no host name or address"),
+        (["simulated-cluster", "--port", "70000"], "70000 is not a whole number from 0 to 65535"),
+        (["simulated-cluster", "--port", "-1"], "-1 is not a whole number from 0 to 65535"),
+        (["simulated-cluster", "--ready-after", "-1"], "-1 is not a number of seconds, such as 1.5"),
+        (["simulated-cluster", "--slow-after", "nan"], "nan is not a number of seconds, such as 1.5"),
+        (
+            ["simulated-cluster", "--host", "foo.invalid"],
+            "--host is 'foo.invalid', which is not a host name or address",
+        ),
         (["simulated-cluster", "--data", "a/b/c"], "--data is 'a/b/c', and there is no folder 'a/b'; make it"),
         (["simulated-cluster", "--kubeconfig", "a/c"], "--kubeconfig is 'a/c', and there is no folder 'a'; make it"),
         (["demo", "--url", "localhost"], "--url is 'localhost'; it must be like http://127.0.0.1:8080"),
@@ -149,7 +152,7 @@ def test_serve_refuses_a_host_that_is_not_here(
     code, error = refusal(capsys, "serve")
 
     assert code == 2
-    assert "SERVER_HOST is '192.0.2.1', which is no address of this machine" in error
+    assert "SERVER_HOST is '192.0.2.1', which is not an address of this machine" in error
 
 
 def test_dev_says_who_holds_the_data_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

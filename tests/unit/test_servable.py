@@ -41,7 +41,7 @@ def test_quantities_as_kubernetes_writes_them_are_accepted(quantity: str) -> Non
 
 @pytest.mark.parametrize("quantity", ["", "much", "-1", "1 Gi", "1GB", "1gi", "."])
 def test_what_is_no_quantity_is_refused(quantity: str) -> None:
-    with pytest.raises(RuleError, match="is no quantity for 'memory'"):
+    with pytest.raises(RuleError, match="is not a quantity for 'memory'"):
         check_options(ServingOptions(resources=Resources(limits={"memory": quantity})))
 
 

@@ -33,7 +33,7 @@ def read_dev_environment(folder: Path) -> dict[str, str]:
         return {}
     except NotADirectoryError:
         raise CommandError(
-            f"--data is {str(folder)!r}, which is no folder; name the folder that `modeltrail dev` uses",
+            f"--data is {str(folder)!r}, which is not a folder; name the folder that `modeltrail dev` uses",
             exit_code=MISUSED,
         ) from None
     except OSError as error:

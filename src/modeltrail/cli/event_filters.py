@@ -32,7 +32,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older ones are not ge
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            self.fail(f"{value!r} is no time such as 2026-03-03T14:05:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time such as 2026-03-03T14:05:00Z", param, ctx)
         return moment
 
 

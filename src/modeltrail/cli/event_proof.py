@@ -123,7 +123,7 @@ def _verify_export(export: Path, seals: "Sequence[Seal]") -> "Verified":
             size = export.stat().st_size
             verified, hashes = verify_lines(file, lambda _done: tell(file.tell(), size), [s.position for s in seals])
     except UnusableExportError as error:
-        raise CommandError(f"{str(export)!r} is no export of a log: {error}") from None
+        raise CommandError(f"{str(export)!r} is not an export of a log: {error}") from None
     except OSError as error:
         raise CommandError(f"{str(export)!r} cannot be read ({error.strerror})", exit_code=MISUSED) from None
     return _as_of_export(compare(verified, seals, hashes.get))
@@ -147,7 +147,7 @@ def _read_seals(files: Sequence[Path], trusted_key: str | None) -> "list[Seal]":
 
     if trusted_key is not None and not is_public_key(trusted_key):
         raise click.UsageError(
-            f"--public-key is {trusted_key!r}, which is no Ed25519 public key in base64;"
+            f"--public-key is {trusted_key!r}, which is not an Ed25519 public key in base64;"
             " `modeltrail events public-key` prints one"
         )
     with _understood():

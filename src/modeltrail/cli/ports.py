@@ -14,7 +14,7 @@ def check_port(host: str, port: int, *, remedy: str) -> None:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CommandError(
-            f"SERVER_HOST is {host!r}, which is no host name or address; try 127.0.0.1 or 0.0.0.0",
+            f"SERVER_HOST is {host!r}, which is not a host name or address; try 127.0.0.1 or 0.0.0.0",
             exit_code=MISUSED,
         ) from error
     for family, kind, protocol, _, address in addresses:
@@ -47,6 +47,7 @@ def _refusal(error: OSError, host: str, port: int, remedy: str) -> CommandError:
         return CommandError(f"this user may not listen on port {port} (those below 1024 are reserved); {remedy}")
     if error.errno == errno.EADDRNOTAVAIL:
         return CommandError(
-            f"SERVER_HOST is {host!r}, which is no address of this machine; try 127.0.0.1 or 0.0.0.0", exit_code=MISUSED
+            f"SERVER_HOST is {host!r}, which is not an address of this machine; try 127.0.0.1 or 0.0.0.0",
+            exit_code=MISUSED,
         )
     return CommandError(f"cannot listen on port {port} on {host} ({error.strerror}); {remedy}")

@@ -84,7 +84,7 @@ def _look_into(path: Path) -> Held:
         try:
             position: int = from_line(file.readline())["notification_id"]
         except UnusableExportError as error:
-            raise UnusableExportError(f"{str(path)!r} is no export to go on with: {error}") from None
+            raise UnusableExportError(f"{str(path)!r} is not an export to go on with: {error}") from None
         file.seek(0)
         events = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
         return Held(events, position, end)

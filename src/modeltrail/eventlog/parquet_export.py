@@ -80,7 +80,7 @@ def _open(folder: Path) -> tuple[int, int]:
             last = max(last, int(found[2]))
             held += _events_in(file)
         else:
-            raise UnusableExportError(f"{str(folder)!r} is no export to go on with: it holds {file.name!r}")
+            raise UnusableExportError(f"{str(folder)!r} is not an export to go on with: it holds {file.name!r}")
     return held, last
 
 
@@ -88,7 +88,7 @@ def _events_in(file: Path) -> int:
     try:
         events: int = pq.read_metadata(file).num_rows
     except pa.ArrowInvalid as error:
-        raise UnusableExportError(f"{str(file)!r} is no Parquet file to go on behind: {error}") from None
+        raise UnusableExportError(f"{str(file)!r} is not a Parquet file to go on with: {error}") from None
     return events
 
 

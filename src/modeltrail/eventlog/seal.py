@@ -81,7 +81,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SealError(f"{str(path)!r} is no Ed25519 private key in PEM; make one: modeltrail events new-seal-key")
+        raise SealError(f"{str(path)!r} is not an Ed25519 private key in PEM; make one: modeltrail events new-seal-key")
     return key
 
 
@@ -117,7 +117,7 @@ def read_seal(path: Path, trusted_key: str | None) -> Seal:
     except OSError as error:
         raise _of_file(error, f"the seal {str(path)!r} cannot be read") from None
     except msgspec.MsgspecError as error:
-        raise SealError(f"{str(path)!r} is no seal: {error}") from None
+        raise SealError(f"{str(path)!r} is not a seal: {error}") from None
     if trusted_key is not None and seal.public_key != trusted_key:
         raise SealError(f"the seal {str(path)!r} was made with another key than the one given: {seal.public_key}")
     try:

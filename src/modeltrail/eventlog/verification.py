@@ -97,7 +97,7 @@ def _rows(lines: Iterable[bytes]) -> Iterator[tuple[bytes, LogRow]]:
         try:
             yield line, from_line(line)
         except UnusableExportError as error:
-            raise UnusableExportError(f"line {number} is no event: {error}") from None
+            raise UnusableExportError(f"line {number} is not an event: {error}") from None
 
 
 async def read_hashes(connection: Connection, positions: Collection[int]) -> dict[int, bytes]:

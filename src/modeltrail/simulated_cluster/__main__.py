@@ -83,7 +83,7 @@ def _require_host(host: str) -> None:
     try:
         socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
-        hint = "which is no host name or address; try 127.0.0.1 or 0.0.0.0"
+        hint = "which is not a host name or address; try 127.0.0.1 or 0.0.0.0"
         raise click.UsageError(f"--host is {host!r}, {hint}") from None
 
 
