@@ -184,7 +184,7 @@ class WorkingSet:
         self._time += TICK
 
     def _has_begun(self, stream: UUID) -> bool:
-        """As far as is known. Behind it stands the log's primary key."""
+        """As far as is known. What is not known, the log's primary key refuses."""
         loaded = self._streams.get(stream)
         return loaded is not None and loaded.version > 0
 

@@ -19,7 +19,7 @@ from modeltrail.projections.service_body import ServiceWithModels
     Operation(
         tag=TAG,
         success=one(ServiceWithModels, "The service; its canary is on its way to all the traffic.", 202),
-        refusals={**MISSING, 400: "So is a service without a canary, and one whose canary is not ready."},
+        refusals={**MISSING, 400: "Also refused: a service without a canary, and one whose canary is not ready."},
         checks_revision=True,
     ),
 )
@@ -33,7 +33,7 @@ async def promote(request: ApiRequest) -> Answer:
     Operation(
         tag=TAG,
         success=one(ServiceWithModels, "The service; all its traffic goes back to the version before.", 202),
-        refusals={**MISSING, 400: "So is a service without a canary."},
+        refusals={**MISSING, 400: "Also refused: a service without a canary."},
         checks_revision=True,
     ),
 )

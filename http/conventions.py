@@ -148,7 +148,7 @@ ANSWER_HEADERS = (
     Header(
         "Idempotent-Replayed",
         is_carried_out_once,
-        "There when this is the first answer once more.",
+        "Present when this is the first answer, sent again.",
         {"type": "string", "const": "true"},
     ),
 )

@@ -51,7 +51,7 @@ class Deployment(Initiated[ServiceWithModels], frozen=True):
         takes=DeploymentOrder,
         success=plain(Deployment, "It is on its way to the cluster.", 202),
         refusals={
-            400: "So are a version that is not READY, and a name or namespace that Kubernetes would refuse.",
+            400: "Also refused: a version that is not READY, and a name or namespace that Kubernetes would refuse.",
             404: "The project has no such environment, model or version, or the version is of another model.",
             409: "An inference service of the environment has this name.",
         },
@@ -110,7 +110,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
         takes=RollBackOrder,
         success=one(ServiceWithModels, "The service, with a new deployment on its way.", 202),
         refusals={
-            400: "So is a service that is not in the cluster, or had no other version live, and a version not READY.",
+            400: "Also refused: a service that is off the cluster or had no other version live; a version not READY.",
             404: "The project has no such inference service, or its model no such version.",
         },
         checks_revision=True,
@@ -138,7 +138,7 @@ async def roll_back(request: ApiRequest) -> Answer:
         success=one(ServiceWithModels, "The service, as the cluster has it now."),
         refusals={
             **MISSING,
-            503: "So is a service whose state could not be read from the cluster within 2 seconds.",
+            503: "Or the service's state could not be read from the cluster within 2 seconds.",
         },
     ),
 )

@@ -167,7 +167,7 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
 
 
 def _first(request: ApiRequest, query: Query, end: int) -> int:
-    """Behind which position a stream begins."""
+    """The position after which a stream begins."""
     given = request.raw_header(b"last-event-id")
     if given is not None:
         called, after = "Last-Event-ID", _position(given.decode("latin-1"))

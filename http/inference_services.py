@@ -41,7 +41,7 @@ class ServiceList(Page[tuple[ServiceBody, ...]], frozen=True):
         takes=ServiceCreation,
         success=one(ServiceWithModels, "The new service, on its way to the cluster or waiting for a version.", 201),
         refusals={
-            400: "So are a name or namespace that Kubernetes would refuse, and what KServe could not serve.",
+            400: "Also refused: a name or namespace that Kubernetes would refuse, and what KServe could not serve.",
             404: "The project has no such environment, model or version, or the version is of another model.",
             **TAKEN,
         },
@@ -137,7 +137,7 @@ async def find_service(request: ApiRequest) -> Answer:
         takes=ServicePatch,
         success=one(ServiceWithModels, "The service after the change; the cluster follows."),
         refusals={
-            400: "So are a new name while something of it is in the cluster, and a version that is not READY.",
+            400: "Also refused: a new name while something of it is in the cluster, and a version that is not READY.",
             404: "The project has no such inference service, or its model no such version.",
             **TAKEN,
         },
@@ -174,7 +174,7 @@ async def revise_service(request: ApiRequest) -> Answer:
     Operation(
         tag=TAG,
         success=nothing("It is gone; what is left of it in the cluster is on its way out."),
-        refusals={**MISSING, 400: "So is a service that is deployed."},
+        refusals={**MISSING, 400: "Also refused: a service that is deployed."},
         checks_revision=True,
     ),
 )

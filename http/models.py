@@ -162,7 +162,7 @@ async def revise_model(request: ApiRequest) -> Answer:
         success=plain(Deleted, "It is gone, with its versions and their credentials."),
         refusals={
             **MISSING,
-            400: "So is a model that is not archived, has READY versions, or is deployed or on its way to the cluster.",
+            400: "Also refused: a model that is not archived, or is deployed or on its way to the cluster.",
         },
         checks_revision=True,
     ),

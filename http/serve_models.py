@@ -85,7 +85,7 @@ async def show_serve_model(request: ApiRequest) -> Answer:
     Operation(
         tag=TAG,
         success=nothing("It is gone."),
-        refusals={**MISSING, 400: "So is a serve model whose version is deployed or on its way to the cluster."},
+        refusals={**MISSING, 400: "Also refused: one whose version is deployed or on its way to the cluster."},
         checks_revision=True,
     ),
 )

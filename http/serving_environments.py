@@ -124,7 +124,7 @@ async def revise_environment(request: ApiRequest) -> Answer:
     Operation(
         tag=TAG,
         success=nothing("It is gone."),
-        refusals={**MISSING, 400: "So is an environment with an inference service in it, deployed or not."},
+        refusals={**MISSING, 400: "Also refused: an environment with an inference service in it, deployed or not."},
         checks_revision=True,
     ),
 )

@@ -22,8 +22,8 @@ __all__ = ["import_events"]
 def import_events(*, file: Path, data: Path | None) -> None:
     """Bring the log in FILE, a whole export, into an empty database, with the read tables that follow from it.
 
-    The log is the same to the byte, and is verified on the way. An import that was broken off is gone on with by the
-    same command. Nobody else may write meanwhile. Addresses are readable where their keys are in the database, too.
+    The log is the same to the byte, and is verified on the way. The same command goes on with an import that was
+    broken off. Nobody else may write meanwhile. Addresses are readable where their keys are in the database, too.
     """
     from modeltrail.eventlog.cloud_event import UnusableExportError  # noqa: PLC0415 it brings asyncpg along
 

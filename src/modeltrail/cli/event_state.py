@@ -42,7 +42,7 @@ class Point(Moment):
 
 @click.command
 @click.argument("stream", type=click.UUID)
-@click.option("--at", type=Point(), required=True, help="Behind this event, or at this time.")
+@click.option("--at", type=Point(), required=True, help="After this event, or at this time.")
 @data_option
 def state(*, stream: UUID, at: _Point, data: Path | None) -> None:
     """Show what a model, version, environment or service was, as JSON."""
@@ -54,7 +54,7 @@ def state(*, stream: UUID, at: _Point, data: Path | None) -> None:
 
 @click.command
 @click.argument("stream", type=click.UUID)
-@click.option("--from", "start", type=Point(), required=True, help="Behind this event, or at this time.")
+@click.option("--from", "start", type=Point(), required=True, help="After this event, or at this time.")
 @click.option("--to", "end", type=Point(), required=True, help="The same.")
 @data_option
 @json_option

@@ -42,7 +42,7 @@ def worker(context: click.Context) -> None:
 
     It brings to the cluster what the event log asks for, and reports back; with KSERVE_ENABLED=false it only keeps the
     projections up. Any number may run at once. A task at which it fails ten times in a row through a fault of its own
-    is parked, which the commands are about.
+    is parked; the commands below are for those.
     """
     if context.invoked_subcommand is not None:
         return
@@ -103,8 +103,8 @@ def retry(*, task: UUID, operator: str, reason: str, data: Path | None) -> None:
 def dismiss(*, task: UUID, operator: str, reason: str, data: Path | None) -> None:
     """Give a parked task up. The log keeps who decided that, when and why.
 
-    A deployment has failed then, with the reason. Of an undeployment you state that nothing of it is left in the
-    cluster.
+    A dismissed deployment has failed, with the reason. Dismissing an undeployment states that nothing of it is left in
+    the cluster.
     """
 
     def wish(parked: "DeploymentId") -> "Wish":

@@ -91,7 +91,7 @@ def _look_into(path: Path) -> Held:
 
 
 def _end_of_last_line(file: BinaryIO) -> int:
-    """Behind the last line feed; 0 when there is none."""
+    """The place after the last line feed; 0 when there is none."""
     return _behind_last_feed(file, file.seek(0, os.SEEK_END))
 
 
@@ -100,7 +100,7 @@ def _start_of_line_before(file: BinaryIO, end: int) -> int:
 
 
 def _behind_last_feed(file: BinaryIO, end: int) -> int:
-    """Behind the last line feed before `end`; 0 when there is none."""
+    """The place after the last line feed before `end`; 0 when there is none."""
     while end:
         start = max(0, end - _BLOCK)
         file.seek(start)
