@@ -3,9 +3,14 @@
 import asyncio
 import json
 import sys
+import threading
 from uuid import uuid4
 
+import asyncpg
+import pytest
+
 from modeltrail.eventlog.keys import KeyRing
+from modeltrail.projections import one_rebuild
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import verify_tables
 from modeltrail.projections.models import MODELS
@@ -247,11 +252,27 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
         assert await outdated(connection) == []
 
 
-async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(database: Database) -> None:
+@pytest.fixture
+def found_out(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once somebody has found out that another rebuild is under way."""
+    ask, event = one_rebuild._who, threading.Event()
+
+    async def tell(connection: asyncpg.Connection) -> str:
+        told = await ask(connection)
+        event.set()
+        return told
+
+    monkeypatch.setattr(one_rebuild, "_who", tell)
+    return event
+
+
+async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(
+    database: Database, found_out: threading.Event
+) -> None:
     await fill_with_older_code(database)
     async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
         waiting = asyncio.create_task(modeltrail(database, "migrate"))
-        await asyncio.sleep(2)  # so long that it has found out
+        assert await asyncio.to_thread(found_out.wait, 30.0)
         assert not waiting.done()
         await rebuild.build(lambda _done, _total: None, resume=False)
         await rebuild.swap(lambda _done, _total: None)
@@ -264,12 +285,14 @@ async def test_migrations_at_the_same_time_wait_for_the_one_that_rebuilds(databa
     assert "models was rebuilt by another process" in out
 
 
-async def test_a_migration_does_what_a_rebuild_that_was_stopped_has_left_undone(database: Database) -> None:
+async def test_a_migration_does_what_a_rebuild_that_was_stopped_has_left_undone(
+    database: Database, found_out: threading.Event
+) -> None:
     await fill_with_older_code(database)
     async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
         await rebuild.build(lambda _done, _total: None, resume=False)
         waiting = asyncio.create_task(modeltrail(database, "migrate"))
-        await asyncio.sleep(2)  # so long that it has found out
+        assert await asyncio.to_thread(found_out.wait, 30.0)
 
     code, out, _ = await waiting
 
