@@ -60,7 +60,7 @@ class Pipeline:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
-        await asyncio.sleep(0)  # what is written lands
+        await asyncio.sleep(0)  # for `_land`, which is due for each batch that was written
         return [pending for batch in self._flights for pending in batch.commands] + self._deciding
 
     async def _turn(self) -> None:

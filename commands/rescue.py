@@ -55,7 +55,7 @@ class Rescue:
         elif is_lost(error):
             await self.write(commands, error)
         elif isinstance(error, AnswerGoneError):
-            middle = len(commands) // 2  # the two are apart at some point
+            middle = len(commands) // 2  # halved until the two that cannot be written together are apart
             await self.write(commands[:middle])
             await self.write(commands[middle:])
         elif len(commands) == 1:
@@ -109,7 +109,7 @@ async def _not_yet_written(connection: Connection, commands: Sequence[Pending]) 
 def _reason(error: BaseException, pending: Pending) -> BaseException:
     """What the caller of a command is told that failed all alone."""
     if isinstance(error, UniqueViolationError) and str(getattr(error, "constraint_name", "")).endswith("_pkey"):
-        return id_is_taken()  # the log may say so, or the read table
+        return id_is_taken()  # by a stream of the log, or by a row of a read table
     kind = type(pending.command).__name__
     _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
     if pending.tried_behind is not None:

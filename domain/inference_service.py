@@ -273,7 +273,7 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
                 still_live=before.replacing,
             )
         case CanaryDeployed(deployment_id=deployment, stable_version_id=stable, external_id=external_id, url=url):
-            # What is live is the version with the rest of the traffic.
+            # Live is still the version that keeps the rest of the traffic, not the canary.
             wanted = target_in(before)
             served = Live(stable, external_id, url)
             return before if wanted is None else Deployed(deployment_id=deployment, target=wanted, live=served)

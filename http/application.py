@@ -13,7 +13,7 @@ from modeltrail.http.measures import Measures
 from modeltrail.http.request_ids import kept_id_of, request_id_of
 from modeltrail.http.services import Services
 
-# litestar answers OPTIONS by itself, with 204; under a method that no route has it says 405 and the right ones.
+# litestar answers OPTIONS by itself, with 204. As a method that no route has, it is refused with 405 and `Allow`.
 _NO_METHOD = "NONE"
 
 

@@ -53,7 +53,7 @@ def shows_a_revision(route: Route) -> bool:
 
 
 def is_carried_out_once(route: Route) -> bool:
-    return route.is_of_a_project and route.method == "post" and route.operation.success.status != 200  # a look
+    return route.is_of_a_project and route.method == "post" and route.operation.success.status != 200  # sync only looks
 
 
 def may_be_held_already(route: Route) -> bool:

@@ -79,7 +79,7 @@ class Filling:
                     writing = asyncio.create_task(self._write(self._changed(), position))
                     written = position
                     if any(rows.count > KEPT for rows in self._rows):
-                        await writing  # what is forgotten may be loaded at once
+                        await writing  # before rows are forgotten: the next page may load them again
                         self._forget()
                 on_progress(position, max(position, end))
                 if len(page) < PAGE:
@@ -105,7 +105,7 @@ class Filling:
             await touched.load(self._reads)
             for number, _ in enumerate(touched.apply()):
                 if number % 100 == 0:
-                    await asyncio.sleep(0)  # for the connections
+                    await asyncio.sleep(0)  # so that reading and writing go on meanwhile
 
     def _takers_of(self, kind: type[Event]) -> list[Taker]:
         takers = self._takers.get(kind)

@@ -163,7 +163,7 @@ def _expression(field: msgspec.structs.FieldInfo, columns: Collection[str]) -> s
     if is_column and field.required:
         return field.encode_name
     kind = inspect.type_info(field.type)
-    if isinstance(kind, inspect.Metadata):  # what it means to a reader, not to us
+    if isinstance(kind, inspect.Metadata):  # Annotated for the document of the API
         kind = kind.type
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     text = field.encode_name if is_column else f"body->>'{field.encode_name}'"

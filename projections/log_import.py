@@ -89,7 +89,7 @@ class LogImport:
             try:
                 await self._write(rows)
             except UniqueViolationError:
-                # Two that changed places within the batch: one after the other they never share a name.
+                # Names changed hands within the batch: written event by event, no two rows ever have the same one.
                 for row in rows:
                     await self._write([row])
         finally:

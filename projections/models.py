@@ -207,7 +207,7 @@ def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> Mod
     return structs.replace(row, body=body, live_services=live, updated_at=at)
 
 
-# By the type of the event: to ask one after the other took longer than what is then done.
+# Looked up by the type of the event: a chain of isinstance took longer than the change itself.
 _CHANGES: dict[type[Event], Callable[[ModelRow, Any, Recorded], ModelRow]] = {  # Any: each takes one type of event
     **dict.fromkeys(types_in(ModelChanged), _with_model_changed),
     **dict.fromkeys(types_in(VersionLaterEvent), _with_version_changed),

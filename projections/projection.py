@@ -35,7 +35,7 @@ def stamped(before: R | None, after: R, revision: int, position: int) -> R:
     """`after`, which events made of `before`, with its revision and the position of the last of them."""
     if after is before:
         return structs.replace(after, revision=revision, position=position)
-    # Made for this moment, and not shown to anybody yet: a copy would take as long as the event's own work.
+    # Nobody else has `after` yet, so it may be changed in place: a copy would take as long as `apply` itself.
     structs.force_setattr(after, "revision", revision)
     structs.force_setattr(after, "position", position)
     return after

@@ -272,7 +272,7 @@ class Rebuild:
         return ", ".join(f"{self._live}.{name}" for name in self.names)
 
     async def _replace(self) -> None:
-        # In the order of those who follow the log by themselves: the checkpoint, then the table.
+        # In the order in which an async projection takes its locks (checkpoint, then table), so that neither deadlocks.
         await self._work.fetch(SQL.lock_projections, self.names)
         await self._work.execute(f"LOCK TABLE {self._live_tables} IN ACCESS EXCLUSIVE MODE")
         position = self._position
@@ -291,7 +291,7 @@ class Rebuild:
                 await self._work.execute(SQL.save_projection, name, projection.version, self._position, is_async)
             await self._work.execute(SQL.delete_rebuild)
         except BaseException:
-            self._position = position  # it is undone
+            self._position = position  # the transaction that went further is rolled back
             raise
 
 

@@ -121,7 +121,7 @@ class WorkingRows(Generic[R]):
     def _learn(self, loaded: dict[UUID, R]) -> None:
         for id_, row in loaded.items():
             if id_ in self._rows:
-                continue  # what was made of it is newer
+                continue  # known before, and perhaps changed since: newer than what was loaded
             self._rows[id_] = row
             self._stored.add(id_)
             self._index(id_, None, row)

@@ -48,7 +48,7 @@ class EventName(click.ParamType):  # type: ignore[type-arg] # the same
         tags = EVENT_TYPES.keys() | UPCASTERS.keys()
         names = sorted({tag.partition("@")[0] for tag in tags})
         if value not in tags and value not in names:
-            # Who leaves out of what something was renamed is understood, too.
+            # `renamed` is close to registered_model.renamed, though too short for get_close_matches.
             close = [*get_close_matches(value, names), *(name for name in names if name.endswith(f".{value}"))]
             hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else f"there are: {', '.join(names)}"
             self.fail(f"no event is called {value}; {hint}", param, ctx)

@@ -62,7 +62,7 @@ class People:
 
     async def find(self, address: str) -> UUID | None:
         """Whose address it is; None for somebody who was never seen, or was erased. Makes no key."""
-        # The second one is of people whom older code has seen, which told addresses apart that are folded alike.
+        # Also as older code folded it, which may have kept this person under another spelling.
         for text in dict.fromkeys((folded(address), address.casefold())):
             row = await self._pool.fetchrow(SQL.get_person, await self._digest(text))
             if row is not None:
@@ -72,7 +72,8 @@ class People:
 
     async def secret(self, purpose: str) -> bytes:
         """A key for `purpose`, the same in every process, which tells nothing of the installation's keys."""
-        # U+0000, which no stored text holds: else an address could be chosen whose digest, in the database, is the key.
+        # With U+0000, which no address holds: else somebody could give `purpose` as an address, and the database would
+        # store its digest, which is the key.
         return await self._digest(f"\0{purpose}")
 
     async def _digest(self, text: str) -> bytes:

@@ -40,7 +40,8 @@ READER_SETTINGS = {
     "statement_timeout": "30s",
     "jit": "off",
 }
-# A plan that is kept was made for the tables as they were: one that grows fast is soon read by a new one.
+# Seconds for which a prepared statement, and so its plan, is kept: a plan made for a small table must not be used for
+# long after that has grown.
 PLAN_SECONDS = 10
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
