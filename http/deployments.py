@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from modeltrail.commands.deployments import READ, SYNC, Cluster, Deploy, Undeploy
-from modeltrail.commands.services import RollBack
+from modeltrail.commands.inference_services import RollBack
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
 from modeltrail.domain.serving_options import check_canary
 from modeltrail.http.answers import Answer, NoContent, error, json, no_content, resource

@@ -1,6 +1,6 @@
 """Routes of inference services."""
 
-from modeltrail.commands.services import Create, Delete, Revise
+from modeltrail.commands.inference_services import Create, Delete, Revise
 from modeltrail.domain.errors import service_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId, VersionId
 from modeltrail.domain.serving_options import check_canary

@@ -22,12 +22,12 @@ _COMMANDS = {
     "import-legacy": ("modeltrail.cli.import_legacy", "Take over the models of the service that this one replaces."),
     "projections": ("modeltrail.cli.projections", "Check the read tables, and build them anew."),
     "erase": ("modeltrail.cli.erase", "Make a person's address unreadable, for good."),
-    "serve": ("modeltrail.cli.services", "Serve the HTTP API."),
+    "serve": ("modeltrail.cli.serve", "Serve the HTTP API."),
     "worker": (
         "modeltrail.cli.worker",
         "Run the deploy worker and async projections; look after what was set aside.",
     ),
-    "migrate": ("modeltrail.cli.services", "Bring the database's schema up to date."),
+    "migrate": ("modeltrail.cli.migrate", "Bring the database's schema up to date."),
     "secrets": ("modeltrail.cli.secrets", "Show, add and rotate the keys that secrets are encrypted with."),
     "simulated-cluster": ("modeltrail.simulated_cluster.__main__", "Run a stand-in for a Kubernetes cluster."),
 }

@@ -1,4 +1,4 @@
-"""`modeltrail serve` and `migrate`: commands that production runs."""
+"""`modeltrail migrate`: the schema, and read tables that older code filled."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,31 +6,13 @@ from collections.abc import Sequence
 import click
 
 from modeltrail.cli.core import load_core
-from modeltrail.cli.database import check_connection, check_schema, explained
-from modeltrail.cli.ports import check_port
+from modeltrail.cli.database import check_connection, explained
 from modeltrail.cli.progress import progress
 from modeltrail.cli.rebuilding import run_rebuilding
-from modeltrail.cli.running import load_settings, run_until_stopped
+from modeltrail.cli.running import load_settings
 from modeltrail.settings import Settings
 
-__all__ = ["migrate", "serve"]
-
-
-@click.command
-def serve() -> None:
-    """Serve the HTTP API.
-
-    Listens on SERVER_HOST and SERVER_PORT; stops in good order on SIGTERM and Ctrl-C.
-    """
-    settings = load_settings()
-    check_port(settings.server.host, settings.server.port, remedy="set SERVER_PORT to another one")
-
-    async def service() -> None:
-        await check_schema(settings.database)
-        await load_core().run_api(settings)
-
-    with explained(settings.database):
-        run_until_stopped(service())
+__all__ = ["migrate"]
 
 
 @click.command
