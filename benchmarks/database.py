@@ -1,4 +1,4 @@
-"""The PostgreSQL that the benchmarks run on: an own one with ordinary durability, in a temporary folder.
+"""The PostgreSQL that the benchmarks run on: one of their own with ordinary durability, in a temporary folder.
 
 It starts with the WAL files that a server has which has run for a while. A new one makes them as it goes, 16 MB of
 zeros and a flush each, and he who writes the most waits the most: the committer, a fifth of its time, until the first

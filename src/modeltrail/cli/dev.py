@@ -1,4 +1,4 @@
-"""`modeltrail dev`: everything on this machine, with an own database and a simulated cluster."""
+"""`modeltrail dev`: everything on this machine, with its own database and a simulated cluster."""
 
 import os
 import time

@@ -16,7 +16,7 @@ __all__ = ["run"]
 # Where each command lives, and its line in the list of all. A module is imported only when its command runs:
 # all of them together would make `modeltrail --help` five times slower.
 _COMMANDS = {
-    "dev": ("modeltrail.cli.dev", "Start everything on this machine, with an own database."),
+    "dev": ("modeltrail.cli.dev", "Start everything on this machine, with its own database."),
     "demo": ("modeltrail.cli.demo", "Register a model and deploy it, step by step."),
     "events": ("modeltrail.cli.events", "Show the event log, and prove that it is whole."),
     "import-legacy": ("modeltrail.cli.import_legacy", "Take over the models of the service that this one replaces."),

@@ -1,1 +1,1 @@
-"""Plumbing around PostgreSQL: connections, migrations, and an own server for development and tests."""
+"""Plumbing around PostgreSQL: connections, migrations, and a server of our own for development and tests."""
