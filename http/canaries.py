@@ -3,7 +3,7 @@
 from modeltrail.commands.canary import Abort, Promote
 from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.http.answers import Answer, resource
-from modeltrail.http.deployments import TAG
+from modeltrail.http.deployments import CALLED, TAG
 from modeltrail.http.documentation import Operation, one
 from modeltrail.http.inference_services import MISSING
 from modeltrail.http.requests import ApiRequest
@@ -46,7 +46,7 @@ async def _end(request: ApiRequest, kind: type[Promote | Abort]) -> Answer:
     project_id = request.project_id()
     command = kind(
         project_id=project_id,
-        service_id=ServiceId(request.path_id("service_id", "inference service id")),
+        service_id=ServiceId(request.path_id("service_id", CALLED)),
         deployment_id=DeploymentId(new_id()),
         expected_revision=expected_revision(request.raw_header(b"if-match")),
     )

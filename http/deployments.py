@@ -22,6 +22,8 @@ from modeltrail.postgres.ids import new_id
 from modeltrail.projections.documents import Document
 from modeltrail.projections.service_body import ServiceWithModels
 
+CALLED = "inference service id"  # on routes that act on the cluster; on the others the contract says "id"
+
 TAG = Tag("Click-to-deploy", "One call puts a version on the cluster, one takes it off again.")
 
 SYNC_SECONDS = 1.9  # the answer comes within 2
@@ -95,7 +97,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
     project_id = request.project_id()
     command = Undeploy(
         project_id=project_id,
-        service_id=ServiceId(request.path_id("service_id", "inference service id")),
+        service_id=ServiceId(request.path_id("service_id", CALLED)),
         undeployment_id=DeploymentId(new_id()),
         cluster=request.services.cluster,
         expected_revision=expected_revision(request.raw_header(b"if-match")),
@@ -119,7 +121,7 @@ async def undeploy(request: ApiRequest) -> NoContent:
 async def roll_back(request: ApiRequest) -> Answer:
     """Go back to the version that was live before, or to the given one, as a new deployment."""
     project_id = request.project_id()
-    service_id = ServiceId(request.path_id("service_id", "inference service id"))
+    service_id = ServiceId(request.path_id("service_id", CALLED))
     body = await request.read(_rollback)
     command = RollBack(
         project_id=project_id,
@@ -145,7 +147,7 @@ async def roll_back(request: ApiRequest) -> Answer:
 async def sync(request: ApiRequest) -> Answer:
     """Read the service's state from the cluster now, instead of waiting for the cluster to tell."""
     project_id = request.project_id()
-    service_id = request.path_id("service_id", "inference service id")
+    service_id = request.path_id("service_id", CALLED)
     await SERVICE.read(request, project_id, service_id)
     if request.services.cluster is Cluster.CONFIGURED:
         answer = await request.services.asker.ask(SYNC, str(service_id), SYNC_SECONDS)
