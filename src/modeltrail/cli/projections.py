@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["projections"]
 
 T = TypeVar("T")
-SHOWN = 100
+SHOWN = 100  # as in projections.comparison, which would bring asyncpg along
 RESUME = "modeltrail projections rebuild --resume"
 
 
@@ -116,30 +117,17 @@ def rebuild(
     settings = load_settings(with_dev_environment(data))
     go_on = f"{RESUME} --verify" if compare else RESUME  # without it, the tables would be swapped unseen
     if resume:
-        stopped = _run(settings, lambda: load_core().stopped_rebuild(settings))
-        if not stopped:
+        names = _stopped(settings, names, everything=everything)
+        if not names:
             click.echo("there is nothing to go on with: no rebuild was stopped")
             return 0
-        if names or everything:
-            _require_stopped(names, stopped)
-        names = tuple(stopped)
-
-    def confirm(found: "Sequence[Difference]") -> bool:
-        _print_differences(found)
-        click.echo(f"{'at least ' if len(found) >= SHOWN else ''}{len(found)} differences")
-        return swap or is_wanted(
-            "swap the rebuilt tables in?",
-            without_answer=f"nobody answered, and nothing was swapped; answer y, or use --swap: {go_on}",
-        )
-
+    confirm = partial(_may_swap, without_asking=swap, go_on=go_on) if compare else None
     began = time.monotonic()
     with progress("rebuilding") as tell:
         try:
             done = _run(
                 settings,
-                lambda: load_core().rebuild_projections(
-                    settings, names, tell, confirm if compare else None, resume=resume
-                ),
+                lambda: load_core().rebuild_projections(settings, names, tell, confirm, resume=resume),
                 go_on,
             )
         except (KeyboardInterrupt, click.Abort):
@@ -159,6 +147,24 @@ def rebuild(
 def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
     if bool(names) == everything:
         raise click.UsageError("name projections, or take --all (modeltrail projections list shows them)")
+
+
+def _may_swap(found: "Sequence[Difference]", *, without_asking: bool, go_on: str) -> bool:
+    """Whether the rebuilt tables are to take the place of the read tables, whose differences are shown first."""
+    _print_differences(found)
+    click.echo(f"{'at least ' if len(found) >= SHOWN else ''}{len(found)} differences")
+    return without_asking or is_wanted(
+        "swap the rebuilt tables in?",
+        without_answer=f"nobody answered, and nothing was swapped; answer y, or use --swap: {go_on}",
+    )
+
+
+def _stopped(settings: Settings, names: tuple[str, ...], *, everything: bool) -> tuple[str, ...]:
+    """What the rebuild that was stopped is of; empty when there is none. Raises CommandError for other `names`."""
+    stopped = _run(settings, lambda: load_core().stopped_rebuild(settings))
+    if stopped and (names or everything):
+        _require_stopped(names, stopped)
+    return tuple(stopped)
 
 
 def _require_stopped(names: tuple[str, ...], stopped: Sequence[str]) -> None:
