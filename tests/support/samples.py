@@ -8,6 +8,7 @@ from msgspec import structs
 
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service_messages import (
+    CreateService,
     DeploymentApplied,
     DeploymentFailed,
     DeploymentRequested,
@@ -71,6 +72,17 @@ VERSION_REGISTERED = VersionRegistered(
 )
 ENVIRONMENT_CREATED = EnvironmentCreated(
     project_id=PROJECT, name="prod", description="where customers are", external_id="", defaults=ServingDefaults()
+)
+CREATE = CreateService(
+    service_id=SERVICE,
+    project_id=PROJECT,
+    name="iris",
+    serving_environment_id=ENVIRONMENT,
+    serving_environment_name="prod",
+    registered_model_id=MODEL,
+    registered_model_name="Iris Flowers",
+    model_version_id=VERSION,
+    labels={"team": "botany"},
 )
 CREATED = ServiceCreated(
     project_id=PROJECT,

@@ -11,7 +11,6 @@ from modeltrail.domain.ids import VersionId, serve_model_id
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
-    CreateService,
     FailDeployment,
     RecordApplied,
     RequestDeployment,
@@ -22,13 +21,11 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.domain.service_name import HOST_LABEL_LENGTH, PREDICTOR, check_name, made_up_name
 from support.given import stories_of
 from support.samples import (
+    CREATE,
     CREATED,
-    ENVIRONMENT,
     FIRST,
-    MODEL,
     OTHER_SERVICE,
     OTHER_VERSION,
-    PROJECT,
     SECOND,
     SERVICE,
     THIRD,
@@ -44,17 +41,6 @@ from support.samples import (
 
 given = stories_of(INFERENCE_SERVICE)
 
-CREATE = CreateService(
-    service_id=SERVICE,
-    project_id=PROJECT,
-    name="iris",
-    serving_environment_id=ENVIRONMENT,
-    serving_environment_name="prod",
-    registered_model_id=MODEL,
-    registered_model_name="Iris Flowers",
-    model_version_id=VERSION,
-    labels={"team": "botany"},
-)
 DEPLOY = RequestDeployment(deployment_id=FIRST, target=target())
 UNDEPLOY = RequestUndeployment(undeployment_id=THIRD)
 APPLIED = RecordApplied(deployment_id=FIRST, external_id="uid-1")

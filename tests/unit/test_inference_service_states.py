@@ -23,7 +23,6 @@ from modeltrail.domain.inference_service_messages import (
     ChooseVersion,
     ConfirmDeployment,
     ConfirmUndeployment,
-    CreateService,
     DeleteService,
     DeploymentPostponed,
     FailDeployment,
@@ -41,13 +40,11 @@ from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask
 from modeltrail.domain.serving_options import ServingOptions
 from support.given import fold
 from support.samples import (
+    CREATE,
     CREATED,
-    ENVIRONMENT,
     FIRST,
     MODEL,
     OTHER_VERSION,
-    PROJECT,
-    SERVICE,
     THIRD,
     VERSION,
     applied,
@@ -69,16 +66,6 @@ HISTORIES: dict[str, tuple[LifeEvent, ...]] = {
     "Undeploying": (CREATED, requested(), applied(), succeeded(), undeployment_requested()),
     "Deleted": (CREATED, ServiceDeleted(name="iris", registered_model_id=MODEL)),
 }
-CREATE = CreateService(
-    service_id=SERVICE,
-    project_id=PROJECT,
-    name="iris",
-    serving_environment_id=ENVIRONMENT,
-    serving_environment_name="prod",
-    registered_model_id=MODEL,
-    registered_model_name="Iris Flowers",
-    model_version_id=VERSION,
-)
 COMMANDS: tuple[LifeCommand, ...] = (
     CREATE,
     RequestDeployment(deployment_id=DeploymentId(UUID(int=0xD4)), target=target()),
