@@ -17,8 +17,8 @@ from modeltrail.domain.inference_service_messages import (
     ServiceDeleted,
     ServiceLaterEvent,
 )
-from modeltrail.domain.model_version_messages import VersionRenamed
-from modeltrail.domain.registered_model_messages import ModelRenamed
+from modeltrail.domain.model_version_messages import VersionRenamed, VersionTakenOver
+from modeltrail.domain.registered_model_messages import ModelRenamed, ModelTakenOver
 from modeltrail.domain.serving_environment import EnvironmentRenamed
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
@@ -49,12 +49,17 @@ class ServiceRow(Row, frozen=True):
     awaits_version: bool = False
 
 
-def _its_services(stream: UUID, _event: ModelRenamed) -> Iterable[Target]:
+def _its_services(stream: UUID, _event: ModelRenamed | ModelTakenOver) -> Iterable[Target]:
     return (RowsWhere("registered_model_id", stream),)
 
 
-def _serving_it(stream: UUID, _event: VersionRenamed) -> Iterable[Target]:
-    return (RowsWhere("model_version_id", stream),)
+def _those_of_its_model(_stream: UUID, event: VersionRenamed) -> Iterable[Target]:
+    """Any of them may serve the version, or be noted to, whichever its own is."""
+    return (RowsWhere("registered_model_id", event.registered_model_id),)
+
+
+def _those_of_its_model_once_more(_stream: UUID, event: VersionTakenOver) -> Iterable[Target]:
+    return (RowsWhere("registered_model_id", event.registered_model_id),) if event.is_again else ()
 
 
 def _those_in_it(stream: UUID, _event: EnvironmentRenamed) -> Iterable[Target]:
@@ -64,8 +69,9 @@ def _those_in_it(stream: UUID, _event: EnvironmentRenamed) -> Iterable[Target]:
 _TARGETS: dict[type[Event], Targets] = {
     **dict.fromkeys(types_in(ServiceLaterEvent | ServiceFact), own_row),
     ServiceCreated: new_row,
-    ModelRenamed: _its_services,
-    VersionRenamed: _serving_it,
+    **dict.fromkeys((ModelRenamed, ModelTakenOver), _its_services),
+    VersionRenamed: _those_of_its_model,
+    VersionTakenOver: _those_of_its_model_once_more,
     EnvironmentRenamed: _those_in_it,
 }
 
@@ -78,9 +84,11 @@ def _apply(row: ServiceRow | None, recorded: Recorded) -> ServiceRow | None:
         return None
     if isinstance(event, ModelRenamed):
         return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.name))
+    if isinstance(event, ModelTakenOver):
+        return structs.replace(row, body=structs.replace(row.body, registered_model_name=event.origin.name))
     if isinstance(event, EnvironmentRenamed):
         return structs.replace(row, body=structs.replace(row.body, serving_environment_name=event.name))
-    if isinstance(event, VersionRenamed):
+    if isinstance(event, VersionRenamed | VersionTakenOver):
         return structs.replace(row, served_models=serve_models_after(row.served_models, recorded))
     if isinstance(event, ServiceDeleted):
         return None
@@ -141,7 +149,7 @@ def _with_served(body: bytes, served: bytes) -> bytes:
 
 INFERENCE_SERVICES = Projection(
     name="inference_services",
-    version=1,
+    version=2,
     columns=(
         Column("serving_environment_id", "uuid", lambda row: row.body.serving_environment_id),
         Column("registered_model_id", "uuid", lambda row: row.body.registered_model_id),

@@ -23,7 +23,7 @@ from modeltrail.domain.inference_service_messages import (
     ServiceRenamed,
     Undeployed,
 )
-from modeltrail.domain.model_version_messages import VersionRenamed
+from modeltrail.domain.model_version_messages import VersionRenamed, VersionTakenOver
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import (
@@ -91,12 +91,14 @@ def new_serve_model(event: AnyEvent, recorded: Recorded) -> ServeModelBody | Non
     )
 
 
-def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelBody | None:
+def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelBody | None:  # noqa: C901 - one flat case per event
     """What an event makes of a serve model of its service or version; None when it is gone."""
     state: ServeModelState | None = None
     match recorded.event:
         case VersionRenamed(name=name) if recorded.stream == body.model_version_id:
             return structs.replace(body, model_version_name=name)
+        case VersionTakenOver(origin=origin) if recorded.stream == body.model_version_id:
+            return structs.replace(body, model_version_name=origin.name)
         case ServiceRenamed(name=name):
             return structs.replace(body, inference_service_name=name)
         case Undeployed() | ServiceDeleted():
@@ -156,6 +158,10 @@ def _all_of_the_version(stream: UUID, _event: VersionRenamed) -> Iterable[Target
     return (RowsWhere("model_version_id", stream),)
 
 
+def _all_of_the_version_once_more(stream: UUID, event: VersionTakenOver) -> Iterable[Target]:
+    return (RowsWhere("model_version_id", stream),) if event.is_again else ()
+
+
 _TARGETS: dict[type[Event], Targets] = {
     DeploymentRequested: _the_one_asked_for,
     **dict.fromkeys(types_in(_OfOneVersion), _the_one_named),
@@ -163,6 +169,7 @@ _TARGETS: dict[type[Event], Targets] = {
         (DeploymentSucceeded, ServiceRecovered, Undeployed, ServiceDeleted, ServiceRenamed), _all_of_the_service
     ),
     VersionRenamed: _all_of_the_version,
+    VersionTakenOver: _all_of_the_version_once_more,
 }
 
 
@@ -187,7 +194,7 @@ def _read(record: Record) -> ServeModelRow:
 
 SERVE_MODELS = Projection(
     name="serve_models",
-    version=1,
+    version=2,
     columns=(
         Column("inference_service_id", "uuid", lambda row: row.body.inference_service_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),

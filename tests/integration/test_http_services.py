@@ -556,6 +556,26 @@ async def test_every_deployment_keeps_a_serve_model(scene: Scene) -> None:
     assert shown["model_version_name"] == "renamed"
 
 
+async def test_a_service_shows_its_serve_models_as_they_are_listed(scene: Scene) -> None:
+    await scene.project.ready_version(scene.model)
+    service = await scene.create()
+    await scene.project.confirm(service)
+    noted = await scene.project.version(scene.model, "v2")
+    made(
+        await scene.project.post(
+            "/serve_models", {"inference_service_id": service["id"], "model_version_id": noted["id"]}
+        )
+    )
+    before = (await scene.project.get(f"/inference_services/{service['id']}")).headers["etag"]
+
+    await scene.project.patch(f"/model_versions/{noted['id']}", {"name": "renamed"})
+
+    after = await scene.project.get(f"/inference_services/{service['id']}", If_None_Match=before)
+    served = made(after, 200)["served_models"]
+    assert {each["model_version_name"] for each in served} == {"v1", "renamed"}
+    assert served[::-1] == made(await scene.project.get("/serve_models"), 200)["items"]
+
+
 async def test_serve_models_are_made_filtered_and_deleted(api: Api, scene: Scene) -> None:
     await scene.project.ready_version(scene.model)
     service = await scene.create()

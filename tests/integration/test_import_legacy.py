@@ -263,6 +263,27 @@ async def test_a_second_run_takes_what_has_changed_and_refuses_what_has_changed_
     assert (numbers(facts["models"]), facts["models"]["gone"]) == ((0, 0, 1, 0), sorted([same, both]))
 
 
+async def test_what_was_renamed_there_is_renamed_where_it_is_deployed(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    model = await old.model(project)
+    version = await old.version(model, status="READY")
+    await moved(database, "--write")
+    place = await project.environment("prod")
+    order = {"registered_model_id": model, "serving_environment_id": place["id"], "name": "iris"}
+    service = (await project.post("/deploy", order)).json()["inference_service"]
+    await old.connection.execute("UPDATE old.registered_model SET name = 'lily'")
+    await old.connection.execute("UPDATE old.model_version SET name = 'v2'")
+
+    await moved(database, "--write")
+
+    answer = await shown(project, f"/inference_services/{service['id']}")
+    (serve_model,) = answer["served_models"]
+    assert (answer["registered_model_name"], serve_model["model_version_name"]) == ("lily", "v2")
+    assert await shown(project, f"/serve_models/{serve_model['id']}") == serve_model
+    assert (await shown(project, f"/model_versions/{version}"))["name"] == "v2"
+    assert await differences(database, *INLINE) == []
+
+
 async def test_a_run_that_is_killed_is_finished_by_the_next(database: Database, api: Api, old: Old) -> None:
     project = api.project()
     await old.connection.execute(

@@ -48,6 +48,7 @@ from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from modeltrail.projections.model_versions import MODEL_VERSIONS
 from modeltrail.projections.models import MODELS
 from modeltrail.projections.projection import Projection
+from modeltrail.projections.serve_models import SERVE_MODELS
 from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS
 from modeltrail.projections.version_body import without_people
 from support.fold import Fold
@@ -637,6 +638,43 @@ def test_a_renamed_model_is_renamed_on_all_its_services_and_on_no_other() -> Non
         OTHER_SERVICE: "Irises",
         stranger: "Iris Flowers",
     }
+
+
+def names_shown(tables: Fold) -> tuple[set[str], set[str]]:
+    """The names of versions, as the single service shows them and as its serve models do."""
+    served = tables.row(INFERENCE_SERVICES, SERVICE).served_models
+    rows = tables.rows(SERVE_MODELS).values()
+    return {each.model_version_name for each in served}, {row.body.model_version_name for row in rows}
+
+
+@pytest.mark.parametrize("version", [VERSION, OTHER_VERSION], ids=["replaced", "new"])
+def test_a_service_shows_the_new_name_of_each_version_that_it_serves(version: VersionId) -> None:
+    renamed = VersionRenamed(registered_model_id=MODEL, name="renamed", previous_name="v1")
+    tables = after(
+        SERVICE_IS_THERE,
+        *((SERVICE, event) for event in (requested(), succeeded(), requested(SECOND, OTHER_VERSION))),
+        (version, renamed),
+    )
+
+    shown, listed = names_shown(tables)
+
+    assert shown == listed
+    assert "renamed" in shown
+
+
+def test_what_is_taken_over_once_more_is_shown_under_its_new_name() -> None:
+    origin = structs.replace(VERSION_TAKEN_OVER.origin, name="renamed")
+    tables = after(
+        (MODEL, TAKEN_OVER),
+        (VERSION, VERSION_TAKEN_OVER),
+        SERVICE_IS_THERE,
+        (SERVICE, requested()),
+        (MODEL, structs.replace(TAKEN_OVER, origin=structs.replace(MODEL_ORIGIN, name="Irises"))),
+        (VERSION, structs.replace(VERSION_TAKEN_OVER, origin=origin, is_again=True)),
+    )
+
+    assert tables.row(INFERENCE_SERVICES, SERVICE).body.registered_model_name == "Irises"
+    assert names_shown(tables) == ({"renamed"}, {"renamed"})
 
 
 # --- tasks of the deploy worker ---------------------------------------------------------------------------
