@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.commands", "preflight.sql")
 
 PREFLIGHT = "modeltrail_preflight"  # the channel on which the deploy worker is asked
-SECONDS = 1.5  # for all of it: the answer to the caller comes within two
+SECONDS = 1.5  # for each look at it: as a rule there is one, and the answer to the caller comes within two
 SILENCE = 10.0  # seconds for which nobody is asked after nobody has answered
 LARGEST = 7_000  # bytes of a question: a notification holds 8,000
 
@@ -64,38 +64,43 @@ class Preflight:
         """Raises RuleError, in the cluster's words, when it would refuse what `command` asks of it."""
         if time.monotonic() < self._silent_until:
             return
+        refused: list[Proposal] = []
+        refusal: str | None = None
         try:
-            async with asyncio.timeout(SECONDS):
-                answers = [await self._answer(proposal) for proposal in await self._proposals(command, context)]
+            async with asyncio.timeout(SECONDS) as patience:
+                # What is refused may be due to somebody who was faster with the same. Then the command is refused, or
+                # answered, without the cluster by now, or asks it for something else: another made-up name.
+                while (proposals := await self._proposals(command, context)) != refused:
+                    refused, refusal = proposals, None
+                    refusal = await self._refusal(proposals)
+                    if refusal is None:
+                        return
+                    patience.reschedule(asyncio.get_running_loop().time() + SECONDS)
         except Exception as error:
             if not is_lost(error) and not isinstance(error, TimeoutError):
                 raise
-            answers = [None]
+            if refusal is None:
+                self._note_silence()
+        if refusal is not None:
+            raise RuleError(f"the cluster refuses this deployment: {refusal}")
+
+    async def _refusal(self, proposals: Iterable[Proposal]) -> str | None:
+        """Why the cluster would refuse one of them, in its words; None when it says of none that it would."""
+        answers = [await self._answer(proposal) for proposal in proposals]
         if None in answers:
-            self._silent_until = time.monotonic() + SILENCE
-            _log.warning("the cluster was not asked before a deployment: nobody answered in time")
+            self._note_silence()
         refused = next((answer for answer in answers if answer is not None and answer.startswith(REFUSED)), None)
-        if refused is not None and not await self._is_settled(command, context):
-            raise RuleError(f"the cluster refuses this deployment: {refused.removeprefix(REFUSED)}")
+        return None if refused is None else refused.removeprefix(REFUSED)
+
+    def _note_silence(self) -> None:
+        self._silent_until = time.monotonic() + SILENCE
+        _log.warning("the cluster was not asked before a deployment: nobody answered in time")
 
     async def _answer(self, proposal: Proposal) -> str | None:
         question = _write(proposal).decode()
         if len(question.encode()) > LARGEST:
             return UNKNOWN
         return await self._asker.ask(PREFLIGHT, question, SECONDS)
-
-    async def _is_settled(self, command: Command, context: Context) -> bool:
-        """Whether the command is refused, or answered, without the cluster by now.
-
-        Then somebody was faster who wanted the same, and what the cluster has against it is that one's object.
-        """
-        try:
-            async with asyncio.timeout(SECONDS), self._pool.acquire() as connection:
-                rehearsal = await Rehearsal.begin(connection, self._tables)
-                (outcome,) = await rehearsal.decide([(command, context)])
-        except TimeoutError:
-            return False
-        return isinstance(outcome, Exception)
 
     async def _proposals(self, command: Command, context: Context) -> list[Proposal]:
         """What the worker would get to do; nothing when there is no worker, or the command is refused anyhow."""

@@ -1,7 +1,7 @@
 """What the cluster would refuse is refused at the click; a cluster that does not answer keeps nobody waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +78,33 @@ async def test_a_namespace_that_is_not_there_is_said_at_the_click(
         assert fine.status_code == 202
 
 
+@pytest.fixture
+def overtaken(
+    api: Api, project: Project, kubernetes: RawApi, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[httpx.Response]]:
+    """Lets another caller's order go all the way while the next one is asked about; what that caller is answered."""
+
+    def begin(wish: Json, **headers: str) -> list[httpx.Response]:
+        ask, firsts = Asker.ask, list[httpx.Response]()
+
+        async def is_applied() -> bool:
+            return (await kubernetes.get(firsts[0].json()["inference_service"]["name"])).status == 200
+
+        async def ask_late(asker: Asker, *question: Any) -> str | None:
+            if not firsts:
+                async with client_of(replace(api.services, preflight=None)) as other:
+                    first = other.project()
+                    first.id = project.id
+                    firsts.append(await first.post("/deploy", wish, **headers))
+                await eventually(is_applied, 10.0)
+            return await ask(asker, *question)
+
+        monkeypatch.setattr(Asker, "ask", ask_late)
+        return firsts
+
+    return begin
+
+
 @pytest.mark.parametrize("key", [None, "order-17"])
 async def test_who_comes_second_hears_of_the_first_and_not_of_that_ones_object(
     key: str | None,
@@ -85,28 +112,13 @@ async def test_who_comes_second_hears_of_the_first_and_not_of_that_ones_object(
     project: Project,
     database: Database,
     cluster: SimulatedCluster,
-    kubernetes: RawApi,
-    monkeypatch: pytest.MonkeyPatch,
+    overtaken: Callable[..., list[httpx.Response]],
 ) -> None:
     wish, headers = await order(project), {} if key is None else {"Idempotency_Key": key}
-    ask, firsts = Asker.ask, list[httpx.Response]()
-
-    async def is_applied() -> bool:
-        return (await kubernetes.get("iris")).status == 200
-
-    async def overtaken(asker: Asker, *question: Any) -> str | None:
-        """The first caller's deployment goes all the way while the second one's is asked about."""
-        if not firsts:
-            async with client_of(replace(api.services, preflight=None)) as other:
-                first = other.project()
-                first.id = project.id
-                firsts.append(await first.post("/deploy", wish, **headers))
-            await eventually(is_applied, 10.0)
-        return await ask(asker, *question)
 
     async with worker_of(api, database, cluster):
         await listening(api)
-        monkeypatch.setattr(Asker, "ask", overtaken)
+        firsts = overtaken(wish, **headers)
         second = await project.post("/deploy", wish, **headers)
 
     assert firsts[0].status_code == 202
@@ -114,6 +126,25 @@ async def test_who_comes_second_hears_of_the_first_and_not_of_that_ones_object(
         assert refusal(second) == (409, "inference service name already exists")
     else:
         assert (second.status_code, second.text) == (202, firsts[0].text)
+
+
+async def test_who_comes_second_without_a_name_gets_another_one(
+    api: Api,
+    project: Project,
+    database: Database,
+    cluster: SimulatedCluster,
+    overtaken: Callable[..., list[httpx.Response]],
+) -> None:
+    wish = await order(project)
+    del wish["name"]
+
+    async with worker_of(api, database, cluster):
+        await listening(api)
+        firsts = overtaken(wish)
+        second = await project.post("/deploy", wish)
+
+    first, name = (made(each, 202)["inference_service"]["name"] for each in (*firsts, second))
+    assert name == f"{first}-2"
 
 
 async def test_nothing_is_created_by_asking(
