@@ -185,3 +185,15 @@ def test_what_is_write_only_is_in_no_answer(document: Json) -> None:
     holders = {name for name, schema in schemas.items() if "access_key" in schema.get("properties", {})}
 
     assert holders == {"VersionCreation", "ArtifactCreation"}
+
+
+def test_only_what_keeps_a_model_from_being_deleted_is_named(document: Json) -> None:
+    """READY versions do not, whatever the message of the refusal has said since the Go service."""
+    (answers,) = [
+        operation["responses"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if (method, path.endswith("/models/{model_id}")) == ("delete", True)
+    ]
+
+    assert "READY" not in answers["400"]["description"]
