@@ -7,7 +7,7 @@ from uuid import UUID
 
 from modeltrail.domain.event import Event
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import Projection, Row, RowsWhere, Target, stamped
+from modeltrail.projections.projection import Projection, Row, RowsWhere, Target, next_revision, stamped
 
 
 class FoldedRows:
@@ -32,8 +32,7 @@ class FoldedRows:
         before: Row | None = self.rows.get(id_)
         after = self.projection.apply(before, recorded)
         if after is not None:
-            revision = 1 if before is None else before.revision + 1
-            self.rows[id_] = after = stamped(before, after, revision, recorded.position)
+            self.rows[id_] = after = stamped(before, after, next_revision(before, after), recorded.position)
         elif before is not None:
             del self.rows[id_]
         for column, holders in self._holders.items():

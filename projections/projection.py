@@ -21,7 +21,11 @@ R = TypeVar("R", bound="Row")
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What every row has. `revision` counts its changes; `position` is the event that changed it last."""
+    """What every row has. `revision` counts its changes; `position` is the event that changed it last.
+
+    An id whose row may go and come again must not have the same revision twice, which is its ETag: such a row begins at
+    the position of the event that makes it, which is beyond all that were counted before.
+    """
 
     id: UUID
     project_id: UUID
@@ -29,6 +33,11 @@ class Row(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     revision: int = 0
     position: int = 0
+
+
+def next_revision(before: R | None, after: R) -> int:
+    """The revision of `after`, which an event made of `before`. A new row says itself where it begins."""
+    return (after if before is None else before).revision + 1
 
 
 def stamped(before: R | None, after: R, revision: int, position: int) -> R:

@@ -9,7 +9,7 @@ from asyncpg import Connection
 from msgspec import Struct
 
 from modeltrail.eventlog.record import Recorded
-from modeltrail.projections.projection import NewRow, OneRow, Row, RowsWhere, Target, stamped
+from modeltrail.projections.projection import NewRow, OneRow, Row, RowsWhere, Target, next_revision, stamped
 from modeltrail.projections.table import Table
 
 R = TypeVar("R", bound=Row)
@@ -157,14 +157,16 @@ class WorkingRows(Generic[R]):
         before = row = self._rows[id_]
         revision = 0 if row is None else row.revision
         for recorded in events:
-            row = self._make(row, recorded)
-            revision = 0 if row is None else revision + 1
+            after = self._make(row, recorded)
+            if after is not None:
+                revision = next_revision(None, after) if row is None else revision + 1
+            row = after
         self._keep(id_, before, row if row is None else stamped(before, row, revision, events[-1].position))
 
     def put(self, id_: UUID, before: R | None, after: R | None, position: int) -> None:
         """Replace a row by what an event made of it; None removes it."""
         if after is not None:
-            after = stamped(before, after, 1 if before is None else before.revision + 1, position)
+            after = stamped(before, after, next_revision(before, after), position)
         self._keep(id_, before, after)
 
     def _keep(self, id_: UUID, before: R | None, after: R | None) -> None:

@@ -179,7 +179,15 @@ def _apply(row: ServeModelRow | None, recorded: Recorded) -> ServeModelRow | Non
         new = new_serve_model(recorded.event, recorded)
         if new is None:
             return None
-        return ServeModelRow(id=new.id, project_id=new.project_id, created_at=at, updated_at=at, body=new)
+        # Its id is that of the service and the version, so it may have been there before.
+        return ServeModelRow(
+            id=new.id,
+            project_id=new.project_id,
+            created_at=at,
+            updated_at=at,
+            revision=recorded.position,
+            body=new,
+        )
     body = changed_serve_model(row.body, recorded)
     return None if body is None else structs.replace(row, body=body, updated_at=at)
 
@@ -194,7 +202,7 @@ def _read(record: Record) -> ServeModelRow:
 
 SERVE_MODELS = Projection(
     name="serve_models",
-    version=2,
+    version=3,
     columns=(
         Column("inference_service_id", "uuid", lambda row: row.body.inference_service_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),

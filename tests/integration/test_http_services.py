@@ -608,6 +608,26 @@ async def test_serve_models_are_made_filtered_and_deleted(api: Api, scene: Scene
     assert made(await scene.project.post("/serve_models", pair))["id"] == serve_model["id"]
 
 
+async def test_a_serve_model_that_is_made_again_has_no_revision_that_it_had_before(scene: Scene) -> None:
+    service = await scene.create()
+    version = await scene.project.version(scene.model, "v2")
+    pair = {"inference_service_id": service["id"], "model_version_id": version["id"]}
+    first = await scene.project.post("/serve_models", pair)
+    path = f"/serve_models/{first.json()['id']}"
+    await scene.project.patch(f"/model_versions/{version['id']}", {"name": "renamed"})
+    renamed = await scene.project.get(path)
+    made_before = {first.headers["etag"], renamed.headers["etag"]}
+    await scene.project.delete(path)
+
+    again = await scene.project.post("/serve_models", pair)
+
+    assert (again.json()["id"], len(made_before)) == (first.json()["id"], 2)
+    for etag in made_before:
+        assert made(await scene.project.get(path, If_None_Match=etag), 200) == again.json()
+        assert (await scene.project.delete(path, If_Match=etag)).status_code == 412
+    assert (await scene.project.delete(path, If_Match=again.headers["etag"])).status_code == 204
+
+
 async def test_the_serve_model_of_a_deployment_cannot_be_deleted(scene: Scene) -> None:
     await scene.project.ready_version(scene.model)
     (serve_model,) = (await scene.create())["served_models"]

@@ -108,7 +108,7 @@ def _touched(projection: Projection[Any], rows: dict[UUID, Any], target: Target)
 def _put(rows: dict[UUID, Any], id_: UUID, after: Row | None, position: int) -> None:
     before = rows.pop(id_, None)
     if after is not None:
-        revision = 1 if before is None else before.revision + 1
+        revision = (after.revision if before is None else before.revision) + 1
         rows[id_] = structs.replace(after, revision=revision, position=position)
 
 
