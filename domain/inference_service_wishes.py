@@ -7,7 +7,7 @@ from msgspec import structs
 from modeltrail.domain.canary import aborted, canary_under_way, end_with_canary, require_ready_canary
 from modeltrail.domain.canary_messages import CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
-from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
     ChooseOptions,
@@ -37,6 +37,7 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.domain.inference_service_state import (
     Deployed,
     Deploying,
+    Deployment,
     Failed,
     Idle,
     Service,
@@ -197,7 +198,13 @@ def _remove_serve_model(command: RemoveServeModel, service: Service) -> list[Ser
     version = command.model_version_id
     if version not in service.served:
         raise serve_model_not_found()
-    target = target_in(service.deployment)
-    if target is not None and target.model_version_id == version:
+    if version in _served_or_to_be(service.deployment):
         raise RuleError("cannot delete serve model: its version is deployed; undeploy the inference service first")
     return [ServeModelRemoved(model_version_id=version)]
+
+
+def _served_or_to_be(deployment: Deployment) -> set[VersionId | None]:
+    """The versions that the cluster serves, all of them while one replaces another, or was asked to serve."""
+    target, live = target_in(deployment), live_in(deployment)
+    asked_for = () if target is None else (target.model_version_id, target.canary_beside)
+    return {*asked_for, None if live is None else live.version}

@@ -20,6 +20,7 @@ from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentRequested,
     OptionsChosen,
+    RemoveServeModel,
     RequestDeployment,
     RequestUndeployment,
     Target,
@@ -109,6 +110,13 @@ def test_a_promoted_canary_is_deployed_with_all_the_traffic() -> None:
 )
 def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[LifeEvent, ...]) -> None:
     given(*history).when(wish(BACK)).then(ABORTED, asked(BACK, THIRD))
+
+
+@pytest.mark.parametrize("history", [ROLLING_OUT, RUNNING], ids=["on its way", "running"])
+@pytest.mark.parametrize("version", [VERSION, OTHER_VERSION], ids=["stable", "canary"])
+def test_the_serve_models_beside_a_canary_stay(history: tuple[LifeEvent, ...], version: VersionId) -> None:
+    message = "cannot delete serve model: its version is deployed; undeploy the inference service first"
+    given(*history).when(RemoveServeModel(model_version_id=version)).then_refused(RuleError, message)
 
 
 def test_a_third_version_waits_for_the_end_of_the_canary() -> None:

@@ -13,6 +13,7 @@ from modeltrail.domain.inference_service_messages import (
     ConfirmUndeployment,
     FailDeployment,
     RecordApplied,
+    RemoveServeModel,
     RequestDeployment,
     RequestUndeployment,
     ServiceChange,
@@ -101,6 +102,14 @@ def test_a_deployment_can_be_requested(history: tuple[ServiceEvent, ...]) -> Non
 def test_no_deployment_is_requested_while_the_service_is_being_undeployed() -> None:
     given(*UNDEPLOYING).when(DEPLOY).then_refused(
         RuleError, "inference service is being undeployed; deploy it again once that is done"
+    )
+
+
+@states("rolling out", "roll-out failed")
+@pytest.mark.parametrize("version", [VERSION, OTHER_VERSION], ids=["old", "new"])
+def test_the_serve_models_of_a_roll_out_stay(history: tuple[ServiceEvent, ...], version: VersionId) -> None:
+    given(*history).when(RemoveServeModel(model_version_id=version)).then_refused(
+        RuleError, "cannot delete serve model: its version is deployed; undeploy the inference service first"
     )
 
 
