@@ -137,7 +137,8 @@ async def find_service(request: ApiRequest) -> Answer:
         takes=ServicePatch,
         success=one(ServiceWithModels, "The service after the change; the cluster follows."),
         refusals={
-            400: "Also refused: a new name while something of it is in the cluster, and a version that is not READY.",
+            400: "Also refused: a new name while something of it is in the cluster, a version that is not READY in the"
+            " place of one that is there, and a deployment while it is being undeployed.",
             404: "The project has no such inference service, or its model no such version.",
             **TAKEN,
         },

@@ -367,6 +367,17 @@ async def test_options_for_what_is_undeployed_are_kept_until_it_is_deployed_agai
         ]
 
 
+async def test_what_is_being_undeployed_is_not_deployed_again_before_that_is_done(scene: Scene) -> None:
+    await scene.project.ready_version(scene.model)
+    service = await scene.create()
+    await scene.patched(service, desired_state="UNDEPLOYED")
+
+    refused = await scene.project.patch(f"/inference_services/{service['id']}", {"desired_state": "DEPLOYED"})
+
+    assert refusal(refused) == (400, "inference service is being undeployed; deploy it again once that is done")
+    assert (await scene.task(service))["type"] == "delete"
+
+
 async def test_a_service_in_the_cluster_cannot_be_renamed(scene: Scene) -> None:
     await scene.project.ready_version(scene.model)
     service = await scene.create()
