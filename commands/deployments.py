@@ -1,5 +1,6 @@
 """Click-to-deploy: what callers want of inference services, and what the cluster answered."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from modeltrail.commands.decision import Answer, Decision, begin, carry_on
 from modeltrail.commands.environments import existing_environment
 from modeltrail.commands.existing import existing, require_revision
 from modeltrail.commands.models import existing_model
-from modeltrail.commands.question import StateOf, row_named
-from modeltrail.commands.targets import NOT_READY, candidate_in, defaults_in, namespace_in
+from modeltrail.commands.question import RowsHaving, StateOf, row_named
+from modeltrail.commands.targets import NOT_READY, candidate_in, defaults_in, is_in_namespace, namespace_in
 from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
@@ -34,7 +35,7 @@ from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
 from modeltrail.projections.model_versions import VersionRow
 from modeltrail.projections.models import ModelRow
-from modeltrail.projections.serving_environments import EnvironmentRow
+from modeltrail.projections.serving_environments import SERVING_ENVIRONMENTS, EnvironmentRow
 
 
 class Cluster(StrEnum):
@@ -156,19 +157,28 @@ class Deploy(Struct, frozen=True, kw_only=True):
             check_name(self.name, namespace)
             await require_free(self.environment_id, self.name)
             return self.name
+        environments = await self._environments_in(namespace)
         # The smallest numbers first, then some out of the service's own id: each try is a question to the database,
         # and a version may have been deployed thousands of times.
         for taken in (*range(4), *(self.service_id.int >> shift & 0xFFFFF for shift in range(0, 120, 20))):
             name = made_up_name(model.body.slug, VersionId(version.id), namespace, taken)
-            if not await self._is_taken(name):
+            if not await self._is_taken(name, environments):
                 break
         else:
             raise ConflictError("inference service name already exists; give the deployment a name")
         check_name(name, namespace)  # a namespace can be so long that no name has room beside it
         return name
 
-    async def _is_taken(self, name: str) -> bool:
-        return await row_named(INFERENCE_SERVICES, self.environment_id, name) is not None
+    async def _environments_in(self, namespace: str) -> list[UUID]:
+        """Those whose services are in this namespace: there, no two objects can have the same name."""
+        environments = await RowsHaving(SERVING_ENVIRONMENTS, "project_id", self.project_id)
+        return [environment.id for environment in environments if is_in_namespace(environment, namespace)]
+
+    async def _is_taken(self, name: str, environments: Iterable[UUID]) -> bool:
+        for environment in environments:
+            if await row_named(INFERENCE_SERVICES, environment, name) is not None:
+                return True
+        return False
 
 
 class Undeploy(Struct, frozen=True, kw_only=True):

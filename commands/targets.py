@@ -95,3 +95,8 @@ def namespace_in(environment: EnvironmentRow, default: str) -> str:
     """The namespace that deployments to an environment go to. Raises RuleError when there can be none such."""
     external_id = environment.body.external_id
     return namespace_of(environment.body.name, "" if external_id is UNSET else external_id, default)
+
+
+def is_in_namespace(environment: EnvironmentRow, namespace: str) -> bool:
+    """Whether deployments to an environment go to this namespace."""
+    return namespace == (environment.body.external_id or environment.body.name)

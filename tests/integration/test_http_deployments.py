@@ -127,6 +127,20 @@ async def test_an_empty_name_is_made_up(project: Project) -> None:
     assert (await project.deployed(model, environment, name=""))["name"] == f"iris-{version['id'][:8]}"
 
 
+async def test_made_up_names_are_taken_once_per_namespace(project: Project) -> None:
+    model = await project.model("iris")
+    version = await project.ready_version(model)
+    name = f"iris-{version['id'][:8]}"
+
+    async def named_in(environment: str, **fields: object) -> str:
+        service = await project.deployed(model, await project.environment(environment, **fields))
+        return str(service["name"])
+
+    assert await named_in("models") == name
+    assert await named_in("next door", external_id="models") == f"{name}-2"
+    assert await named_in("elsewhere") == name
+
+
 async def test_what_an_order_lacks_is_found_in_order(project: Project) -> None:
     model, environment = await project.model("iris"), await project.environment()
     stranger = await project.version(await project.model("stranger"))
