@@ -24,6 +24,8 @@ from modeltrail.workers.observation import read_event, read_service, read_versio
 
 _TRANSIENT = (401, 408, 409, 429)
 _LONGEST_LINE = 16 * 2**20  # bytes; etcd takes no object over 1.5 MiB
+_LONGEST_PATIENCE = 60.0  # seconds; API servers ask for a few, and a proxy that asks for a day must not be obeyed
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last for what is nested too deeply
 _Read = TypeVar("_Read")
 
 
@@ -52,7 +54,7 @@ def refusal(code: int, body: bytes, headers: Mapping[str, str]) -> ClusterError:
     """The error that an answer means. What is no `Status` (a proxy's page) is judged by its code alone."""
     try:
         status = msgspec.json.decode(body, type=_Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NO_JSON:
         status = _Status()
     return _judged(code, status, _seconds(headers.get("Retry-After")))
 
@@ -75,10 +77,16 @@ def _judged(code: int, status: _Status, retry_after: float | None) -> ClusterErr
         managers = (as_text(found[1]) for cause in conflicts if (found := re.search(r'"([^"]*)"', cause.message)))
         return FieldConflict(tuple(dict.fromkeys(managers)), tuple(cause.field for cause in conflicts))
     if code >= 500 or code in _TRANSIENT or code < 400:
-        return ClusterUnavailable(message, retry_after if retry_after is not None else details.retry_after_seconds)
+        return ClusterUnavailable(message, _bounded(retry_after, details.retry_after_seconds))
     if code == 404 and not details.kind:
         return ClusterRefused("NotServed", f"{message} (is KServe installed in this cluster?)")
     return ClusterRefused(as_text(status.reason) or str(code), message)
+
+
+def _bounded(*asked_for: float | None) -> float | None:
+    """The first pause that was asked for, as far as we have that much patience."""
+    seconds = next((each for each in asked_for if each is not None), None)
+    return None if seconds is None else min(seconds, _LONGEST_PATIENCE)
 
 
 def _seconds(header: str | None) -> float | None:
@@ -112,7 +120,7 @@ def change_of(line: bytes) -> Change | None:
         case "BOOKMARK":
             return Bookmark(decoded(read_version, event.object))
         case "ERROR":
-            raise _event_error(event.object)
+            raise decoded(_event_error, event.object)
         case _:
             return None  # a kind of event that a later Kubernetes invented
 
@@ -124,7 +132,7 @@ def service_of(raw: bytes | msgspec.Raw) -> ObservedService:
 def decoded(read: Callable[[bytes | msgspec.Raw], _Read], raw: bytes | msgspec.Raw) -> _Read:
     try:
         return read(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NO_JSON as error:
         raise ClusterUnavailable(f"the cluster sent something that is not an object: {error}") from error
 
 
