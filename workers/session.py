@@ -40,6 +40,8 @@ _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.workers", "deploy.sql")
 
 CALLS_AT_A_TIME = 32
+LONGEST_PAUSE = 10.0  # seconds between two tries to follow the cluster, unless it asks for more
+REFUSED_PAUSE = 5.0  # seconds at least, where it says that we may not
 TASKS_PER_QUERY = 500
 
 
@@ -153,32 +155,43 @@ class Session:
 
     async def _observe(self) -> None:
         """Follow the cluster: list, then watch, and list again whenever the watch may have missed something."""
-        retries = pauses(longest=10.0)
+        retries = pauses(longest=LONGEST_PAUSE)
         while True:
-            try:
-                began = time.monotonic()
-                services, version = await self._cluster.list()
-                await self._consider_all(services)
-                self._start_those_without_object({service.service_id for service in services})
-                _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
-                retries = pauses(longest=10.0)
-                # Only the watch has an end: a long resync that was cut short would begin again for ever.
-                async with (
-                    asyncio.timeout(self._options.resync_seconds),
-                    aclosing(self._cluster.watch(version)) as changes,
-                ):
-                    async for change in changes:
-                        self._follow(change)
-            except TimeoutError:
-                _log.debug("resync")
-            except WatchExpired:
-                _log.info("the watch expired; listing again")
-            except ClusterUnavailable as error:
-                _log.warning("the cluster cannot be watched; trying again", error=str(error))
-                await sleep(max(next(retries), error.retry_after or 0.0))
-            except ClusterError as error:
-                _log.error("the cluster refuses to be watched; trying again", error=str(error))
-                await sleep(max(next(retries), 5.0))
+            began = time.monotonic()
+            patience = await self._list_and_watch()
+            if time.monotonic() - began > LONGEST_PAUSE:
+                retries = pauses(longest=LONGEST_PAUSE)  # it went well, whatever ended it
+            if patience is not None:
+                # Also where the list is answered and only the watch is not: all objects, over and over, are not cheap.
+                await sleep(max(next(retries), patience))
+
+    async def _list_and_watch(self) -> float | None:
+        """Once, until the watch ends. How many seconds to wait at least before the next time; None when it is due."""
+        try:
+            began = time.monotonic()
+            services, version = await self._cluster.list()
+            await self._consider_all(services)
+            self._start_those_without_object({service.service_id for service in services})
+            _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
+            # Only the watch has an end: a long resync that was cut short would begin again for ever.
+            async with (
+                asyncio.timeout(self._options.resync_seconds),
+                aclosing(self._cluster.watch(version)) as changes,
+            ):
+                async for change in changes:
+                    self._follow(change)
+        except TimeoutError:
+            _log.debug("resync")
+        except WatchExpired:
+            _log.info("the watch expired; listing again")
+            return 0.0
+        except ClusterUnavailable as error:
+            _log.warning("the cluster cannot be watched; trying again", error=str(error))
+            return error.retry_after or 0.0
+        except ClusterError as error:
+            _log.error("the cluster refuses to be watched; trying again", error=str(error))
+            return REFUSED_PAUSE
+        return None
 
     def _follow(self, change: Change) -> None:
         """Note the newest of each service; one service's slow answer holds up no other's."""

@@ -261,6 +261,21 @@ async def test_a_change_is_seen_although_the_watch_broke(
         await until(world, deployed, "ServiceInterrupted")
 
 
+@pytest.mark.parametrize("break_", [ExpireHistory("event"), Fail(500, "InternalError")], ids=["410 event", "500"])
+async def test_a_watch_that_never_holds_does_not_make_the_worker_list_all_objects_over_and_over(
+    world: Registry, cluster: SimulatedCluster, break_: Action
+) -> None:
+    cluster.faults.add(Fault(action=break_, verb="watch", times=1_000_000))
+
+    async def listed_often() -> bool:
+        return len(cluster.requests.all("list")) >= 6
+
+    async with worker(world, cluster):
+        await eventually(listed_often, 30.0)
+    times = [request.at for request in cluster.requests.all("list")]
+    assert times[5] - times[0] >= 1.5  # each pause is at least half of 0.1, 0.2, 0.4, 0.8 and 1.6 seconds
+
+
 async def test_what_happened_while_the_cluster_was_out_of_reach_is_told_once_it_is_back(
     world: Registry, cluster: SimulatedCluster, api: RawApi
 ) -> None:
