@@ -130,6 +130,8 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEve
             pass
         case Failed(deployment_id=current, still_live=Live() as live):
             pass
+        case Failed(deployment_id=current, external_id=None, still_live=None) if current == command.deployment_id:
+            return _repaired(command.repair, service)  # it was told before; the repair had to wait
         case _:
             return []
     if (current, live.external_id) != (command.deployment_id, command.external_id):

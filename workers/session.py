@@ -69,7 +69,7 @@ class Session:
         self._slots = asyncio.Semaphore(CALLS_AT_A_TIME)
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
-        self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots)
+        self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots, group)
         self._inbox: dict[UUID, Applied | Deleted] = {}  # the newest change of each service that nobody has handled
         self._handling: set[UUID] = set()  # services whose changes are being handled
         self._seen = 0  # the position of the newest request that was taken

@@ -5,6 +5,7 @@ asking the cluster once more, since a watch may lag behind what another look has
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Sequence
 from uuid import UUID
@@ -53,15 +54,18 @@ class Upkeep:
         reporter: Reporter,
         options: WorkerOptions,
         slots: asyncio.Semaphore,
+        group: asyncio.TaskGroup,
     ) -> None:
-        """`connection` is for this alone; `slots` bounds the cluster calls at a time."""
+        """`connection` is for this alone; `slots` bounds the cluster calls at a time; `group` has what waits."""
         self._connection = connection
         self._reading = asyncio.Lock()
         self._cluster = cluster
         self._reporter = reporter
         self._options = options
         self._slots = slots
+        self._group = group
         self._repaired_at: dict[UUID, float] = {}
+        self._to_repair: set[UUID] = set()
 
     async def look(self, service: UUID, observed: ObservedService) -> None:
         """The object was seen like this."""
@@ -74,7 +78,7 @@ class Upkeep:
     async def read(self, service: UUID) -> None:
         """Look at the object now, because somebody wants to know. Raises ClusterError."""
         row = await self._standing(service)
-        if row is None or row.deployment.standing is Standing.GONE:
+        if row is None:
             return
         async with self._slots:
             found = await self._cluster.get(row.deployment.wanted.target.namespace, row.deployment.wanted.name)
@@ -97,7 +101,7 @@ class Upkeep:
                 looks.append((observed.service_id, self._look(observed.service_id, observed)))
             if number % COMPARED_AT_A_TIME == 0:
                 await asyncio.sleep(0)  # let the watch and the tasks in
-        looks += [(row.id, self._miss(row.id)) for row in standing.values() if row.deployment.external_id]
+        looks += [(row.id, self._miss(row.id)) for row in standing.values() if self._is_missed(row)]
         await asyncio.gather(*(self._guarded(service, look) for service, look in looks))
 
     async def _guarded(self, service: UUID, look: Awaitable[None]) -> None:
@@ -153,7 +157,7 @@ class Upkeep:
 
     def _has_drifted(self, row: StandingRow, observed: ObservedService) -> bool:
         """Whether it looks as if somebody changed the object; only the cluster can tell who owns a field."""
-        if row.deployment.standing not in _SETTLED or observed.deleting:
+        if row.deployment.standing not in _SETTLED or observed.deleting or row.id in self._to_repair:
             return False
         if row.deployment.drift and self._options.on_drift is OnDrift.REPORT:
             return False
@@ -177,31 +181,48 @@ class Upkeep:
         else:
             if not is_ours_alone(fields):
                 return None  # a webhook, or another version of ourselves, writes this field differently
-        return RecordDrift(deployment_id=wanted, managers=managers, fields=fields, repair=await self._repair(row.id))
+        return RecordDrift(deployment_id=wanted, managers=managers, fields=fields, repair=self._repair(row.id))
+
+    def _is_missed(self, row: StandingRow) -> bool:
+        """Whether its object should be there: what is known to be gone is made anew, once it is its turn."""
+        if row.id in self._to_repair:
+            return False
+        if row.deployment.standing is Standing.GONE:
+            return self._options.on_drift is OnDrift.REPAIR
+        return row.deployment.standing is not Standing.REQUESTED and bool(row.deployment.external_id)
 
     async def _miss(self, service: UUID) -> None:
         row = await self._standing(service)
-        if row is None or row.deployment.standing in (Standing.REQUESTED, Standing.GONE):
+        if row is None or not self._is_missed(row):
             return
         wanted, uid = row.deployment.wanted, row.deployment.external_id
-        if not uid:
-            return
         async with self._slots:
             found = await self._cluster.get(wanted.target.namespace, wanted.name)
         if found is not None and found.service_id == service:
             return
-        repair = await self._repair(service)
+        repair = self._repair(service)
         gone = RecordDisappearance(deployment_id=wanted.deployment_id, external_id=uid, repair=repair)
         await self._reporter.report(row, gone)
 
-    async def _repair(self, service: UUID) -> Repair | None:
-        if self._options.on_drift is OnDrift.REPORT:
+    def _repair(self, service: UUID) -> Repair | None:
+        """The repair of what is about to be told; None when there is to be none, or none yet: the next one waits."""
+        if self._options.on_drift is OnDrift.REPORT or service in self._to_repair:
             return None
-        last = self._repaired_at.get(service)
-        if last is not None:
-            await sleep(last + REPAIR_PAUSE_SECONDS - time.monotonic())
+        pause = self._repaired_at.get(service, -math.inf) + REPAIR_PAUSE_SECONDS - time.monotonic()
+        if pause > 0:
+            self._to_repair.add(service)
+            self._group.create_task(self._repair_after(pause, service), name=f"repair {service}")
+            return None
         self._repaired_at[service] = time.monotonic()
         return Repair(_new_deployment())
+
+    async def _repair_after(self, pause: float, service: UUID) -> None:
+        """Look again when the pause is over, and repair what is wrong then."""
+        try:
+            await sleep(pause)
+        finally:
+            self._to_repair.discard(service)
+        await self._guarded(service, self.read(service))
 
     async def _remove_orphan(self, service: UUID, observed: ObservedService) -> None:
         """Delete an object that a killed worker's apply made after its successor found nothing to delete.

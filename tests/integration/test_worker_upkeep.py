@@ -9,6 +9,7 @@ from modeltrail.domain.ids import ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
+from modeltrail.workers import upkeep
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, options, raw_api
 from support.committing import connected
@@ -18,6 +19,7 @@ from support.registry import Registry, registry
 
 REPORT = WorkerOptions(on_drift=OnDrift.REPORT)
 MERGE = "application/merge-patch+json"
+MADE_ANEW = ("ObjectDisappeared", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded")
 
 
 @pytest.fixture
@@ -125,12 +127,50 @@ async def test_an_object_deleted_behind_our_back_is_made_anew(
         deployed, namespace = await live(world)
         before = (await world.service(deployed))["external_id"]
         await api.delete("iris", namespace)
-        await until(
-            world, deployed, "ObjectDisappeared", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"
-        )
+        await until(world, deployed, *MADE_ANEW)
     after = await world.service(deployed)
     assert after["current_state"] == "DEPLOYED"
     assert after["external_id"] != before
+
+
+async def test_an_object_deleted_again_within_a_minute_is_told_at_once_and_made_anew_by_the_next_worker(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await api.delete("iris", namespace)
+        await until(world, deployed, *MADE_ANEW)
+        await api.delete("iris", namespace)
+        await until(world, deployed, *MADE_ANEW, "ObjectDisappeared")
+        assert (await world.service(deployed))["current_state"] == "UNDEPLOYED"
+    async with worker(world, cluster):
+        await until(world, deployed, *MADE_ANEW, *MADE_ANEW)
+
+
+async def test_an_object_deleted_again_within_the_pause_is_made_anew_when_that_is_over(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "REPAIR_PAUSE_SECONDS", 2.0)
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        for times in (1, 2):
+            await api.delete("iris", namespace)
+            await until(world, deployed, *MADE_ANEW * times)
+
+
+async def test_an_object_that_is_changed_again_and_again_holds_up_no_other(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    theirs = {"spec": {"predictor": {"model": {"storageUri": "s3://models/theirs"}}}}
+    async with worker(world, cluster, WorkerOptions(resync_seconds=0.2)):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, theirs)
+        await until(world, deployed, "ObjectDrifted", "DeploymentRequested", "DeploymentSucceeded")
+        await patch(api, namespace, theirs)
+        await until(world, deployed, "ObjectDrifted")  # whose repair waits for a minute
+        await until(world, await world.deploy(name="rose"), "DeploymentSucceeded")
+        names = await world.event_names(deployed)
+    assert names.count("ObjectDrifted") == 2
 
 
 async def test_an_object_deleted_behind_our_back_is_only_reported_when_that_is_set(
@@ -332,9 +372,7 @@ async def test_a_service_that_this_version_cannot_read_keeps_no_other_from_being
     assert (await api.send("DELETE", path)).status == 200
 
     async with worker(world, cluster):  # which begins with a look at all of them
-        await until(
-            world, other, "ObjectDisappeared", "DeploymentRequested", "DeploymentApplied", "DeploymentSucceeded"
-        )
+        await until(world, other, *MADE_ANEW)
 
     assert (await api.send("GET", f"{SERVICES.format(namespace)}/iris")).status == 200, "what is not understood stays"
 

@@ -109,6 +109,11 @@ def test_a_disappeared_object_is_requested_again_when_it_shall_be_repaired() -> 
     given(*DEPLOYED).when(repair, repair).then(DISAPPEARED, requested(SECOND))
 
 
+def test_a_disappearance_that_was_told_can_be_repaired_later() -> None:
+    repair = RecordDisappearance(deployment_id=FIRST, external_id="", repair=Repair(SECOND))
+    given(*DEPLOYED, DISAPPEARED).when(repair, repair).then(requested(SECOND))
+
+
 def test_a_drift_is_told_once() -> None:
     given(*DEPLOYED).when(DRIFT, DRIFT).then(DRIFTED)
 
