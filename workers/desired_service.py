@@ -1,11 +1,21 @@
 """From what was asked of the worker to what it asks of the cluster."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.projections.deployment_tasks import ToApply
+from modeltrail.workers.cluster import ObservedService
 from modeltrail.workers.manifest import DesiredService
 from modeltrail.workers.storage import access_name, needs_access
+
+IsLeaving = Callable[[UUID], Awaitable[bool]]
+"""Tells whether the object of a service of ours is to be deleted, and may be there still."""
+
+
+async def is_passing(found: ObservedService, is_leaving: IsLeaving) -> bool:
+    """Whether the object that bears a name goes by itself, so that a deployment may wait for that."""
+    return found.deleting or (found.service_id is not None and await is_leaving(found.service_id))
 
 
 def name_taken(task: ToApply) -> str:

@@ -7,7 +7,7 @@ from modeltrail.commands.preflight import FINE, REFUSED, UNKNOWN, Proposal, read
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.workers.cluster import Cluster, ClusterError, ClusterRefused, FieldConflict
-from modeltrail.workers.desired_service import desired, name_taken
+from modeltrail.workers.desired_service import IsLeaving, desired, is_passing, name_taken
 from modeltrail.workers.manifest import manifest
 from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import opened
@@ -20,10 +20,12 @@ LONGEST_ANSWER = 1_000  # characters; a notification holds 8,000 bytes
 class Preflight:
     """Asks the cluster on behalf of those who are about to accept a deployment."""
 
-    def __init__(self, cluster: Cluster, storage: Storage, mode: DeploymentMode) -> None:
+    def __init__(self, cluster: Cluster, storage: Storage, mode: DeploymentMode, is_leaving: IsLeaving) -> None:
+        """`is_leaving` tells whether the object of a service is to be deleted."""
         self._cluster = cluster
         self._storage = storage
         self._mode = mode
+        self._is_leaving = is_leaving
 
     async def answer(self, question: str) -> str:
         """The answer to a `Proposal` in JSON."""
@@ -44,10 +46,9 @@ class Preflight:
     async def _verdict(self, asked: Proposal) -> str:
         task = asked.task
         found = await self._cluster.get(task.target.namespace, task.name)
-        if found is not None and found.service_id != asked.service:
-            return f"{REFUSED}{name_taken(task)}"
-        if found is not None and found.deleting:
-            return UNKNOWN  # the deployment waits until it is gone
+        if found is not None and (found.deleting or found.service_id != asked.service):
+            # The deployment waits until it is gone.
+            return UNKNOWN if await is_passing(found, self._is_leaving) else f"{REFUSED}{name_taken(task)}"
         await opened(self._storage, self._cluster, asked.service, task)
         await self._cluster.dry_run(manifest(desired(asked.service, task, self._mode)))
         return FINE

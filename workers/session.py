@@ -126,11 +126,17 @@ class Session:
     def _begin(self, task: TaskRow) -> None:
         runner = self._runners.get(task.id)
         if runner is None:
-            runner = TaskRunner(task, self._cluster, self._storage, self._reporter, self._options, self._slots)
+            runner = TaskRunner(
+                task, self._cluster, self._storage, self._reporter, self._options, self._slots, self._upkeep.is_leaving
+            )
             self._runners[task.id] = runner
         else:
             runner.replace(task)
         self._start(runner)
+
+    async def is_leaving(self, service: UUID) -> bool:
+        """Whether the object of this service is to be deleted, and may be there still."""
+        return await self._upkeep.is_leaving(service)
 
     def _start(self, runner: TaskRunner) -> None:
         """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""

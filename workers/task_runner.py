@@ -1,8 +1,9 @@
 """One service's request, from the log to the cluster: apply or delete, as often as it takes."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any, NoReturn, assert_never
 
 import structlog
 
@@ -27,7 +28,7 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.desired_service import desired, name_taken
+from modeltrail.workers.desired_service import IsLeaving, desired, is_passing, name_taken
 from modeltrail.workers.manifest import manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
@@ -49,17 +50,21 @@ class TaskRunner:
         reporter: Reporter,
         options: WorkerOptions,
         slots: asyncio.Semaphore,
+        is_leaving: IsLeaving,
     ) -> None:
-        """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
+        """Begin with `task`. `slots` bounds the calls that all runners make at a time; `is_leaving` tells whether the
+        object of a service is to be deleted."""
         self.task = task
         self._cluster = cluster
         self._storage = storage
         self._reporter = reporter
         self._options = options
         self._slots = slots
+        self._is_leaving = is_leaving
         self._nudged = asyncio.Event()
         self._answered: TaskRow | None = None
         self._told: RecordStall | None = None
+        self._began = time.monotonic()
 
     @property
     def is_done(self) -> bool:
@@ -96,6 +101,7 @@ class TaskRunner:
 
     async def _work_on(self, task: TaskRow) -> None:
         failures, cause = 0, ""
+        self._began = time.monotonic()
         for pause in pauses():
             if self.task is not task:
                 return
@@ -153,15 +159,15 @@ class TaskRunner:
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
         """The object as it is in the cluster once it is what the task wants; None when the name is another's."""
         found = await self._cluster.get(task.target.namespace, task.name)
-        if found is not None and found.service_id != row.id:
-            return None
-        if found is not None and found.deployment_id == task.deployment_id and not found.deleting:
+        if found is not None and (found.deleting or found.service_id != row.id):
+            if not await is_passing(found, self._is_leaving):
+                return None
+            self._wait_until_gone(found)
+        if found is not None and found.deployment_id == task.deployment_id:
             # Who was killed here may not have come to what opens the storage.
             if not task.applied and (access := await opened(self._storage, self._cluster, row.id, task)) is not None:
                 await self._cluster.apply_access(*access.owned_by(found))
             return found
-        if found is not None and found.deleting:
-            raise ClusterUnavailable(f"{task.name!r} is still being deleted")
         wanted = manifest(desired(row.id, task, self._options.mode))
         # Before the object, so that one whose storage nobody can open is not made.
         access = await opened(self._storage, self._cluster, row.id, task)
@@ -171,6 +177,13 @@ class TaskRunner:
         if access is not None and found is None and applied is not None:
             await self._cluster.apply_access(*access.owned_by(applied))
         return applied
+
+    def _wait_until_gone(self, found: ObservedService) -> NoReturn:
+        """Try again, as long as a deletion may take: it is of this service, or of one that had the name before."""
+        if time.monotonic() - self._began < self._options.stall_seconds:
+            raise ClusterUnavailable(f"{found.name!r} is still being deleted")
+        why = _marked(found) if found.deleting else "the InferenceService that has it was not deleted yet"
+        raise ClusterRefused("DeletionPending", f"the name is not free: {why}; deploy again once it is gone")
 
     async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
         """The object once it is there; None when the name is another's."""
@@ -265,9 +278,7 @@ class TaskRunner:
             return await self._access_is_gone(row, task)
         if found.deleting:
             if self._overdue(row):
-                names = ", ".join(found.finalizers) or "none"
-                message = f"the InferenceService is marked for deletion but still there; its finalizers: {names}"
-                await self._stall(row, task, "FinalizersPending", message, found.finalizers)
+                await self._stall(row, task, "FinalizersPending", _marked(found), found.finalizers)
             return False  # its finalizers are at work
         if await self._cluster.delete(task.namespace, task.name, found.uid) is Deletion.STARTED:
             return False
@@ -280,3 +291,8 @@ class TaskRunner:
             message = f"the InferenceService is gone, but the cluster's garbage collector has left {left}"
             await self._stall(row, task, "GarbageLeft", message)
         return not left
+
+
+def _marked(found: ObservedService) -> str:
+    names = ", ".join(found.finalizers) or "none"
+    return f"the InferenceService is marked for deletion but still there; its finalizers: {names}"

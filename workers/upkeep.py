@@ -87,6 +87,12 @@ class Upkeep:
         else:
             await self._miss(service)
 
+    async def is_leaving(self, service: UUID) -> bool:
+        """Whether the object of this service is to be deleted, and may be there still."""
+        async with self._reading:
+            found: bool = await self._connection.fetchval(SQL.is_leaving, service)
+        return found
+
     async def resync(self, services: Sequence[ObservedService]) -> None:
         """These are all objects that there are."""
         async with self._reading:

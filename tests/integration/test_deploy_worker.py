@@ -5,13 +5,20 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from modeltrail.commands import inference_services
 from modeltrail.commands.deployments import Cluster, Undeploy
-from modeltrail.domain.ids import DeploymentId
-from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentRequested, DeploymentSucceeded
+from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ServiceId
+from modeltrail.domain.inference_service_messages import (
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    ServiceCreated,
+)
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster
-from support.cluster import eventually, raw_api, service
+from modeltrail.workers.options import WorkerOptions
+from support.cluster import RawApi, eventually, raw_api, service
 from support.committing import address_of
 from support.database import Database
 from support.deploy_worker import until, worker
@@ -104,6 +111,44 @@ async def test_another_s_object_of_the_same_name_is_left_alone(world: Registry, 
             deployed = await world.deploy_to(model, environment, "iris")
             await until(world, deployed, "DeploymentFailed")
         assert (await api.get("iris")).body["spec"] == theirs["spec"]
+
+
+async def test_a_name_is_free_once_the_object_of_a_deleted_service_is_gone(
+    world: Registry, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    cluster.faults.add(Fault(action=Fail(500, "InternalError"), verb="delete", times=2))
+    async with worker(world, cluster):
+        first, environment, model = await deleted(world, kubernetes)
+        second = await world.deploy_to(model, environment, "iris")
+        await until(world, second, "DeploymentRequested", "DeploymentApplied")
+        await until(world, first, "ServiceDeleted", "Undeployed")
+
+
+async def test_a_name_whose_object_does_not_go_fails_the_deployment_and_names_the_finalizer(
+    world: Registry, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    async with worker(world, cluster, WorkerOptions(stall_seconds=0.5)):
+        _, environment, model = await deleted(world, kubernetes, "example.org/hold")
+        second = await world.deploy_to(model, environment, "iris")
+        await until(world, second, "DeploymentRequested", "DeploymentFailed")
+    assert "example.org/hold" in (await world.service(second))["last_error"]
+
+
+async def deleted(world: Registry, kubernetes: RawApi, *finalizers: str) -> tuple[ServiceId, EnvironmentId, ModelId]:
+    """A service that was deleted while its object is in the cluster, with where and of what model it was."""
+    service = await world.deploy(name="iris", uri="s3://models/simulate-never")
+    await until(world, service, "DeploymentApplied")
+    created = (await world.events(service))[0].event
+    assert isinstance(created, ServiceCreated)
+    await kubernetes.merge("iris", {"metadata": {"finalizers": finalizers}}, created.serving_environment_name)
+    wish = inference_services.Delete(
+        project_id=world.project,
+        service_id=service,
+        undeployment_id=DeploymentId(uuid4()),
+        cluster=Cluster.CONFIGURED,
+    )
+    await world.submit(wish)
+    return service, created.serving_environment_id, created.registered_model_id
 
 
 async def test_an_undeployment_is_done_when_the_object_is_gone(world: Registry, cluster: SimulatedCluster) -> None:

@@ -55,11 +55,29 @@ async def listening(api: Api) -> None:
     await eventually(is_there, 10.0)
 
 
-async def order(project: Project, environment: str = "models") -> Json:
+async def order(project: Project, environment: str = "models", **version: str) -> Json:
     model = await project.model()
-    await project.ready_version(model)
+    await project.ready_version(model, **version)
     place = await project.environment(environment)
     return {"registered_model_id": model["id"], "serving_environment_id": place["id"], "name": "iris"}
+
+
+async def test_a_name_that_is_about_to_be_free_is_not_refused(
+    api: Api, project: Project, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    wish = await order(project, uri="s3://models/simulate-never")
+    async with worker_of(api, database, cluster):
+        await listening(api)
+        first = (await project.post("/deploy", wish)).json()["inference_service"]
+
+        async def is_there() -> bool:
+            return (await kubernetes.get("iris")).status == 200
+
+        await eventually(is_there, 10.0)
+        cluster.faults.add(Fault(action=Fail(500, "InternalError"), verb="delete", times=4))
+        assert (await project.delete(f"/inference_services/{first['id']}")).status_code == 204
+        answer = await project.post("/deploy", wish)
+    assert answer.status_code == 202
 
 
 async def test_a_namespace_that_is_not_there_is_said_at_the_click(
