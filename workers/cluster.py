@@ -87,9 +87,10 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
 
     KServe's status does not say which version of the object it speaks of. What can be known is whether it
     was last written before our last apply: then it is `stale`, and tells of the deployment before.
+    When it was written in the very second of that apply, nobody knows, and it is `unsure`.
     `serving` is what the status says as it stands; `ready` and `failed` hold only of a status that is not
     stale. (KServe rewrites the status after every apply that changes something, for our deployment id is
-    part of the pods; should a status stay stale for minutes, `serving` is all there is to go by.)
+    part of the pods; so an unsure status that stands still is of after the apply.)
     """
 
     namespace: str
@@ -104,6 +105,7 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None
     serving: bool
     stale: bool
+    unsure: bool
     ready: bool
     failed: Failure | None
     deleting: bool
@@ -122,6 +124,12 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
             return self.failed.reason, self.failed.in_words()
         reason = said.reason or "NotReady"
         return reason, f"KServe says that the service is not ready: {said.message or reason}"
+
+    @property
+    def pending_deletion(self) -> str:
+        """What it means that it is `deleting`, for a person."""
+        names = ", ".join(self.finalizers) or "none"
+        return f"the InferenceService is marked for deletion but still there; its finalizers: {names}"
 
 
 class Applied(msgspec.Struct, frozen=True):

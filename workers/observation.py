@@ -39,6 +39,7 @@ class _Metadata(_Wire):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     finalizers: tuple[str, ...] | None = None
+    creation_timestamp: datetime | None = None
     deletion_timestamp: str | None = None
     managed_fields: tuple[_ManagedFields, ...] | None = None
 
@@ -124,6 +125,7 @@ def _observed(found: _Object) -> ObservedService:
     applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
     reported_at = _latest(metadata, manager=None, operation="", subresource="status")
     stale = applied_at is not None and (reported_at is None or reported_at < applied_at)
+    unsure = applied_at is not None and applied_at == reported_at and metadata.creation_timestamp != applied_at
     deleting = metadata.deletion_timestamp is not None
     said_ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
     serving = said_ready and model.transition_status in _UP_TO_DATE and not deleting
@@ -141,6 +143,7 @@ def _observed(found: _Object) -> ObservedService:
         url=status.url or None,
         serving=serving,
         stale=stale,
+        unsure=unsure,
         ready=serving and not stale,
         failed=_failure(model, conditions) if blocked and not stale else None,
         deleting=deleting,
@@ -152,7 +155,7 @@ def _observed(found: _Object) -> ObservedService:
 
 
 def _latest(metadata: _Metadata, *, manager: str | None, operation: str, subresource: str) -> datetime | None:
-    """When such a manager last wrote. Real clusters keep whole seconds, so equal times say nothing."""
+    """When such a manager last wrote. Real clusters keep whole seconds, so equal times leave it open."""
     times = [
         each.time
         for each in metadata.managed_fields or ()

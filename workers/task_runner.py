@@ -33,6 +33,7 @@ from modeltrail.workers.manifest import manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
+from modeltrail.workers.settling import Settling
 from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import left_of, opened
 
@@ -65,6 +66,7 @@ class TaskRunner:
         self._answered: TaskRow | None = None
         self._told: RecordStall | None = None
         self._began = time.monotonic()
+        self._settling = Settling()
 
     @property
     def is_done(self) -> bool:
@@ -153,8 +155,7 @@ class TaskRunner:
         if not task.applied:
             applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
             await self._reporter.report(row, applied)
-        await self.consider(observed)
-        return True  # the rest is the cluster's: its watch brings the verdict
+        return await self.consider(observed)  # the rest is the cluster's: its watch brings the verdict
 
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
         """The object as it is in the cluster once it is what the task wants; None when the name is another's."""
@@ -182,7 +183,7 @@ class TaskRunner:
         """Try again, as long as a deletion may take: it is of this service, or of one that had the name before."""
         if time.monotonic() - self._began < self._options.stall_seconds:
             raise ClusterUnavailable(f"{found.name!r} is still being deleted")
-        why = _marked(found) if found.deleting else "the InferenceService that has it was not deleted yet"
+        why = found.pending_deletion if found.deleting else "the InferenceService that has it was not deleted yet"
         raise ClusterRefused("DeletionPending", f"the name is not free: {why}; deploy again once it is gone")
 
     async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
@@ -206,22 +207,23 @@ class TaskRunner:
         return isinstance(task, ToApply) and observed.deployment_id != task.deployment_id and not observed.deleting
 
     async def try_to_consider(self, observed: ObservedService) -> bool:
-        """Consider what was seen, and say whether that went well: a mistake in here must not end those who look."""
+        """Consider what was seen, and say whether that was all; what goes wrong must not end those who look."""
         try:
-            await self.consider(observed)
+            return await self.consider(observed)
         except Exception as error:
             if is_lost(error):
                 raise
             facts = {"cause": causes_of(error), "stack": stack_of(error)}
             _log.error("an answer of the cluster was not understood", service=str(self.task.id), **facts)
             return False
-        return True
 
-    async def consider(self, observed: ObservedService) -> None:
-        """Report the cluster's verdict if `observed` holds one on the newest request."""
+    async def consider(self, observed: ObservedService) -> bool:
+        """Report the cluster's verdict if `observed` holds one on the newest request; whether no other look is due."""
         row, task = self.task, self.task.task
         if self.is_done or not isinstance(task, ToApply) or observed.deployment_id != task.deployment_id:
-            return
+            return True
+        if observed.unsure and not self._settling.has_settled(observed):
+            return False
         if observed.ready:
             confirmed = ConfirmDeployment(
                 deployment_id=task.deployment_id, external_id=observed.uid, url=observed.url or ""
@@ -229,6 +231,7 @@ class TaskRunner:
             await self._answer(row, confirmed)
         elif observed.failed is not None:
             await self._fail(row, task, observed.failed.reason, observed.failed.in_words())
+        return True
 
     async def _fail(self, row: TaskRow, task: ToApply, reason: str, message: str) -> None:
         failed = FailDeployment(deployment_id=task.deployment_id, reason=reason, message=message)
@@ -278,7 +281,7 @@ class TaskRunner:
             return await self._access_is_gone(row, task)
         if found.deleting:
             if self._overdue(row):
-                await self._stall(row, task, "FinalizersPending", _marked(found), found.finalizers)
+                await self._stall(row, task, "FinalizersPending", found.pending_deletion, found.finalizers)
             return False  # its finalizers are at work
         if await self._cluster.delete(task.namespace, task.name, found.uid) is Deletion.STARTED:
             return False
@@ -291,8 +294,3 @@ class TaskRunner:
             message = f"the InferenceService is gone, but the cluster's garbage collector has left {left}"
             await self._stall(row, task, "GarbageLeft", message)
         return not left
-
-
-def _marked(found: ObservedService) -> str:
-    names = ", ".join(found.finalizers) or "none"
-    return f"the InferenceService is marked for deletion but still there; its finalizers: {names}"

@@ -148,7 +148,9 @@ class Upkeep:
     def _news(self, row: StandingRow, observed: ObservedService) -> Observation | None:
         deployment = row.deployment
         wanted = deployment.wanted.deployment_id
-        if deployment.standing is Standing.REQUESTED or observed.deployment_id != wanted or observed.stale:
+        if deployment.standing is Standing.REQUESTED or observed.deployment_id != wanted:
+            return None
+        if observed.stale or observed.unsure:
             return None
         if observed.ready:
             seen = (observed.uid, observed.url or "")

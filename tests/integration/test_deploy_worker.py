@@ -16,9 +16,10 @@ from modeltrail.domain.inference_service_messages import (
 )
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import WRITER_SETTINGS, writer
-from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster
+from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster, objects
+from modeltrail.workers import settling
 from modeltrail.workers.options import WorkerOptions
-from support.cluster import RawApi, eventually, raw_api, service
+from support.cluster import SERVICES, RawApi, eventually, raw_api, service
 from support.committing import address_of
 from support.database import Database
 from support.deploy_worker import until, worker
@@ -71,6 +72,58 @@ async def test_a_model_that_cannot_be_loaded_fails_with_kserve_s_reason(
     assert shown["current_state"] == "UNDEPLOYED"
     assert shown["last_error"] == failed.message
     assert shown["served_models"][0]["last_known_state"] == "FAILED"
+
+
+async def rolled_out_within_a_second(
+    world: Registry, kubernetes: RawApi, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> tuple[ServiceId, str]:
+    """A live service on which another version is rolled out, and its namespace. The cluster writes one time on all."""
+    service = await world.deploy(name="iris")
+    await until(world, service, "DeploymentSucceeded")
+    created = (await world.events(service))[0].event
+    assert isinstance(created, ServiceCreated)
+    monkeypatch.setattr(objects, "_moment", lambda: "2030-01-01T00:00:00Z")
+    path = f"{SERVICES.format(created.serving_environment_name)}/iris"
+    whole = (await kubernetes.send("GET", path)).body
+    whole["status"]["url"] = "http://iris.example"
+    assert (await kubernetes.send("PUT", f"{path}/status", whole)).status == 200
+    version = await world.another_version(created.registered_model_id, uri)
+    await world.submit(
+        inference_services.Revise(
+            project_id=world.project,
+            service_id=service,
+            deployment_id=DeploymentId(uuid4()),
+            default_namespace="models",
+            cluster=Cluster.CONFIGURED,
+            version_id=version,
+        )
+    )
+    return service, created.serving_environment_name
+
+
+async def test_a_status_written_in_the_second_of_a_roll_out_says_nothing_of_it(
+    world: Registry, cluster: SimulatedCluster, kubernetes: RawApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with worker(world, cluster):
+        service, namespace = await rolled_out_within_a_second(
+            world, kubernetes, monkeypatch, "s3://models/simulate-never"
+        )
+
+        async def rolls_out() -> bool:
+            found = (await kubernetes.get("iris", namespace)).body
+            return bool(found["status"]["modelStatus"]["transitionStatus"] == "InProgress")
+
+        await eventually(rolls_out)
+        assert (await world.event_names(service))[-1] == "DeploymentRequested"
+
+
+async def test_a_status_of_that_second_counts_when_it_is_the_last_word(
+    world: Registry, cluster: SimulatedCluster, kubernetes: RawApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "SETTLING_SECONDS", 0.3)
+    async with worker(world, cluster):
+        service, _ = await rolled_out_within_a_second(world, kubernetes, monkeypatch, "s3://models/better")
+        await until(world, service, "DeploymentRequested", "DeploymentSucceeded")
 
 
 async def test_a_refusal_fails_the_deployment_once(world: Registry, cluster: SimulatedCluster) -> None:

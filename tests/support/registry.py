@@ -40,14 +40,19 @@ class Registry:
         return await self.committer.submit(command, Context(self.project, uuid4(), request_id))
 
     async def ready_version(self, uri: str = "s3://models/iris") -> tuple[ModelId, VersionId]:
-        model, version = ModelId(uuid4()), VersionId(uuid4())
+        model = ModelId(uuid4())
         await self.submit(models.Register(RegisterModel(model_id=model, project_id=self.project, name=f"m-{model}")))
+        return model, await self.another_version(model, uri, "v1")
+
+    async def another_version(self, model: ModelId, uri: str, name: str = "v2") -> VersionId:
+        """One that is ready."""
+        version = VersionId(uuid4())
         artifact = msgspec.structs.replace(SKLEARN, uri=uri)
-        wish = RegisterVersion(project_id=self.project, registered_model_id=model, name="v1", artifact=artifact)
+        wish = RegisterVersion(project_id=self.project, registered_model_id=model, name=name, artifact=artifact)
         await self.submit(versions.Register(version_id=version, wish=wish))
         ready = versions.Revise(project_id=self.project, version_id=version, status=VersionStatus.READY)
         await self.submit(ready)
-        return model, version
+        return version
 
     async def environment(self, name: str = "models") -> EnvironmentId:
         environment = EnvironmentId(uuid4())

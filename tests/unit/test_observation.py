@@ -23,3 +23,30 @@ def test_words_of_a_failure_can_be_kept_by_the_database() -> None:
     )
     assert found.failed is not None
     assert found.failed.message == found.conditions[0].message == "Traceback\ufffd ends here"
+
+
+def served(*, applied: str, reported: str, created: str = "2026-03-03T14:00:00Z") -> bytes:
+    """An object whose status says that it is ready."""
+    managers = [
+        {"manager": "modeltrail", "operation": "Apply", "time": applied},
+        {"manager": "kserve", "operation": "Update", "subresource": "status", "time": reported},
+    ]
+    metadata = {"name": "iris", "uid": "u", "creationTimestamp": created, "managedFields": managers}
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "modelStatus": {"transitionStatus": "UpToDate"}}
+    return msgspec.json.encode({"metadata": metadata, "status": status})
+
+
+def test_a_status_from_before_the_apply_is_stale_and_one_of_the_same_second_is_unsure() -> None:
+    before, at, after = (f"2026-03-03T14:05:0{second}Z" for second in (0, 1, 2))
+
+    found = [read_service(served(applied=at, reported=reported)) for reported in (before, at, after)]
+
+    assert [(each.stale, each.unsure) for each in found] == [(True, False), (False, True), (False, False)]
+
+
+def test_the_first_status_of_an_object_is_of_no_deployment_before() -> None:
+    at = "2026-03-03T14:05:01Z"
+
+    found = read_service(served(applied=at, reported=at, created=at))
+
+    assert (found.unsure, found.ready) == (False, True)
