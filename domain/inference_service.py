@@ -122,7 +122,7 @@ def _awaiting(service: Service, deployment_id: DeploymentId) -> Deploying | None
 
 def _record_applied(command: RecordApplied, service: Service) -> list[ServiceEvent]:
     deploying = _awaiting(service, command.deployment_id)
-    if deploying is None or deploying.external_id is not None:
+    if deploying is None or deploying.external_id == command.external_id:
         return []
     return [DeploymentApplied(deployment_id=command.deployment_id, external_id=command.external_id)]
 

@@ -32,10 +32,11 @@ from modeltrail.domain.inference_service_facts import (
     ServiceRecovered,
     UndeploymentStalled,
 )
-from modeltrail.domain.inference_service_messages import RequestDeployment, ServiceCommand, ServiceEvent
+from modeltrail.domain.inference_service_messages import RecordApplied, RequestDeployment, ServiceCommand, ServiceEvent
 from modeltrail.domain.inference_service_state import (
     Deleted,
     Deployed,
+    Deploying,
     Deployment,
     Failed,
     Live,
@@ -43,6 +44,7 @@ from modeltrail.domain.inference_service_state import (
     Service,
     ServiceSituation,
     Undeploying,
+    canary_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
 
@@ -56,7 +58,7 @@ def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
     Raises NotFoundError for a change to a service that does not exist.
     """
     if not isinstance(command, Observation | TaskCommand):
-        return [*inference_service.decide(command, state)]
+        return [*_found_replaced(command, state), *inference_service.decide(command, state)]
     if isinstance(state, Missing):
         raise service_not_found()
     if isinstance(command, TaskCommand):
@@ -76,6 +78,27 @@ def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
             return _stalled(command, state)
         case _:
             assert_never(command)
+
+
+def _found_replaced(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
+    """That a roll-out made a new object: what it was to replace is not there any more, and serves nothing."""
+    match command, state:
+        case (
+            RecordApplied(deployment_id=applied, external_id=found),
+            Service(deployment=Deploying(deployment_id=current, replacing=Live() as live)),
+        ) if applied == current and found != live.external_id and canary_in(state.deployment) is None:
+            return [_gone(current, live, state)]
+        case _:
+            return []
+
+
+def _gone(deployment: DeploymentId, live: Live, service: Service) -> ObjectDisappeared:
+    return ObjectDisappeared(
+        deployment_id=deployment,
+        registered_model_id=service.registered_model_id,
+        model_version_id=live.version,
+        external_id=live.external_id,
+    )
 
 
 def _deployed(service: Service, deployment: DeploymentId) -> Deployed | None:
@@ -136,13 +159,7 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEve
             return []
     if (current, live.external_id) != (command.deployment_id, command.external_id):
         return []
-    gone = ObjectDisappeared(
-        deployment_id=current,
-        registered_model_id=service.registered_model_id,
-        model_version_id=live.version,
-        external_id=live.external_id,
-    )
-    told: list[LifeEvent] = [gone, *end_with_canary(service)]
+    told: list[LifeEvent] = [_gone(current, live, service), *end_with_canary(service)]
     left: ServiceSituation = service
     for event in told:
         left = evolve(left, event)
@@ -203,6 +220,8 @@ def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
             deployment_id=deployment, target=target
         ):
             return Failed(deployment_id=deployment, target=target, external_id=None, still_live=None)
+        case ObjectDisappeared(), Deploying():
+            return structs.replace(before, external_id=None, replacing=None)
         case ObjectDrifted(fields=fields), Deployed():
             return structs.replace(before, drift=fields)
         case UndeploymentStalled(message=message), Undeploying():

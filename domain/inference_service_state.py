@@ -25,7 +25,7 @@
 All else leaves the state what it is, or is refused. Some of these decide more than the one event: deleting what may be
 in the cluster requests its undeployment first, and the end of a canary is told before what ends it (see canary.py).
 A deployment that is requested while another is under way replaces it; one of a service that is live is a roll-out, and
-the old version serves on until the new one is ready.
+the old version serves on until the new one is ready, unless the roll-out finds its object gone.
 """
 
 from typing import assert_never

@@ -80,6 +80,8 @@ def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployme
             return structs.replace(before, standing=Standing.INTERRUPTED, reason=reason)
         case ServiceMoved(external_id=uid, url=url):
             return structs.replace(before, external_id=uid, url=url)
+        case ObjectDisappeared() if before.standing is Standing.REQUESTED:
+            return structs.replace(before, external_id="")
         case ObjectDisappeared():
             return StandingDeployment(before.wanted, Standing.GONE)
         case ObjectDrifted(fields=fields):

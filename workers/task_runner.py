@@ -67,6 +67,7 @@ class TaskRunner:
         self._told: RecordStall | None = None
         self._began = time.monotonic()
         self._settling = Settling()
+        self._uid = ""
 
     @property
     def is_done(self) -> bool:
@@ -152,9 +153,10 @@ class TaskRunner:
         if observed is None:
             await self._fail(row, task, "NameTaken", name_taken(task))
             return True
-        if not task.applied:
+        if not task.applied or observed.uid != self._uid:  # it may have been deleted since, and made anew
             applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
             await self._reporter.report(row, applied)
+            self._uid = observed.uid
         return await self.consider(observed)  # the rest is the cluster's: its watch brings the verdict
 
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:

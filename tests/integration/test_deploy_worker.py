@@ -301,7 +301,7 @@ async def test_an_object_that_vanishes_before_the_verdict_is_applied_again(
         namespace = (await world.service(deployed))["serving_environment_name"]
         await api.delete("iris", namespace)
         names = await until(world, deployed, "DeploymentSucceeded")
-    assert names.count("DeploymentApplied") == 1
+    assert names.count("DeploymentApplied") == 2, "each object is told of, as it has a UID of its own"
     assert len(cluster.requests.all("apply", "iris")) == 2
 
 

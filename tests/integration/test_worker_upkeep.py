@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from modeltrail.domain.ids import ServiceId
+from modeltrail.commands import inference_services
+from modeltrail.commands.deployments import Cluster
+from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
+from modeltrail.domain.inference_service_messages import ServiceCreated
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers import upkeep
@@ -156,6 +160,38 @@ async def test_an_object_deleted_again_within_the_pause_is_made_anew_when_that_i
         for times in (1, 2):
             await api.delete("iris", namespace)
             await until(world, deployed, *MADE_ANEW * times)
+
+
+async def test_a_roll_out_over_an_object_that_was_deleted_meanwhile_does_not_claim_that_the_old_version_serves(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+    await api.delete("iris", namespace)
+
+    async def gone() -> bool:
+        return (await api.get("iris", namespace)).status == 404
+
+    await eventually(gone)
+    model = (await world.events(deployed))[0].event
+    assert isinstance(model, ServiceCreated)
+    version = await world.another_version(model.registered_model_id, "s3://models/simulate-fail")
+    await world.submit(
+        inference_services.Revise(
+            project_id=world.project,
+            service_id=deployed,
+            deployment_id=DeploymentId(uuid4()),
+            default_namespace="models",
+            cluster=Cluster.CONFIGURED,
+            version_id=version,
+        )
+    )
+    async with worker(world, cluster):
+        await until(world, deployed, "ObjectDisappeared", "DeploymentApplied", "DeploymentFailed")
+    shown = await world.service(deployed)
+    assert (shown["current_state"], "url" in shown) == ("UNDEPLOYED", False)
+    assert shown["external_id"] == (await api.get("iris", namespace)).body["metadata"]["uid"]
+    assert [each["last_known_state"] for each in shown["served_models"]] == ["FAILED", "FAILED"]
 
 
 async def test_an_object_that_is_changed_again_and_again_holds_up_no_other(

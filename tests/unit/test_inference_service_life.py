@@ -1,5 +1,6 @@
 """What the cluster does to a deployment unasked: every observation, early, late and repeated."""
 
+import msgspec
 import pytest
 
 from modeltrail.domain.decider import INFERENCE_SERVICE
@@ -20,7 +21,12 @@ from modeltrail.domain.inference_service_facts import (
     UndeploymentStalled,
 )
 from modeltrail.domain.inference_service_life import LifeEvent
-from modeltrail.domain.inference_service_messages import ConfirmDeployment, RequestUndeployment
+from modeltrail.domain.inference_service_messages import (
+    ConfirmDeployment,
+    DeploymentApplied,
+    RecordApplied,
+    RequestUndeployment,
+)
 from support.given import stories_of
 from support.samples import (
     CREATED,
@@ -112,6 +118,22 @@ def test_a_disappeared_object_is_requested_again_when_it_shall_be_repaired() -> 
 def test_a_disappearance_that_was_told_can_be_repaired_later() -> None:
     repair = RecordDisappearance(deployment_id=FIRST, external_id="", repair=Repair(SECOND))
     given(*DEPLOYED, DISAPPEARED).when(repair, repair).then(requested(SECOND))
+
+
+def test_a_roll_out_that_makes_a_new_object_tells_that_the_old_one_is_gone() -> None:
+    rolling_out = (*DEPLOYED, requested(SECOND))
+    found = RecordApplied(deployment_id=SECOND, external_id="uid-2")
+    gone = msgspec.structs.replace(DISAPPEARED, deployment_id=SECOND)
+    taken = DeploymentApplied(deployment_id=SECOND, external_id="uid-2")
+    given(*rolling_out).when(found, found).then(gone, taken)
+    given(*rolling_out).when(RecordApplied(deployment_id=SECOND, external_id="uid-1")).then()
+
+
+def test_a_deployment_whose_object_was_made_anew_tells_the_new_one() -> None:
+    found = RecordApplied(deployment_id=FIRST, external_id="uid-2")
+    given(CREATED, requested(), applied()).when(found, found).then(
+        DeploymentApplied(deployment_id=FIRST, external_id="uid-2")
+    )
 
 
 def test_a_drift_is_told_once() -> None:
