@@ -44,6 +44,9 @@ SELECT EXISTS (SELECT FROM stored_events WHERE originator_id = $1)
 -- name: is_leaving
 SELECT EXISTS (SELECT FROM deployment_tasks WHERE id = $1 AND body->>'type' = 'delete')
 
+-- name: is_held_by
+SELECT EXISTS (SELECT FROM standing_deployments WHERE id = $1 AND body->>'external_id' = $2)
+
 -- name: get_credentials
 SELECT c.key_id, c.box, v.body->'labels' AS labels
 FROM credentials AS c JOIN model_versions AS v ON v.id = c.version_id WHERE c.version_id = $1

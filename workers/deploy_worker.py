@@ -96,7 +96,7 @@ class DeployWorker:
                 )
                 group.create_task(lease.keep(), name="lease")
                 group.create_task(session.run(), name="tasks")
-                preflight = Preflight(self._cluster, self._storage, self._options.mode, session.is_leaving)
+                preflight = Preflight(self._cluster, self._storage, self._options.mode, session.upkeep)
                 answers = {SYNC: session.read, PREFLIGHT: preflight.answer}
                 group.create_task(Answering(for_questions, answers).run(), name="questions")
         finally:

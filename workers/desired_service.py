@@ -1,6 +1,7 @@
 """From what was asked of the worker to what it asks of the cluster."""
 
-from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Protocol
 from uuid import UUID
 
 from modeltrail.domain.serving_options import DeploymentMode
@@ -9,13 +10,34 @@ from modeltrail.workers.cluster import ObservedService
 from modeltrail.workers.manifest import DesiredService
 from modeltrail.workers.storage import access_name, needs_access
 
-IsLeaving = Callable[[UUID], Awaitable[bool]]
-"""Tells whether the object of a service of ours is to be deleted, and may be there still."""
+
+class Holders(Protocol):
+    """Knows what the log says of an object that bears a name."""
+
+    async def is_leaving(self, service: UUID) -> bool:
+        """Whether the object of this service is to be deleted, and may be there still."""
+
+    async def is_held_by(self, service: UUID, uid: str) -> bool:
+        """Whether the object with this UID was the service's when it was seen last, whatever its labels say now."""
 
 
-async def is_passing(found: ObservedService, is_leaving: IsLeaving) -> bool:
-    """Whether the object that bears a name goes by itself, so that a deployment may wait for that."""
-    return found.deleting or (found.service_id is not None and await is_leaving(found.service_id))
+class Held(Enum):
+    """What an object that bears a name is to who wants to deploy under it."""
+
+    OURS = "ours"
+    PASSING = "passing"  # it goes by itself, so that the deployment may wait for that
+    ANOTHERS = "another's"
+
+
+async def held(found: ObservedService, service: UUID, holders: Holders) -> Held:
+    """What the object is to `service`."""
+    if found.deleting:
+        return Held.PASSING
+    if found.service_id == service or await holders.is_held_by(service, found.uid):
+        return Held.OURS
+    if found.service_id is not None and await holders.is_leaving(found.service_id):
+        return Held.PASSING
+    return Held.ANOTHERS
 
 
 def name_taken(task: ToApply) -> str:

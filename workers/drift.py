@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from modeltrail.workers.cluster import ObservedService
-from modeltrail.workers.manifest import MODEL_ID, VERSION_ID
+from modeltrail.workers.manifest import MODEL_ID, SERVICE_ID, VERSION_ID
 
 # Fields that every version of this program writes alike and that no webhook has a reason to rewrite.
 _OURS_ALONE = frozenset(
     {
+        f".metadata.labels.{SERVICE_ID}",
         f".metadata.labels.{MODEL_ID}",
         f".metadata.labels.{VERSION_ID}",
         ".spec.predictor.model.storageUri",

@@ -7,7 +7,7 @@ from modeltrail.commands.preflight import FINE, REFUSED, UNKNOWN, Proposal, read
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.workers.cluster import Cluster, ClusterError, ClusterRefused, FieldConflict
-from modeltrail.workers.desired_service import IsLeaving, desired, is_passing, name_taken
+from modeltrail.workers.desired_service import Held, Holders, desired, held, name_taken
 from modeltrail.workers.manifest import manifest
 from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import opened
@@ -20,12 +20,11 @@ LONGEST_ANSWER = 1_000  # characters; a notification holds 8,000 bytes
 class Preflight:
     """Asks the cluster on behalf of those who are about to accept a deployment."""
 
-    def __init__(self, cluster: Cluster, storage: Storage, mode: DeploymentMode, is_leaving: IsLeaving) -> None:
-        """`is_leaving` tells whether the object of a service is to be deleted."""
+    def __init__(self, cluster: Cluster, storage: Storage, mode: DeploymentMode, holders: Holders) -> None:
         self._cluster = cluster
         self._storage = storage
         self._mode = mode
-        self._is_leaving = is_leaving
+        self._holders = holders
 
     async def answer(self, question: str) -> str:
         """The answer to a `Proposal` in JSON."""
@@ -46,9 +45,13 @@ class Preflight:
     async def _verdict(self, asked: Proposal) -> str:
         task = asked.task
         found = await self._cluster.get(task.target.namespace, task.name)
-        if found is not None and (found.deleting or found.service_id != asked.service):
-            # The deployment waits until it is gone.
-            return UNKNOWN if await is_passing(found, self._is_leaving) else f"{REFUSED}{name_taken(task)}"
+        match None if found is None else await held(found, asked.service, self._holders):
+            case Held.PASSING:
+                return UNKNOWN  # the deployment waits until it is gone
+            case Held.ANOTHERS:
+                return f"{REFUSED}{name_taken(task)}"
+            case Held.OURS | None:
+                pass
         await opened(self._storage, self._cluster, asked.service, task)
         await self._cluster.dry_run(manifest(desired(asked.service, task, self._mode)))
         return FINE

@@ -69,7 +69,7 @@ class Session:
         self._slots = asyncio.Semaphore(CALLS_AT_A_TIME)
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
-        self._upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots, group)
+        self.upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots, group)
         self._inbox: dict[UUID, Applied | Deleted] = {}  # the newest change of each service that nobody has handled
         self._handling: set[UUID] = set()  # services whose changes are being handled
         self._seen = 0  # the position of the newest request that was taken
@@ -101,7 +101,7 @@ class Session:
     async def _read(self, service: UUID) -> None:
         runner = self._runners.get(service)
         if runner is None or runner.is_done:
-            await self._upkeep.read(service)
+            await self.upkeep.read(service)
             return
         async with self._slots:
             observed = await self._cluster.get(*runner.place)
@@ -127,16 +127,12 @@ class Session:
         runner = self._runners.get(task.id)
         if runner is None:
             runner = TaskRunner(
-                task, self._cluster, self._storage, self._reporter, self._options, self._slots, self._upkeep.is_leaving
+                task, self._cluster, self._storage, self._reporter, self._options, self._slots, self.upkeep
             )
             self._runners[task.id] = runner
         else:
             runner.replace(task)
         self._start(runner)
-
-    async def is_leaving(self, service: UUID) -> bool:
-        """Whether the object of this service is to be deleted, and may be there still."""
-        return await self._upkeep.is_leaving(service)
 
     def _start(self, runner: TaskRunner) -> None:
         """Let the runner try, now, whether it waits for its next try or for the cluster's answer."""
@@ -225,11 +221,11 @@ class Session:
                     case Applied(service=observed) if runner is not None and not runner.is_done:
                         await self._consider(runner, observed)
                     case Applied(service=observed):
-                        await self._upkeep.look(service, observed)
+                        await self.upkeep.look(service, observed)
                     case Deleted() if runner is not None and not runner.is_done:
                         self._start(runner)
                     case Deleted():
-                        await self._upkeep.miss(service)
+                        await self.upkeep.miss(service)
                     case _:
                         assert_never(change)
         finally:
@@ -239,7 +235,7 @@ class Session:
         for observed in services:
             if observed.service_id in self._runners:
                 self._follow(Applied(observed))  # beside each other: their reports share a commit
-        await self._upkeep.resync(services)
+        await self.upkeep.resync(services)
 
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
         waits = runner.task.id not in self._running

@@ -28,7 +28,7 @@ from modeltrail.workers.cluster import (
     FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.desired_service import IsLeaving, desired, is_passing, name_taken
+from modeltrail.workers.desired_service import Held, Holders, desired, held, name_taken
 from modeltrail.workers.manifest import manifest
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
@@ -51,17 +51,16 @@ class TaskRunner:
         reporter: Reporter,
         options: WorkerOptions,
         slots: asyncio.Semaphore,
-        is_leaving: IsLeaving,
+        holders: Holders,
     ) -> None:
-        """Begin with `task`. `slots` bounds the calls that all runners make at a time; `is_leaving` tells whether the
-        object of a service is to be deleted."""
+        """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
         self.task = task
         self._cluster = cluster
         self._storage = storage
         self._reporter = reporter
         self._options = options
         self._slots = slots
-        self._is_leaving = is_leaving
+        self._holders = holders
         self._nudged = asyncio.Event()
         self._answered: TaskRow | None = None
         self._told: RecordStall | None = None
@@ -162,11 +161,12 @@ class TaskRunner:
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
         """The object as it is in the cluster once it is what the task wants; None when the name is another's."""
         found = await self._cluster.get(task.target.namespace, task.name)
-        if found is not None and (found.deleting or found.service_id != row.id):
-            if not await is_passing(found, self._is_leaving):
-                return None
+        holder = None if found is None else await held(found, row.id, self._holders)
+        if holder is Held.ANOTHERS:
+            return None
+        if found is not None and holder is Held.PASSING:
             self._wait_until_gone(found)
-        if found is not None and found.deployment_id == task.deployment_id:
+        if found is not None and found.deployment_id == task.deployment_id and found.service_id == row.id:
             # Who was killed here may not have come to what opens the storage.
             if not task.applied and (access := await opened(self._storage, self._cluster, row.id, task)) is not None:
                 await self._cluster.apply_access(*access.owned_by(found))
@@ -196,7 +196,7 @@ class TaskRunner:
             # A deployment is a person's wish, newer than whatever changed the object behind our back.
             _log.warning("taking fields over", service=str(row.id), error=str(conflict))
             found = await self._cluster.get(task.target.namespace, task.name)
-            if found is not None and found.service_id != row.id:
+            if found is not None and await held(found, row.id, self._holders) is Held.ANOTHERS:
                 return None
             return await self._cluster.apply(wanted, force=True)
 
@@ -279,7 +279,7 @@ class TaskRunner:
 
     async def _is_gone(self, row: TaskRow, task: ToDelete) -> bool:
         found = await self._cluster.get(task.namespace, task.name)
-        if found is None or found.service_id != row.id:
+        if found is None or (found.service_id != row.id and found.uid != task.external_id):
             return await self._access_is_gone(row, task)
         if found.deleting:
             if self._overdue(row):

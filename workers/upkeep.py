@@ -82,7 +82,7 @@ class Upkeep:
             return
         async with self._slots:
             found = await self._cluster.get(row.deployment.wanted.target.namespace, row.deployment.wanted.name)
-        if found is not None and found.service_id == service:
+        if found is not None and _is_of(row, found):
             await self._look(service, found)
         else:
             await self._miss(service)
@@ -91,6 +91,12 @@ class Upkeep:
         """Whether the object of this service is to be deleted, and may be there still."""
         async with self._reading:
             found: bool = await self._connection.fetchval(SQL.is_leaving, service)
+        return found
+
+    async def is_held_by(self, service: UUID, uid: str) -> bool:
+        """Whether the object with this UID was the service's when it was seen last, whatever its labels say now."""
+        async with self._reading:
+            found: bool = await self._connection.fetchval(SQL.is_held_by, service, uid)
         return found
 
     async def resync(self, services: Sequence[ObservedService]) -> None:
@@ -139,7 +145,7 @@ class Upkeep:
             async with self._slots:
                 found = await self._cluster.get(observed.namespace, observed.name)
             row = await self._standing(service)
-            if row is None or found is None or found.service_id != service:
+            if row is None or found is None or not _is_of(row, found):
                 return  # what became of it is told by the next change
             news = self._news(row, found) or await self._drift(row, found)
         if news is not None:
@@ -206,7 +212,9 @@ class Upkeep:
         wanted, uid = row.deployment.wanted, row.deployment.external_id
         async with self._slots:
             found = await self._cluster.get(wanted.target.namespace, wanted.name)
-        if found is not None and found.service_id == service:
+        if found is not None and _is_of(row, found):
+            if found.service_id != service:
+                await self._look(service, found)  # it lost our label, without which no watch and no list shows it
             return
         repair = self._repair(service)
         gone = RecordDisappearance(deployment_id=wanted.deployment_id, external_id=uid, repair=repair)
@@ -246,6 +254,11 @@ class Upkeep:
 
     def _manifest(self, row: StandingRow) -> dict[str, object]:
         return manifest(desired(row.id, row.deployment.wanted, self._options.mode))
+
+
+def _is_of(row: StandingRow, found: ObservedService) -> bool:
+    """Whether this object is the service's: by our label, or by its UID, should somebody have taken that label away."""
+    return found.service_id == row.id or found.uid == row.deployment.external_id
 
 
 def _new_deployment() -> DeploymentId:

@@ -646,6 +646,8 @@ async def test_leaving_the_selection_looks_like_a_deletion(api: RawApi) -> None:
     found = await events(api, 2, resourceVersion=start, labelSelector="team=fraud")
 
     assert [kind for kind, _ in seen(found)] == ["DELETED", "ADDED"]
+    left = found[0]["object"]["metadata"]
+    assert (left["labels"], left["resourceVersion"]) == ({"team": "fraud"}, str(int(start) + 1))
 
 
 async def test_a_quiet_watch_sends_bookmarks_and_ends_on_time(api: RawApi) -> None:

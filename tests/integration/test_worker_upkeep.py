@@ -14,6 +14,7 @@ from modeltrail.domain.inference_service_messages import ServiceCreated
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers import upkeep
+from modeltrail.workers.manifest import SERVICE_ID
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, options, raw_api
 from support.committing import connected
@@ -247,6 +248,34 @@ async def test_an_object_changed_behind_our_back_is_put_right(
     drifted = next(each.event for each in await world.events(deployed) if isinstance(each.event, ObjectDrifted))
     assert drifted.fields == (".spec.predictor.model.storageUri",)
     assert (await api.get("iris", namespace)).body["spec"]["predictor"]["model"]["storageUri"] == "s3://models/iris"
+
+
+UNLABELLED = {"metadata": {"labels": {SERVICE_ID: None}}}
+
+
+async def test_an_object_that_loses_our_label_is_known_by_its_uid_and_put_right(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        uid = (await world.service(deployed))["external_id"]
+        await patch(api, namespace, UNLABELLED)
+        await until(world, deployed, "ObjectDrifted", "DeploymentRequested", "DeploymentSucceeded")
+    metadata = (await api.get("iris", namespace)).body["metadata"]
+    assert (metadata["uid"], metadata["labels"][SERVICE_ID]) == (uid, str(deployed))
+
+
+async def test_an_object_without_our_label_is_taken_away_all_the_same(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster, REPORT):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, UNLABELLED)
+        await until(world, deployed, "ObjectDrifted")
+        assert (await world.service(deployed))["current_state"] == "DEPLOYED"
+        await world.undeploy(deployed)
+        await until(world, deployed, "Undeployed")
+    assert (await api.get("iris", namespace)).status == 404
 
 
 async def test_an_object_changed_behind_our_back_is_only_reported_once_when_that_is_set(

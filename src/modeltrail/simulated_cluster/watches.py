@@ -78,7 +78,15 @@ def _seen(change: Change, request: WatchRequest) -> Iterator[bytes]:
     now = change.kind != "DELETED" and request.selector.matches(change.after)
     if was or now:
         kind = "MODIFIED" if was and now else "ADDED" if now else "DELETED"
-        yield line(kind, change.after.raw)
+        yield line(kind, _as_it_left(change) if kind == "DELETED" and change.before is not None else change.after.raw)
+
+
+def _as_it_left(change: Change) -> bytes:
+    """The object as it last was in the selection, with the version of when it left (`convertToWatchEvent` in
+    staging/src/k8s.io/apiserver/pkg/storage/cacher/cache_watcher.go)."""
+    assert change.before is not None  # noqa: S101 - what leaves was there
+    metadata = {**change.before.obj["metadata"], "resourceVersion": str(change.resource_version)}
+    return msgspec.json.encode({**change.before.obj, "metadata": metadata})
 
 
 def _bookmark(resource: Resource, resource_version: int) -> bytes:
