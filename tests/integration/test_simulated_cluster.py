@@ -513,6 +513,35 @@ async def test_a_service_fails_when_asked_to(api: RawApi, body: Json) -> None:
     assert condition(failed) == "False"
 
 
+MODE = "serving.kserve.io/deploymentMode"
+
+
+@pytest.mark.parametrize(("mode", "is_ready"), [("Standard", "True"), ("Knative", "False")])
+async def test_a_roll_out_that_fails_leaves_the_old_pods_serving_in_standard_mode(
+    api: RawApi, mode: str, is_ready: str
+) -> None:
+    await api.create(service(annotations={MODE: mode}))
+    await ready(api)
+
+    await api.merge("iris", {"spec": service(uri="s3://models/simulate-fail")["spec"]})
+    failed = await eventually(lambda: in_transition(api, "BlockedByFailedLoad"))
+
+    assert (condition(failed), "url" in failed["status"]) == (is_ready, is_ready == "True")
+
+
+async def test_conditions_without_times_written_by_somebody_else_hold_up_no_rollout(api: RawApi) -> None:
+    await api.create(service())
+    whole = await ready(api)
+    whole["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    assert (await api.send("PUT", f"{SERVICES.format('models')}/iris/status", whole)).status == 200
+
+    await api.merge("iris", {"spec": service(uri="s3://models/other")["spec"]})
+    await eventually(lambda: in_transition(api, "InProgress"))
+    rolled_out = await ready(api)
+
+    assert all("lastTransitionTime" in each for each in rolled_out["status"]["conditions"])
+
+
 async def test_a_slow_service_is_slower_and_one_that_never_comes_up_does_not() -> None:
     timing = Timing(ready_after=0, slow_after=0.05, linger=0, finalize_after=0)
     async with SimulatedCluster(options(timing=timing)) as cluster, raw_api(cluster) as api:

@@ -48,7 +48,7 @@ def starting(obj: Json, now: str) -> Json:
     states = {"activeModelState": "Loaded" if serving else "", "targetModelState": "Loading"}
     model_status = {**_kept_failure(old), "transitionStatus": "InProgress", "states": states}
     status = _common(obj, model_status)
-    if serving and deployment_mode(obj) == "Standard":
+    if _serves_on(obj):
         return {**status, "conditions": old["conditions"], **_addresses(obj)}
     waiting = "Deployment does not have minimum availability."
     conditions = {
@@ -75,8 +75,12 @@ def ready(obj: Json, now: str) -> Json:
 
 
 def failed(obj: Json, now: str) -> Json:
-    """The model could not be loaded."""
+    """The model could not be loaded.
+
+    The old pods of a service that was ready serve on in `Standard` mode: the roll-out stops at the new ones.
+    """
     old = obj.get("status") or {}
+    serves_on = _serves_on(obj)
     message = "simulated: the model at storageUri could not be loaded"
     failure = {
         "location": f"{revision(obj)}-simulated",
@@ -88,16 +92,23 @@ def failed(obj: Json, now: str) -> Json:
     }
     model_status = {
         "transitionStatus": "BlockedByFailedLoad",
-        "states": {"activeModelState": "", "targetModelState": "FailedToLoad"},
+        "states": {"activeModelState": "Loaded" if serves_on else "", "targetModelState": "FailedToLoad"},
         "copies": {"failedCopies": 1, "totalCopies": 1},
         "lastFailureInfo": failure,
     }
+    if serves_on:
+        return {**_common(obj, model_status), "conditions": old["conditions"], **_addresses(obj)}
     conditions = {
         "IngressReady": ("False", "Predictor ingress not created", ""),
         "PredictorReady": ("False", "ModelLoadFailed", message),
         "Ready": ("False", "ModelLoadFailed", message),
     }
     return {**_common(obj, model_status), "conditions": _conditions(old, conditions, now)}
+
+
+def _serves_on(obj: Json) -> bool:
+    """Whether the pods of the spec before serve while those of the new one do not."""
+    return is_ready(obj) and deployment_mode(obj) == "Standard"
 
 
 def _common(obj: Json, model_status: Json, newly_ready: str | None = None) -> Json:
@@ -156,12 +167,9 @@ def _conditions(old: Json, wanted: dict[str, tuple[str, str, str]], now: str) ->
     before = {each["type"]: each for each in old.get("conditions") or []}
     rows = []
     for kind, (status, reason, message) in wanted.items():
-        same = before.get(kind, {}).get("status") == status
-        row: Json = {
-            "type": kind,
-            "status": status,
-            "lastTransitionTime": before[kind]["lastTransitionTime"] if same else now,
-        }
+        known = before.get(kind, {})
+        since = known.get("lastTransitionTime", now) if known.get("status") == status else now
+        row: Json = {"type": kind, "status": status, "lastTransitionTime": since}
         row |= {key: text for key, text in (("reason", reason), ("message", message)) if text}
         rows.append(row)
     return rows
