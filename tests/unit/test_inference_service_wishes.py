@@ -174,10 +174,12 @@ def test_a_deployment_brings_the_serve_model_of_its_version_which_stays_as_long_
     given(*UNDEPLOYING, undeployed()).when(served).then_refused(NotFoundError, "serve model not found")
 
 
-def test_a_roll_out_leaves_the_serve_model_of_the_version_before_until_it_is_live() -> None:
+def test_the_serve_model_of_the_version_before_stays_until_a_roll_out_is_live() -> None:
     before = structs.replace(REMOVE, model_version_id=VERSION)
 
-    given(*ROLLING_OUT).when(before).then(structs.replace(REMOVED, model_version_id=VERSION))
+    given(*ROLLING_OUT).when(before).then_refused(
+        RuleError, "cannot delete serve model: its version is deployed; undeploy the inference service first"
+    )
     given(*ROLLING_OUT, succeeded(SECOND, OTHER_VERSION)).when(before).then_refused(
         NotFoundError, "serve model not found"
     )
