@@ -47,6 +47,11 @@ class Pending(Struct, eq=False):
     tried_behind: Head | None = None  # where the log ended before the first try that may have written this
     waiting: tuple[Asking, Question[Any]] | None = None  # Any: a question of any kind
 
+    @property
+    def may_be_written(self) -> bool:
+        """Whether it is in a batch, or was in one whose end is not known. Until then nobody has tried to write it."""
+        return self.decision is not None or self.tried_behind is not None
+
     def reset(self) -> None:
         """Forget what was decided: it was not written."""
         self.decision, self.refusal, self.events, self.waiting = None, None, 0, None
@@ -80,6 +85,9 @@ async def decide_all(connection: Connection, working: WorkingSet, commands: Sequ
     while undecided:
         questions: list[Question[Any]] = []  # Any: questions of all kinds
         while undecided and not questions:
+            if undecided[0].done.done():  # its caller has been told that it is not written, or has gone away
+                undecided.popleft()
+                continue
             try:
                 _decide(working, undecided[0])
             except NotKnownYet as signal:

@@ -41,9 +41,12 @@ class Committer:
         max_batch: int = MAX_BATCH,
         max_queue: int = MAX_QUEUE,
         reconnect_seconds: float = RECONNECT_SECONDS,
+        answer_seconds: float | None = None,
     ) -> None:
+        """With `answer_seconds` a caller waits no longer than that, whatever becomes of the command."""
         tables = tuple(Table(projection) for projection in projections)
         self._max_queue = max_queue
+        self._answer_seconds = answer_seconds
         self._queue = Queue()
         self._session = Session(connect, self._queue.stir)
         rescue = Rescue(self._session, tables, reconnect_seconds)
@@ -81,9 +84,16 @@ class Committer:
             raise LogUnavailableError("the service is stopping")
         if len(self._queue) >= self._max_queue:
             raise LogUnavailableError(f"{self._max_queue} commands are waiting already")
-        pending = Pending(command, context, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        pending = Pending(command, context, loop.create_future())
         self._queue.put(pending)
-        return await pending.done
+        if self._answer_seconds is None:
+            return await pending.done
+        giving_up = loop.call_later(self._answer_seconds, _give_up, pending)
+        try:
+            return await pending.done
+        finally:
+            giving_up.cancel()
 
     async def _run(self) -> None:
         while True:
@@ -92,3 +102,8 @@ class Committer:
             while not self._queue:
                 await self._queue.stirred()
             await self._pipeline.turn()
+
+
+def _give_up(pending: Pending) -> None:
+    """Tell a caller that the database does not answer. A command that is not decided by now never will be."""
+    fail([pending], LogUnavailableError("the database does not answer", unknown=pending.may_be_written))

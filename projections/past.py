@@ -24,7 +24,7 @@ from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
 from modeltrail.eventlog.upcasting import tags_read_as
 from modeltrail.postgres.arguments import Arguments
-from modeltrail.postgres.connect import Reads
+from modeltrail.postgres.connect import STATEMENT_SECONDS, Reads
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.documents import Document, read_documents
@@ -103,7 +103,8 @@ class PastTables:
         counts = " UNION ALL ".join(_counted(folded.projection) for folded in self._folded)
         # A table of WITH goes before one of the database of the same name, for the statement and all parts of it.
         statement = f"WITH {', '.join(tables)}, row_counts AS ({counts}) SELECT * FROM ({asked}\n) AS answer"  # noqa: S608
-        return list(await self._pool.fetch(statement, *arguments.values))
+        # Tables of many rows take longer than any other statement that a caller waits for.
+        return list(await self._pool.fetch(statement, *arguments.values, timeout=STATEMENT_SECONDS))
 
     async def page(self, statement: str, asked: Asked) -> Page:
         """What the statement of a listing answers to this."""

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from modeltrail.postgres.connect import ANSWER_SECONDS
 
 C = TypeVar("C")
 K = TypeVar("K")
@@ -29,22 +30,32 @@ class SharedReads(Generic[C, K, V]):
         *,
         largest: int,
         at_once: int,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._acquire = acquire
         self._read = read
         self._largest = largest
         self._at_once = at_once
+        self._answer_seconds = answer_seconds
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
-        """What is read at `key`, or None when there is nothing. Raises what the query raised."""
+        """What is read at `key`, or None when there is nothing.
+
+        Raises what the query raised, and TimeoutError when those ahead of it, or it, take too long.
+        """
+        loop = asyncio.get_running_loop()
         # A future for each caller: one that goes away must not cancel the answer of those who wait with it.
-        answer: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[V | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(answer)
         if len(self._running) < self._at_once:
             self._running.add(asyncio.create_task(self._run()))
-        return await answer
+        giving_up = loop.call_later(self._answer_seconds, _give_up, answer)
+        try:
+            return await answer
+        finally:
+            giving_up.cancel()
 
     async def _run(self) -> None:
         try:
@@ -73,8 +84,18 @@ class SharedReads(Generic[C, K, V]):
                         answer.set_exception(error)
 
     def _next_callers(self) -> Callers[K, V]:
-        keys = list(islice(self._waiting, self._largest))
-        return {key: self._waiting.pop(key) for key in keys}
+        callers: Callers[K, V] = {}
+        while self._waiting and len(callers) < self._largest:
+            key = next(iter(self._waiting))
+            answers = self._waiting.pop(key)
+            if not all(answer.done() for answer in answers):  # else nobody waits for it any more
+                callers[key] = answers
+        return callers
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:  # Any: whatever was to be read
+    if not answer.done():
+        answer.set_exception(TimeoutError("the database does not answer"))
 
 
 def _tell(callers: Callers[K, V], found: Mapping[K, V]) -> None:

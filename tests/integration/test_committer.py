@@ -763,6 +763,28 @@ async def test_a_database_that_restarts_is_waited_for(embedded_server: EmbeddedP
     assert len(await read_log(database)) == 20
 
 
+@pytest.mark.parametrize(
+    ("statement", "may_be_written", "written"), [("lock_log", False, ["lily"]), (WRITE, True, ["iris", "lily"])]
+)
+async def test_whoever_gives_up_a_database_that_hangs_is_told_whether_the_change_may_still_come(
+    database: Database, statement: str, *, may_be_written: bool, written: list[str]
+) -> None:
+    going_on = asyncio.Event()
+
+    async def hang(_connection: Fragile, sent: str) -> None:
+        if statement in sent:
+            await going_on.wait()
+
+    async with committer_on(fragile(connect_to(database), before=hang), answer_seconds=0.2) as committer:
+        with pytest.raises(LogUnavailableError, match="the database does not answer") as given_up:
+            await committer.submit(register("iris"), context())
+        going_on.set()
+        await committer.submit(register("lily"), context())
+
+    assert given_up.value.unknown is may_be_written
+    assert [getattr(recorded.event, "name", None) for recorded in await read_log(database)] == written
+
+
 # --- closing ----------------------------------------------------------------------------------------------
 
 

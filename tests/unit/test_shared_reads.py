@@ -137,3 +137,17 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it(database: Database) 
     database.answer(0)
 
     assert await stays == "A"
+
+
+async def test_a_database_that_hangs_keeps_nobody_waiting_for_ever(database: Database) -> None:
+    reads = SharedReads(database.acquire, Database.read, largest=1, at_once=1, answer_seconds=0.01)
+
+    outcomes = await asyncio.gather(*map(reads.get, "abc"), return_exceptions=True)
+
+    assert [str(outcome) for outcome in outcomes] == ["the database does not answer"] * 3
+    later = asyncio.create_task(reads.get("d"))
+    database.answer(0)
+    await settled()
+    database.answer(1)
+    assert await later == "D"
+    assert database.asked == [["a"], ["d"]]  # nobody waited for the others any more

@@ -8,7 +8,7 @@ from asyncpg import Connection, Pool
 
 from modeltrail.environment import SettingsError
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.postgres.connect import DatabaseAddress, close, open_pool, writer
+from modeltrail.postgres.connect import STATEMENT_SECONDS, DatabaseAddress, close, open_pool, writer
 from modeltrail.secret_keys import KEYS_FILE_VARIABLE, KEYS_VARIABLE
 from modeltrail.settings import Settings
 
@@ -28,10 +28,22 @@ async def open_connection(address: DatabaseAddress) -> AsyncGenerator[Connection
         await close(connection)
 
 
-async def open_pool_in(stack: AsyncExitStack, settings: Settings, *, smallest: int, largest: int) -> Pool:
+async def open_pool_in(
+    stack: AsyncExitStack,
+    settings: Settings,
+    *,
+    smallest: int,
+    largest: int,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> Pool:
     """A pool that `stack` closes, abruptly when it takes too long."""
-    lifetime = settings.database.conn_max_lifetime.total_seconds()
-    pool = await open_pool(address_of(settings), smallest=smallest, largest=largest, lifetime_seconds=lifetime)
+    pool = await open_pool(
+        address_of(settings),
+        smallest=smallest,
+        largest=largest,
+        lifetime_seconds=settings.database.conn_max_lifetime.total_seconds(),
+        statement_seconds=statement_seconds,
+    )
     stack.push_async_callback(_close, pool)
     return pool
 

@@ -18,7 +18,7 @@ from modeltrail.http.event_stream import EventStreams
 from modeltrail.http.services import Services
 from modeltrail.memory import settle
 from modeltrail.postgres.asking import Asker
-from modeltrail.postgres.connect import writer
+from modeltrail.postgres.connect import ANSWER_SECONDS, READ_SECONDS, writer
 from modeltrail.projections.catalogue import ASYNC, INLINE
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
@@ -48,10 +48,13 @@ async def run_api(settings: Settings) -> None:
             settings,
             smallest=min(database.max_idle_conns, database.max_open_conns),
             largest=database.max_open_conns,
+            statement_seconds=READ_SECONDS,
         )
         await check_keys(pool, keys)
         services = Services(
-            committer=await stack.enter_async_context(Committer(writer(address), INLINE)),
+            committer=await stack.enter_async_context(
+                Committer(writer(address), INLINE, answer_seconds=ANSWER_SECONDS)
+            ),
             documents=DocumentReader(pool),
             lists=ListReader(pool),
             pool=pool,

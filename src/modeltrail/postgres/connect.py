@@ -1,14 +1,18 @@
 """Connections as all of modeltrail uses them: JSON as raw bytes, times in UTC, bounded waiting."""
 
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
 import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
-from asyncpg import Connection, Pool
+from asyncpg import Connection, Pool, Record
 from asyncpg.exceptions import InterfaceError, InternalClientError
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from msgspec import Struct
 
 WRITER_SETTINGS = {
@@ -47,6 +51,11 @@ CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 # Longer than the server's own limits: it is for a network that swallows everything.
 STATEMENT_SECONDS = 40.0
+# For the API, whose statements are short: a caller waits for each.
+READ_SECONDS = 10.0
+# After which a caller of the API is told that the database does not answer: by then a read that hangs has been given
+# up, and so has the wait for a lock.
+ANSWER_SECONDS = READ_SECONDS + CLOSE_SECONDS
 
 # Errors after which the connection is of no use, and the outcome of what was under way is unknown.
 LOST = (
@@ -163,19 +172,51 @@ async def _keep(_connection: Connection) -> None:
     """Nothing to reset: our readers leave no session state. The default costs a round trip per query."""
 
 
+class _PatientPool(Pool):
+    """Waits for a connection no longer than for a statement, and hardly at all for one that goes back and hangs.
+
+    asyncpg waits for ever for the first, and for the second until the server says that it has given the statement up.
+    """
+
+    def __init__(self, *, seconds: float, **options: Any) -> None:  # noqa: ANN401 arguments of several types
+        super().__init__(command_timeout=seconds, **options)
+        self._seconds = seconds
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext:
+        context: PoolAcquireContext = super().acquire(timeout=self._seconds if timeout is None else timeout)
+        return context
+
+    async def release(self, connection: PoolConnectionProxy, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        with suppress(TimeoutError):  # it is closed then
+            await super().release(connection, timeout=CLOSE_SECONDS if timeout is None else timeout)
+
+
 async def open_pool(
-    address: DatabaseAddress, *, smallest: int = 1, largest: int = 10, lifetime_seconds: float = 300.0
+    address: DatabaseAddress,
+    *,
+    smallest: int = 1,
+    largest: int = 10,
+    lifetime_seconds: float = 300.0,
+    statement_seconds: float = STATEMENT_SECONDS,
 ) -> Pool:
-    """A pool of connections for reading and for small statements of their own."""
-    pool: Pool = await asyncpg.create_pool(
+    """A pool of connections for reading and for small statements of their own.
+
+    A statement without an answer after `statement_seconds` counts as a lost connection, and so does a connection that
+    takes as long to come by.
+    """
+    pool: Pool = await _PatientPool(
         **_place(address),
-        command_timeout=STATEMENT_SECONDS,
+        seconds=statement_seconds,
         server_settings=READER_SETTINGS,
         max_cached_statement_lifetime=PLAN_SECONDS,
         min_size=min(smallest, largest),
         max_size=largest,
+        max_queries=50_000,
         max_inactive_connection_lifetime=lifetime_seconds,
         init=prepare,
         reset=_keep,
+        loop=None,
+        connection_class=Connection,
+        record_class=Record,
     )
     return pool
