@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,6 +62,13 @@ def with_contexts(path: Path, urls: dict[str, str], users: Json | None = None) -
     }
     path.write_text(json.dumps(config))
     return path
+
+
+def test_a_kubeconfig_is_private_whatever_a_crash_left(tmp_path: Path) -> None:
+    (tmp_path / "config.new").touch(mode=0o644)
+    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1", token="secret")
+
+    assert stat.S_IMODE((tmp_path / "config").stat().st_mode) == 0o600
 
 
 async def test_a_token_file_that_changes_is_read_again(guarded: SimulatedCluster, token: Path, tmp_path: Path) -> None:

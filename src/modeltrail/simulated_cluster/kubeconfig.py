@@ -20,6 +20,7 @@ def write_kubeconfig(path: Path, url: str, token: str | None = None, token_file:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.new")
-    draft.touch(mode=0o600)
+    draft.unlink(missing_ok=True)  # the rights of one that a crash left would stay
+    draft.touch(mode=0o600, exist_ok=False)
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     draft.replace(path)
