@@ -67,7 +67,10 @@ class Rebuild:
         return tuple(projection.name for projection in self._projections)
 
     async def build(self, on_progress: Progress, *, resume: bool) -> None:
-        """Fill the shadow tables and let them catch up, or go on with those of a rebuild that was stopped."""
+        """Fill the shadow tables and let them catch up, or go on with those of a rebuild that was stopped.
+
+        `on_progress` is told first when there is something to go on with.
+        """
         self._live = await self._work.fetchval("SELECT quote_ident(current_schema())")
         stored = await self._work.fetchrow(SQL.get_rebuild)
         versions = [projection.version for projection in self._projections]
@@ -79,6 +82,7 @@ class Rebuild:
                 await self._sign()
         else:
             await self._begin()
+        on_progress(self._position, max(self._began_at, 1))
         await self._follow(on_progress)
 
     async def swap(self, on_progress: Progress) -> Rebuilt:

@@ -1,13 +1,43 @@
 """What the commands say about a database that is there but cannot be used."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from modeltrail.cli.database import check_connection, check_schema
 from modeltrail.cli.errors import CommandError
 from modeltrail.settings import DatabaseSettings, Settings
+from support.command_line import modeltrail
 from support.database import Database
+
+
+@asynccontextmanager
+async def leaving(database: Database) -> AsyncIterator[Database]:
+    """The database at an address that takes one connection, and is gone once that has ended."""
+
+    async def take(down: asyncio.StreamReader, up: asyncio.StreamWriter) -> None:
+        place.close()
+        is_socket = database.host.startswith("/")
+        reader, writer = (
+            await asyncio.open_unix_connection(f"{database.host}/.s.PGSQL.{database.port}")
+            if is_socket
+            else await asyncio.open_connection(database.host, database.port)
+        )
+        await asyncio.gather(pump(down, writer), pump(reader, up))
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(65536):
+            target.write(chunk)
+        target.close()
+
+    place = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield replace(database, host="127.0.0.1", port=place.sockets[0].getsockname()[1])
+    finally:
+        place.close()
 
 
 def settings(database: Database, overrides: Mapping[str, str] | None = None) -> DatabaseSettings:
@@ -44,3 +74,26 @@ async def test_a_refused_user_is_named_and_the_password_is_not(database: Databas
 
     assert "hunter2" not in str(refusal.value)
     assert "DATABASE_USER" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("secrets", "status"),
+        ("migrate",),
+        ("events", "verify"),
+        ("projections", "list"),
+        ("worker", "parked"),
+        ("erase", "--email", "ann@example.org", "--yes"),
+        ("serve",),
+    ],
+)
+async def test_a_database_that_goes_away_between_two_connections_is_told_in_a_sentence(
+    database: Database, command: tuple[str, ...]
+) -> None:
+    async with leaving(database) as away:
+        code, out, err = await modeltrail(away, *command)
+
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"modeltrail: the connection to PostgreSQL at 127.0.0.1:{away.port} was lost (")
+    assert "Connection refused" in err

@@ -41,6 +41,10 @@ CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND query LIKE 'LOCK TABLE%'
 """
+CUT_WAITING = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'modeltrail rebuild' AND wait_event_type = 'Lock'
+"""
 RING = KeyRing([KEY])
 NAMES = [projection.name for projection in ALL]
 
@@ -228,6 +232,22 @@ async def test_a_lost_connection_is_told_in_a_sentence(database: Database) -> No
 
     assert (code, err.count("\n")) == (1, 1)
     assert "was lost; the read tables are whole" in err
+    assert err.endswith("go on with: modeltrail projections rebuild --resume\n")
+
+
+async def test_one_that_is_lost_before_it_has_left_anything_is_to_be_run_again(database: Database) -> None:
+    async with connected(database) as connection, connected(database) as other:
+        await connection.execute("BEGIN; LOCK TABLE projection_rebuild")
+        rebuild = asyncio.create_task(modeltrail(database, "projections", "rebuild", "--all"))
+
+        async def cut() -> bool | None:
+            return (await other.fetchval(CUT_WAITING)) > 0 or None
+
+        await eventually(cut, within=30)
+        code, _, err = await rebuild
+
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.endswith("was lost; the read tables are whole: see that it runs, and run it again\n")
 
 
 async def fill_with_older_code(database: Database) -> None:

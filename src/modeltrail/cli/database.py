@@ -2,6 +2,7 @@
 
 import shlex
 import socket
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,14 +11,18 @@ from asyncpg import exceptions
 
 from modeltrail.cli.dev_environment import DEFAULT_DATA_FOLDER
 from modeltrail.cli.errors import CommandError
-from modeltrail.postgres.connect import reason_of
+from modeltrail.postgres.connect import is_lost, reason_of
 from modeltrail.postgres.migrate import pending
 from modeltrail.settings import DatabaseSettings
 
-__all__ = ["check_connection", "check_schema", "explained"]
+__all__ = ["UnreachableError", "check_connection", "check_schema", "explained"]
 
 _CONNECT_PATIENCE = 10.0  # seconds
 _ADDRESS_VARIABLES = "DATABASE_HOST and DATABASE_PORT"
+
+
+class UnreachableError(CommandError):
+    """There is no connection to begin with."""
 
 
 async def check_connection(database: DatabaseSettings) -> None:
@@ -41,22 +46,43 @@ async def check_schema(database: DatabaseSettings) -> None:
 
 @contextmanager
 def explained(database: DatabaseSettings) -> Iterator[None]:
-    """Turn PostgreSQL's refusals inside the block into CommandErrors."""
+    """Turn PostgreSQL's refusals inside the block, and the loss of a connection, into CommandErrors."""
     try:
         yield
     except exceptions.PostgresError as error:
         raise CommandError(_refusal(error, database)) from error
+    except Exception as error:
+        if not is_lost(error) or not _is_of_database(error):
+            raise
+        raise CommandError(_lost(error, database)) from error
 
 
 async def _connect(database: DatabaseSettings) -> asyncpg.Connection:
     try:
-        with explained(database):
-            connection: asyncpg.Connection = await asyncpg.connect(
-                **database.connect_arguments(), timeout=_CONNECT_PATIENCE
-            )
-            return connection
-    except (OSError, exceptions.InterfaceError, exceptions.InternalClientError) as error:
-        raise CommandError(_unreachable(error, database)) from error
+        connection: asyncpg.Connection = await asyncpg.connect(
+            **database.connect_arguments(), timeout=_CONNECT_PATIENCE
+        )
+    except (
+        OSError,
+        exceptions.InterfaceError,
+        exceptions.InternalClientError,
+        exceptions.ConnectionDoesNotExistError,
+    ) as error:
+        raise UnreachableError(_unreachable(error, database)) from error
+    except exceptions.PostgresError as error:
+        raise CommandError(_refusal(error, database)) from error
+    return connection
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Whether `error` came out of a connection. Others are of files, and of the output."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(name.partition(".")[0] == "asyncpg" for name in modules)
+
+
+def _lost(error: Exception, database: DatabaseSettings) -> str:
+    reason = "it does not answer" if isinstance(error, TimeoutError) else reason_of(error)
+    return f"the connection to PostgreSQL at {database.address} was lost ({reason}); see that it runs, then try again"
 
 
 def _unreachable(error: Exception, database: DatabaseSettings) -> str:
@@ -97,5 +123,7 @@ def _refusal(error: exceptions.PostgresError, database: DatabaseSettings) -> str
             return f"{where} has no connection left ({error}); raise max_connections or lower DATABASE_MAX_OPEN_CONNS"
         case exceptions.CannotConnectNowError():
             return f"{where} takes no connections now ({error}); try again shortly"
+        case _ if is_lost(error):
+            return _lost(error, database)
         case _:
             return f"{where} reports: {error} ({type(error).__name__})"

@@ -41,6 +41,6 @@ def _rebuild(settings: Settings, outdated: Sequence[str]) -> None:
     click.echo(f"rebuilding {', '.join(outdated)} from the log: older code than this filled them")
     with progress("rebuilding") as tell:
         work = load_core().rebuild_outdated(settings, tell, lambda other: click.echo(f"waiting: {other}", err=True))
-        rebuilt = run_rebuilding(work, settings.database, go_on="modeltrail migrate")
+        rebuilt = run_rebuilding(work, settings.database, remedy=lambda: "go on with: modeltrail migrate")
     for name in outdated:
         click.echo(f"rebuilt {name}" if name in rebuilt else f"{name} was rebuilt by another process")

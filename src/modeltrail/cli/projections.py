@@ -123,15 +123,16 @@ def rebuild(
             return 0
     confirm = partial(_may_swap, without_asking=swap, go_on=go_on) if compare else None
     began = time.monotonic()
-    with progress("rebuilding") as tell:
+    with progress("rebuilding") as show:
+        reached = _Reached(show, go_on, is_anywhere=resume)
         try:
             done = _run(
                 settings,
-                lambda: load_core().rebuild_projections(settings, names, tell, confirm, resume=resume),
-                go_on,
+                lambda: load_core().rebuild_projections(settings, names, reached.tell, confirm, resume=resume),
+                reached.remedy,
             )
         except (KeyboardInterrupt, click.Abort):
-            click.echo(f"modeltrail: stopped, and nothing was swapped; go on with: {go_on}", err=True)
+            click.echo(f"modeltrail: stopped, and nothing was swapped; {reached.remedy()}", err=True)
             raise
     if done is None:
         click.echo(f"nothing was swapped; go on with: {go_on}")
@@ -142,6 +143,23 @@ def rebuild(
         f" ({done.events / seconds:,.0f}/s)"
     )
     return 0
+
+
+class _Reached:
+    """How far a rebuild has come: there is something to go on with as soon as it says so for the first time."""
+
+    def __init__(self, show: Callable[[int, int], None], go_on: str, *, is_anywhere: bool) -> None:
+        self._show = show
+        self._go_on = go_on
+        self._is_anywhere = is_anywhere
+
+    def tell(self, done: int, total: int) -> None:
+        self._is_anywhere = True
+        self._show(done, total)
+
+    def remedy(self) -> str:
+        """What to do when it was stopped."""
+        return f"go on with: {self._go_on}" if self._is_anywhere else "run it again"
 
 
 def _require_names(names: tuple[str, ...], *, everything: bool) -> None:
@@ -179,12 +197,12 @@ def _require_stopped(names: tuple[str, ...], stopped: Sequence[str]) -> None:
         )
 
 
-def _run(settings: Settings, work: Callable[[], Awaitable[T]], go_on: str = RESUME) -> T:
+def _run(settings: Settings, work: Callable[[], Awaitable[T]], remedy: Callable[[], str] | None = None) -> T:
     async def checked() -> T:
         await check_schema(settings.database)
         return await work()
 
-    return run_rebuilding(checked(), settings.database, go_on=go_on)
+    return run_rebuilding(checked(), settings.database, remedy=remedy)
 
 
 def _print_differences(found: "Sequence[Difference]") -> None:

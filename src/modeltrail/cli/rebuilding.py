@@ -1,11 +1,11 @@
 """Runs what builds read tables anew, and says what a lost connection or a full disk means for it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from modeltrail.cli.database import explained
-from modeltrail.cli.errors import CommandError, is_of_output
+from modeltrail.cli.database import UnreachableError, explained
+from modeltrail.cli.errors import CommandError
 from modeltrail.cli.running import new_event_loop
 from modeltrail.memory import without_collection
 from modeltrail.settings import DatabaseSettings
@@ -19,9 +19,12 @@ def run_rebuilding(
     work: Coroutine[Any, Any, T],  # Any: nothing is sent to it
     database: DatabaseSettings,
     *,
-    go_on: str,
+    remedy: Callable[[], str] | None = None,
 ) -> T:
-    """What `work` returns. Raises CommandError when the database fails it; `go_on` is the command that carries on."""
+    """What `work` returns. Raises CommandError when the database fails it.
+
+    Of what changes the read tables, `remedy` says how to go on when the database is back.
+    """
     from asyncpg import DiskFullError  # noqa: PLC0415 it takes long to load
 
     from modeltrail.postgres.connect import is_lost  # noqa: PLC0415 it brings asyncpg along
@@ -39,15 +42,15 @@ def run_rebuilding(
         with explained(database), without_collection(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(quietly())
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, CommandError) else error
+        cause = error.__cause__ if isinstance(error, CommandError) else None
         if isinstance(cause, DiskFullError):
             raise CommandError(
                 f"PostgreSQL at {database.address} has no room left ({cause.args[0]}); the read tables are"
-                f" whole: make room, and a rebuild goes on with: {go_on}"
+                f" whole: make room, and {remedy() if remedy else 'run it again'}"
             ) from error
-        if cause is None or not is_lost(cause) or is_of_output(cause) or "cannot be reached" in str(error):
+        if remedy is None or isinstance(error, UnreachableError) or cause is None or not is_lost(cause):
             raise
         raise CommandError(
-            f"the connection to PostgreSQL at {database.address} was lost; the read tables are whole, and a"
-            f" rebuild may go on with: {go_on}"
+            f"the connection to PostgreSQL at {database.address} was lost; the read tables are whole: see that it runs,"
+            f" and {remedy()}"
         ) from error
