@@ -18,12 +18,12 @@ from modeltrail.commands.decision import Command
 from modeltrail.commands.pipeline import Pipeline
 from modeltrail.commands.queue import Queue
 from modeltrail.commands.rescue import Rescue, fail
-from modeltrail.commands.session import TIMEOUTS, LogUnavailableError, Session
+from modeltrail.commands.session import LogUnavailableError, Session
 from modeltrail.eventlog.record import Context
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
 
-__all__ = ["TIMEOUTS", "Committer", "LogUnavailableError"]
+__all__ = ["Committer", "LogUnavailableError"]
 
 MAX_BATCH = 256
 MAX_QUEUE = 10_000

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
-from asyncpg import Connection, UniqueViolationError
+from asyncpg import Connection, ReadOnlySQLTransactionError, UniqueViolationError
 
 from modeltrail.commands.batch import AnswerGoneError, Batch, Pending, decide_all
-from modeltrail.commands.session import TIMEOUTS, LogUnavailableError, Session
+from modeltrail.commands.session import LogUnavailableError, Session
 from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import id_is_taken
 from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.turn import Turn
 from modeltrail.failures import causes_of, stack_of
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import TROUBLE, is_lost
 from modeltrail.projections.table import Table
 
 _log = structlog.get_logger(__name__)
@@ -48,12 +48,14 @@ class Rescue:
         """Go on with a batch that has failed with `error`."""
         if not commands:
             return
-        if isinstance(error, (LogUnavailableError, *TIMEOUTS)):
+        if isinstance(error, ReadOnlySQLTransactionError):
+            self._session.disconnect()  # a new connection may lead to the server that takes writes now
+        if is_lost(error):
+            await self.write(commands, error)
+        elif isinstance(error, (LogUnavailableError, *TROUBLE)):
             fail(commands, LogUnavailableError(str(error), unknown=_may_be_written(commands)))
         elif isinstance(error, NotWrittenError):
             await self.write(commands)
-        elif is_lost(error):
-            await self.write(commands, error)
         elif isinstance(error, AnswerGoneError):
             middle = len(commands) // 2  # halved until the two that cannot be written together are apart
             await self.write(commands[:middle])

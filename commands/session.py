@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
-from asyncpg import Connection, LockNotAvailableError, QueryCanceledError
+from asyncpg import Connection
 
 from modeltrail.eventlog.turn import Turn
 from modeltrail.postgres.connect import close
 
 _log = structlog.get_logger(__name__)
 
-TIMEOUTS = (LockNotAvailableError, QueryCanceledError)
 PAUSE_SECONDS = 15.0  # before a second connection is tried again that could not be opened
 
 

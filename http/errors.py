@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import asyncpg
 import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.types import Scope
 
-from modeltrail.commands.committer import TIMEOUTS, LogUnavailableError
+from modeltrail.commands.committer import LogUnavailableError
 from modeltrail.domain.errors import (
     ConflictError,
     DomainError,
@@ -21,14 +20,13 @@ from modeltrail.domain.errors import (
 from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import is_passing
 from modeltrail.projections.past import UnknownPastError
 
 _log = structlog.get_logger(__name__)
 
 RETRY_AFTER = (b"retry-after", b"1")
 NO_KEY = "this cannot be decrypted or encrypted: a secret key is missing here; tell whoever runs this service"
-BUSY = (asyncpg.TooManyConnectionsError, *TIMEOUTS)
 
 _DOMAIN_STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
@@ -75,7 +73,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
             "stored data needs a secret key that is not at hand", **_facts(request.scope, failure), key=str(failure)
         )
         return error(503, NO_KEY, RETRY_AFTER)
-    if is_lost(failure) or isinstance(failure, BUSY):
+    if is_passing(failure):
         return _unavailable(request, failure, "the database cannot be reached; try again")
     if type(failure) is InternalServerException:  # litestar's word for a caller that left in mid-sentence
         return error(400, "the request body ended too early")
@@ -92,7 +90,7 @@ def report_broken_off(scope: Scope, failure: Exception) -> None:
         _log.error(
             "an answer breaks off: stored data needs a secret key that is not at hand", **facts, key=str(failure)
         )
-    elif is_lost(failure) or isinstance(failure, BUSY):
+    elif is_passing(failure):
         _log.warning("an answer breaks off: the database cannot be read", **facts)
     else:
         _log.error("an answer breaks off", **facts, stack=stack_of(failure))

@@ -15,9 +15,9 @@ from asyncpg import Connection
 from modeltrail.commands.committer import Committer
 from modeltrail.commands.deployments import SUBSCRIPTION, SYNC
 from modeltrail.commands.preflight import PREFLIGHT
-from modeltrail.failures import leaves_of
+from modeltrail.failures import causes_of, leaves_of
 from modeltrail.postgres.asking import Answering
-from modeltrail.postgres.connect import is_lost, opened
+from modeltrail.postgres.connect import is_passing, opened
 from modeltrail.workers.cluster import Cluster
 from modeltrail.workers.lease import Lease, LeaseLostError
 from modeltrail.workers.options import WorkerOptions
@@ -79,9 +79,9 @@ class DeployWorker:
             except* LeaseLostError as lost:
                 _log.warning("the lease was lost; standing by", error=str(lost.exceptions[0]))
             except* Exception as group:
-                if not all(is_lost(error) for error in leaves_of(group)):
+                if not all(is_passing(error) for error in leaves_of(group)):
                     raise
-                _log.warning("the database connection was lost; trying again", error=str(leaves_of(group)[0]))
+                _log.warning("the database cannot be used; trying again", cause=causes_of(leaves_of(group)[0]))
                 await sleep(next(retries))
 
     async def _work(

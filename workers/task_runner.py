@@ -17,7 +17,7 @@ from modeltrail.domain.inference_service_messages import (
 )
 from modeltrail.domain.parked_task import ParkTask
 from modeltrail.failures import causes_of, place_of, stack_of
-from modeltrail.postgres.connect import is_lost
+from modeltrail.postgres.connect import is_lost, is_passing
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (
     Cluster,
@@ -123,7 +123,7 @@ class TaskRunner:
                 _log.error("the cluster cannot be used; trying again", service=str(task.id), error=str(error))
                 await sleep(pause, self._nudged)
             except Exception as error:  # noqa: BLE001 - it must not end the others; it is tried again, and then parked
-                if not is_lost(error):
+                if not is_passing(error):
                     failures, cause = failures + 1, place_of(error)
                 facts = {"cause": causes_of(error), "stack": stack_of(error)}
                 _log.error("a deployment task failed; trying again", service=str(task.id), **facts)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from modeltrail.cli.database import check_connection, check_schema
@@ -97,3 +98,26 @@ async def test_a_database_that_goes_away_between_two_connections_is_told_in_a_se
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"modeltrail: the connection to PostgreSQL at 127.0.0.1:{away.port} was lost (")
     assert "Connection refused" in err
+
+
+async def test_a_database_that_takes_no_writes_is_told_with_the_remedy(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    code, out, err = await modeltrail(database, "projections", "rebuild", "models")
+
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.endswith("set DATABASE_HOST to the primary, or make it writable\n")
+
+
+async def test_a_lack_of_connections_is_no_lost_one(database: Database, connection: asyncpg.Connection) -> None:
+    role = f"{database.name}_role"  # the server may be shared
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret' CONNECTION LIMIT 0")
+    try:
+        limited = replace(database, user=role, password="secret")
+        code, _, err = await modeltrail(limited, "projections", "rebuild", "models")
+    finally:
+        await connection.execute(f"DROP ROLE {role}")
+
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.endswith("raise max_connections or lower DATABASE_MAX_OPEN_CONNS\n")

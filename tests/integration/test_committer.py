@@ -663,6 +663,31 @@ async def test_a_writer_that_waits_too_long_after_a_lost_answer_says_that_it_doe
     assert len(await read_log(database)) == 1
 
 
+async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(database: Database) -> None:
+    """A primary that has become a standby keeps its connections, and its name may lead to the new one."""
+    settings = iter(["on"])
+
+    async def connect() -> asyncpg.Connection:
+        setting = f"default_transaction_read_only = {next(settings, 'off')}"
+        return await connect_with(database, setting)()
+
+    async with committer_on(connect) as committer:
+        with pytest.raises(LogUnavailableError, match="read-only") as unavailable:
+            await committer.submit(register("iris"), context())
+        assert unavailable.value.unknown is False
+        assert (await committer.submit(register("iris"), context())).events == 1
+
+
+async def test_a_full_disk_is_told_to_all_in_the_batch_as_nothing_that_was_written(database: Database) -> None:
+    async def fill(_connection: Fragile, _statement: str) -> None:
+        raise asyncpg.DiskFullError("could not extend file")
+
+    async with committer_on(fragile(connect_to(database), before=at(WRITE, fill))) as committer:
+        refused = await submit_together(committer, register("iris"), register("rose"))
+        assert [(type(each), getattr(each, "unknown", None)) for each in refused] == [(LogUnavailableError, False)] * 2
+        assert (await committer.submit(register("iris"), context())).events == 1
+
+
 async def test_a_database_with_another_default_isolation_changes_nothing(
     database: Database, connection: asyncpg.Connection
 ) -> None:

@@ -271,6 +271,27 @@ async def test_a_lost_database_connection_is_survived(
         await until(world, await world.deploy(), "DeploymentSucceeded")
 
 
+async def test_a_statement_that_the_database_gives_up_does_not_end_the_worker(
+    world: Registry, cluster: SimulatedCluster, connection: asyncpg.Connection, database: Database
+) -> None:
+    async with worker(world, cluster):
+        await until(world, await world.deploy(), "DeploymentSucceeded")
+        await connection.execute("BEGIN; LOCK TABLE deployment_tasks")
+        other = await writer(address_of(database))()
+
+        async def given_up() -> bool:
+            cancelled: int = await other.fetchval(
+                "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return cancelled > 0
+
+        await eventually(given_up)
+        await connection.execute("ROLLBACK")
+        await until(world, await world.deploy(), "DeploymentSucceeded")
+        await other.close()
+
+
 async def test_a_worker_that_nobody_asks_anything_for_long_keeps_its_lease(
     world: Registry,
     cluster: SimulatedCluster,

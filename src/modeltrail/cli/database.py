@@ -15,14 +15,14 @@ from modeltrail.postgres.connect import is_lost, reason_of
 from modeltrail.postgres.migrate import pending
 from modeltrail.settings import DatabaseSettings
 
-__all__ = ["UnreachableError", "check_connection", "check_schema", "explained"]
+__all__ = ["ConnectionLostError", "check_connection", "check_schema", "explained"]
 
 _CONNECT_PATIENCE = 10.0  # seconds
 _ADDRESS_VARIABLES = "DATABASE_HOST and DATABASE_PORT"
 
 
-class UnreachableError(CommandError):
-    """There is no connection to begin with."""
+class ConnectionLostError(CommandError):
+    """A connection was lost, or one more could not be made, while a command worked."""
 
 
 async def check_connection(database: DatabaseSettings) -> None:
@@ -49,12 +49,14 @@ def explained(database: DatabaseSettings) -> Iterator[None]:
     """Turn PostgreSQL's refusals inside the block, and the loss of a connection, into CommandErrors."""
     try:
         yield
-    except exceptions.PostgresError as error:
+    except (exceptions.TooManyConnectionsError, exceptions.CannotConnectNowError) as error:
         raise CommandError(_refusal(error, database)) from error
     except Exception as error:
-        if not is_lost(error) or not _is_of_database(error):
-            raise
-        raise CommandError(_lost(error, database)) from error
+        if is_lost(error) and _is_of_database(error):
+            raise ConnectionLostError(_lost(error, database)) from error
+        if isinstance(error, exceptions.PostgresError):
+            raise CommandError(_refusal(error, database)) from error
+        raise
 
 
 async def _connect(database: DatabaseSettings) -> asyncpg.Connection:
@@ -68,7 +70,7 @@ async def _connect(database: DatabaseSettings) -> asyncpg.Connection:
         exceptions.InternalClientError,
         exceptions.ConnectionDoesNotExistError,
     ) as error:
-        raise UnreachableError(_unreachable(error, database)) from error
+        raise CommandError(_unreachable(error, database)) from error
     except exceptions.PostgresError as error:
         raise CommandError(_refusal(error, database)) from error
     return connection
@@ -81,7 +83,13 @@ def _is_of_database(error: Exception) -> bool:
 
 
 def _lost(error: Exception, database: DatabaseSettings) -> str:
-    reason = "it does not answer" if isinstance(error, TimeoutError) else reason_of(error)
+    match error:
+        case TimeoutError():
+            reason = "it does not answer"
+        case exceptions.InterfaceError():  # whose words are about our calls
+            reason = "it is closed"
+        case _:
+            reason = reason_of(error)
     return f"the connection to PostgreSQL at {database.address} was lost ({reason}); see that it runs, then try again"
 
 
@@ -121,9 +129,11 @@ def _refusal(error: exceptions.PostgresError, database: DatabaseSettings) -> str
             return f"user {database.user!r} lacks a right in database {database.dbname!r} ({error}); grant it"
         case exceptions.TooManyConnectionsError():
             return f"{where} has no connection left ({error}); raise max_connections or lower DATABASE_MAX_OPEN_CONNS"
+        case exceptions.ReadOnlySQLTransactionError():
+            return f"{where} takes no writes ({error}); set DATABASE_HOST to the primary, or make it writable"
+        case exceptions.DiskFullError():
+            return f"{where} has no room left ({error.args[0]}); make room, then try again"
         case exceptions.CannotConnectNowError():
             return f"{where} takes no connections now ({error}); try again shortly"
-        case _ if is_lost(error):
-            return _lost(error, database)
         case _:
             return f"{where} reports: {error} ({type(error).__name__})"

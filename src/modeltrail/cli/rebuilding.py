@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from modeltrail.cli.database import UnreachableError, explained
+from modeltrail.cli.database import ConnectionLostError, explained
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.running import new_event_loop
 from modeltrail.memory import without_collection
@@ -41,16 +41,16 @@ def run_rebuilding(
     try:
         with explained(database), without_collection(), asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(quietly())
-    except Exception as error:
-        cause = error.__cause__ if isinstance(error, CommandError) else None
-        if isinstance(cause, DiskFullError):
-            raise CommandError(
-                f"PostgreSQL at {database.address} has no room left ({cause.args[0]}); the read tables are"
-                f" whole: make room, and {remedy() if remedy else 'run it again'}"
-            ) from error
-        if remedy is None or isinstance(error, UnreachableError) or cause is None or not is_lost(cause):
+    except CommandError as error:
+        where = f"PostgreSQL at {database.address}"
+        if remedy is None:
             raise
-        raise CommandError(
-            f"the connection to PostgreSQL at {database.address} was lost; the read tables are whole: see that it runs,"
-            f" and {remedy()}"
-        ) from error
+        if isinstance(error, ConnectionLostError):
+            raise CommandError(
+                f"the connection to {where} was lost; the read tables are whole: see that it runs, and {remedy()}"
+            ) from error
+        if isinstance(cause := error.__cause__, DiskFullError):
+            raise CommandError(
+                f"{where} has no room left ({cause.args[0]}); the read tables are whole: make room, and {remedy()}"
+            ) from error
+        raise

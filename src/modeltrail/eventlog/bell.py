@@ -12,7 +12,7 @@ from asyncpg import Connection
 
 from modeltrail.eventlog.log import CHANNEL
 from modeltrail.failures import causes_of
-from modeltrail.postgres.connect import is_lost, opened
+from modeltrail.postgres.connect import is_passing, opened
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Bell:
             try:
                 await self._listen_once()
             except Exception as error:
-                if not is_lost(error) and not isinstance(error, TimeoutError):
+                if not is_passing(error):
                     raise
                 _log.warning("news of the log come late until the database answers", cause=causes_of(error))
             await asyncio.sleep(PAUSE_SECONDS)

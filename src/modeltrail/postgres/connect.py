@@ -72,6 +72,14 @@ LOST = (
     asyncpg.IdleSessionTimeoutError,
 )
 
+# Errors of a server in trouble, whatever was asked of it: asked again later, it may do it.
+TROUBLE = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,  # deadlocks, for one
+    asyncpg.InsufficientResourcesError,  # of disk or memory
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a primary that has become one
+)
 
 Reads = Connection | Pool
 """What a query can be sent to."""
@@ -95,6 +103,11 @@ class DatabaseAddress(Struct, frozen=True):
 def is_lost(error: BaseException) -> bool:
     """Whether `error` means that the connection is gone. A value that asyncpg cannot send is not that."""
     return isinstance(error, LOST) and not isinstance(error, ValueError)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether `error` is of the connection or of the server, and what was asked may be asked again as it is."""
+    return is_lost(error) or isinstance(error, TROUBLE)
 
 
 def reason_of(error: Exception) -> str:
