@@ -74,11 +74,14 @@ class Rescue:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._reconnect_seconds
+        told = False
         while True:
             if lost is not None:
                 if loop.time() > deadline:
                     raise LogUnavailableError("the database cannot be reached") from lost
-                _log.warning("the database connection was lost; trying again", error=str(lost))
+                if not told:  # not with each of the tries, which are many
+                    _log.warning("the database connection was lost; trying again", cause=causes_of(lost))
+                    told = True
                 self._session.disconnect()
                 await asyncio.sleep(RECONNECT_PAUSE)
             try:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from modeltrail.commands import batch as deciding
 from modeltrail.commands import deployments, environments, models, versions
@@ -770,6 +771,22 @@ async def test_a_database_that_goes_away_is_said_to_be_away_and_used_again_when_
     assert unavailable.value.unknown is False
     assert outcome.events == 1
     assert len(await read_log(database)) == 2
+
+
+async def test_a_database_that_is_away_does_not_fill_the_log(database: Database) -> None:
+    tries = count(1)
+
+    async def connect() -> asyncpg.Connection:
+        if next(tries) > 1:
+            raise ConnectionRefusedError("nobody there")
+        return await connect_to(database)()
+
+    async with committer_on(fragile(connect, before=at("lock_log", cut)), reconnect_seconds=0.2) as committer:
+        with capture_logs() as logs, pytest.raises(LogUnavailableError, match="the database cannot be reached"):
+            await committer.submit(register("iris"), context())
+
+    assert next(tries) > 3
+    assert [line["event"] for line in logs] == ["the database connection was lost; trying again"]
 
 
 async def test_a_database_that_restarts_is_waited_for(embedded_server: EmbeddedPostgres) -> None:
