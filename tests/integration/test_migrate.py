@@ -96,6 +96,19 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(empty: a
         await pending(empty, [changed, _SECOND])
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("models (id int)", r"as another program has tables in this database \(relation \"models\" already exists\)"),
+        ("schema_migrations (version bigint, dirty boolean)", "The table schema_migrations .* is another program's"),
+    ],
+)
+async def test_a_database_of_another_program_is_left_to_it(empty: asyncpg.Connection, table: str, message: str) -> None:
+    await empty.execute(f"CREATE TABLE {table}")
+    with pytest.raises(MigrationError, match=f"{message}.*: make one for modeltrail alone"):
+        await migrate(empty)
+
+
 async def test_a_database_of_a_newer_modeltrail_is_refused(empty: asyncpg.Connection) -> None:
     await migrate(empty, [_FIRST, _SECOND])
     with pytest.raises(MigrationError, match=r"has migration 0002_names\.sql, .* newer version"):

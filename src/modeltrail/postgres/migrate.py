@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
-from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions import (
+    DuplicateFunctionError,
+    DuplicateObjectError,
+    DuplicateTableError,
+    PostgresError,
+    UndefinedColumnError,
+)
 
 __all__ = ["Migration", "MigrationError", "migrate", "packaged_migrations", "pending"]
 
@@ -32,6 +38,9 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 _LIST_APPLIED = "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
 _INSERT_APPLIED = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
+
+_TAKEN = (DuplicateTableError, DuplicateObjectError, DuplicateFunctionError)
+_OWN_DATABASE = "make one for modeltrail alone (createdb), and set DATABASE_DBNAME"
 
 
 class MigrationError(Exception):
@@ -114,6 +123,11 @@ async def _apply_next(connection: asyncpg.Connection, known: Mapping[int, Migrat
         migration = unapplied[0]
         try:
             await connection.execute(migration.sql)
+        except _TAKEN as error:
+            raise MigrationError(
+                f"Migration {migration.name} was undone, as another program has tables in this database ({error}): "
+                f"{_OWN_DATABASE}."
+            ) from error
         except PostgresError as error:
             raise MigrationError(f"Migration {migration.name} failed and was undone: {error}.") from error
         await connection.execute(_INSERT_APPLIED, migration.version, migration.name, migration.checksum)
@@ -121,7 +135,12 @@ async def _apply_next(connection: asyncpg.Connection, known: Mapping[int, Migrat
 
 
 async def _unapplied(connection: asyncpg.Connection, known: Mapping[int, Migration]) -> list[Migration]:
-    applied = await connection.fetch(_LIST_APPLIED)
+    try:
+        applied = await connection.fetch(_LIST_APPLIED)
+    except UndefinedColumnError as error:  # it is a usual name
+        raise MigrationError(
+            f"The table schema_migrations in this database is another program's ({error}): {_OWN_DATABASE}."
+        ) from error
     for version, name, checksum in applied:
         if version not in known:
             raise MigrationError(
