@@ -77,17 +77,20 @@ class Environment:
             return value
         raise SettingsError(f"{name} is {value!r}; it must be {accepted}")
 
-    def duration(self, name: str, default: timedelta) -> timedelta:
+    def duration(self, name: str, default: timedelta, *, least: timedelta = timedelta(0)) -> timedelta:
         """A Go duration such as `5m` or `1h30m`; a negative one counts as zero, which is how Go treats it."""
         value = self.get(name)
         if value is None:
             return default
         try:
-            return max(_duration(value), timedelta(0))
+            found = max(_duration(value), timedelta(0))
         except (ValueError, OverflowError):
             raise SettingsError(
                 f"{name} is {value!r}; it must be a duration such as 30s, 5m or 1h30m (units: ns us ms s m h)"
             ) from None
+        if found < least:
+            raise SettingsError(f"{name} is {value!r}; it must be at least {least.total_seconds():g}s")
+        return found
 
 
 def _duration(text: str) -> timedelta:

@@ -33,6 +33,8 @@ DEV_FOLDER_VARIABLE = "MODELTRAIL_DEV_FOLDER"
 """Set by commands that take the database of `modeltrail dev`, for those who say that it cannot be reached."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+# The deploy worker asks the cluster as often: without a pause it would do nothing else.
+_OFTEN = timedelta(seconds=1)
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -227,8 +229,8 @@ def _kserve(environment: Environment) -> KServeSettings:
         deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
         preflight=environment.boolean("KSERVE_PREFLIGHT", default=True),
         on_drift=OnDrift(environment.choice("KSERVE_ON_DRIFT", "repair", {each.value: each.value for each in OnDrift})),
-        undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1)),
-        resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5)),
+        undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1), least=_OFTEN),
+        resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5), least=_OFTEN),
         storage={
             annotation: value
             for variable, annotation in _STORAGE_VARIABLES.items()

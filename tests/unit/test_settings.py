@@ -112,6 +112,8 @@ def test_durations_are_written_as_in_go(text: str, seconds: float) -> None:
         ("LOGGER_LEVEL", "loud", "debug, info"),
         ("LOGGER_FORMAT", "xml", "json, console, text"),
         ("KSERVE_ENABLED", "maybe", "true, false, 1 or 0"),
+        ("KSERVE_RESYNC_EVERY", "0", "at least 1s"),
+        ("KSERVE_UNDEPLOY_STALL_AFTER", "-5m", "at least 1s"),
         ("KUBERNETES_IN_CLUSTER", "2", "true, false, 1 or 0"),
         ("KUBERNETES_DEFAULT_NAMESPACE", "Model_Serving", "lower-case letters"),
         ("KSERVE_DEPLOYMENT_MODE", "Serverless", "Standard, Knative"),
