@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from modeltrail.cli.errors import CommandError
+from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.selection import Selection, position_before, query
 from support.api import Api, made
 from support.command_line import modeltrail
@@ -71,6 +73,26 @@ async def test_a_persons_acts_are_listed_by_address_and_it_is_written_nowhere(ap
     assert (code, "never seen" in err, "bob" in err) == (1, True, False)
     async with connected(database) as connection:
         assert await connection.fetchval("SELECT count(*) FROM person_keys") == 1
+
+
+@pytest.mark.parametrize("command", [["events"], ["events", "list"]])
+async def test_who_follows_a_stream_waits_for_what_is_behind_the_end_of_the_log(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    project = api.project()
+    followed = await project.model("iris")
+    await project.model("later")
+    waits: list[int] = []
+
+    async def wait(_reader: LogReader, position: int) -> None:
+        waits.append(position)
+        raise CommandError("enough")
+
+    monkeypatch.setattr(LogReader, "wait", wait)
+
+    await modeltrail(database, *command, "--follow", "--stream", followed["id"])
+
+    assert waits == [2]
 
 
 async def test_causes_and_effects_are_shown_as_a_tree(api: Api, database: Database) -> None:

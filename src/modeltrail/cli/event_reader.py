@@ -53,5 +53,8 @@ class EventReader(Protocol):
     async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
         """The oldest `limit` events after `position`, of one stream if it is given."""
 
+    async def end(self) -> int:
+        """The newest event's position, of whatever stream."""
+
     async def wait(self, position: int) -> None:
         """Return when there may be events after `position`; returning too early does no harm."""

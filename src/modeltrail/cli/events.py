@@ -87,9 +87,10 @@ async def _first(reader: EventReader, limit: int, stream: UUID | None, position:
 
 async def _follow(reader: EventReader, position: int, stream: UUID | None, *, json_lines: bool) -> None:
     while True:
+        end = await reader.end()
         found = await reader.after(position, _PAGE, stream=stream)
         print_events(found, json_lines=json_lines)
         if found:
             position = found[-1].position
         else:
-            await reader.wait(position)
+            await reader.wait(end)  # not the stream's last: what others have appended after it is not news
