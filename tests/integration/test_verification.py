@@ -125,7 +125,7 @@ async def test_an_event_between_two_others_is_found(forger: asyncpg.Connection) 
     assert (finding.position, finding.fault) == (6, Fault.INSERTED)
 
 
-@pytest.mark.parametrize("position", [0, -5])
+@pytest.mark.parametrize("position", [0, -5, -(2**63)])
 async def test_an_event_before_the_first_is_found(forger: asyncpg.Connection, position: int) -> None:
     await forger.execute(COPY_OF.format(at=position, hash="hash"))
 

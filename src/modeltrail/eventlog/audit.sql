@@ -17,5 +17,8 @@ LIMIT $2
 -- name: list_hashes
 SELECT notification_id, hash FROM stored_events WHERE notification_id = ANY($1::bigint[])
 
+-- name: get_first_position
+SELECT min(notification_id) FROM stored_events
+
 -- name: get_last_position
 SELECT coalesce(max(notification_id), 0) FROM stored_events

@@ -19,6 +19,7 @@ ROWS_A_COPY = 100_000  # a third of a second; no transaction of ours is older th
 LogRow = Any  # a record of asyncpg, or the same columns by name from an export
 PROGRESS_EVERY = 10_000
 NEIGHBOURS = 1_000  # so far away an event that was moved is looked for
+IMPOSSIBLE = "a position that the log has already, or cannot have"
 
 
 class Fault(StrEnum):
@@ -51,18 +52,18 @@ async def verify_log(connection: Connection, on_progress: Callable[[int, int], N
     Memory does not grow with the log. What is appended meanwhile is checked, too.
     """
     total = await connection.fetchval(SQL.get_last_position)
-    position, digest, seen = 0, chain.GENESIS, 0
-    lowest = -(2**63)  # no event has a position below 1, but a forger might use one
+    position, digest = 0, chain.GENESIS
+    # No event has a position below 1, but a forger might use one, down to the lowest number that there is.
+    first = await connection.fetchval(SQL.get_first_position)
+    if first is not None and first < 1:
+        return Verified(position, digest, Finding(first, Fault.INSERTED, IMPOSSIBLE))
     while True:
         links = CopiedLinks(position, digest)
-        await connection.copy_from_query(
-            SQL.copy_links, lowest if seen == 0 else position, ROWS_A_COPY, output=links.take, format="binary"
-        )
+        await connection.copy_from_query(SQL.copy_links, position, ROWS_A_COPY, output=links.take, format="binary")
         if links.broken:
             return Verified(links.position, links.digest, await _explain(connection, links.position, links.digest))
-        seen, before = links.position, position
-        position, digest = links.position, links.digest
-        on_progress(seen, max(total, seen))
+        before, position, digest = position, links.position, links.digest
+        on_progress(position, max(total, position))
         if position - before < ROWS_A_COPY:
             return Verified(position, digest)
 
@@ -108,8 +109,7 @@ async def read_hashes(connection: Connection, positions: Collection[int]) -> dic
 
 async def _explain(connection: Connection, last_good: int, digest: bytes) -> Finding:
     """What was done to the event after `last_good`."""
-    rows = await read_after(connection, -(2**63) if last_good == 0 else last_good, NEIGHBOURS)
-    return explain(rows, last_good, digest)
+    return explain(await read_after(connection, last_good, NEIGHBOURS), last_good, digest)
 
 
 def explain(rows: Sequence[LogRow], last_good: int, digest: bytes) -> Finding:
@@ -119,7 +119,7 @@ def explain(rows: Sequence[LogRow], last_good: int, digest: bytes) -> Finding:
     if found > expected:
         return Finding(expected, Fault.REMOVED, f"it is not there; the next event is at {found}")
     if found < expected:
-        return Finding(found, Fault.INSERTED, "a position that the log has already, or cannot have")
+        return Finding(found, Fault.INSERTED, IMPOSSIBLE)
     for row in rows[1:]:
         if link_of(row, digest, expected) != row["hash"]:
             continue
