@@ -135,6 +135,20 @@ async def test_an_event_before_the_first_is_found(forger: asyncpg.Connection, po
     assert (finding.position, finding.fault) == (position, Fault.INSERTED)
 
 
+@pytest.mark.parametrize("position", [1, 4, 8])
+async def test_a_second_event_at_a_position_is_found(
+    forger: asyncpg.Connection, position: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.eventlog.verification.ROWS_A_COPY", 4)
+    await forger.execute("DROP INDEX stored_events_notification_id_idx")
+    await forger.execute(COPY_OF.format(at=position, hash="''"))
+
+    finding = (await verify_log(forger, quiet)).finding
+
+    assert finding is not None
+    assert finding.position == position
+
+
 async def test_an_event_behind_the_last_is_found(forger: asyncpg.Connection) -> None:
     end = await last(forger) + 1
     await forger.execute(COPY_OF.format(at=end, hash="''"))

@@ -1,6 +1,7 @@
 -- What the chain's hash of each event is made of, ready to be hashed, so that little is left to do per row. The order:
 -- hash, time (µs since 2000), position, stream, version, project, command, cause, four lengths, texts. A hash of a
--- wrong length counts as zeros, a cause below zero as one that no event has: nobody writes those but a forger.
+-- wrong length counts as zeros, a cause below zero as one that no event has: nobody writes those but a forger. WITH TIES:
+-- nor does anybody else drop the index that keeps a position from being taken twice, and the next page begins after it.
 -- name: copy_links
 SELECT CASE octet_length(hash) WHEN 32 THEN hash ELSE decode(repeat('00', 32), 'hex') END
     || timestamptz_send(recorded_at) || int8send(notification_id) || uuid_send(originator_id)
@@ -12,7 +13,7 @@ SELECT CASE octet_length(hash) WHEN 32 THEN hash ELSE decode(repeat('00', 32), '
 FROM stored_events
 WHERE notification_id > $1
 ORDER BY notification_id
-LIMIT $2
+FETCH FIRST ($2) ROWS WITH TIES
 
 -- name: list_hashes
 SELECT notification_id, hash FROM stored_events WHERE notification_id = ANY($1::bigint[])
