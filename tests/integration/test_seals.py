@@ -113,6 +113,19 @@ async def test_a_changed_seal_is_refused(database: Database, seal: Path, change:
     assert (code, "does not fit" in err) == (1, True)
 
 
+@pytest.mark.parametrize("change", [("position", -5), ("position", 2**63), ("hash", "zz"), ("hash", "ff" * 31)])
+async def test_what_no_log_can_end_with_is_not_a_seal_whoever_signed_it(
+    database: Database, seal: Path, change: tuple[str, object]
+) -> None:
+    rewrite(seal, contents(seal) | dict([change]))
+
+    code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal))
+
+    assert code == 1
+    assert f"{seal.name}' is not a seal: " in err
+    assert f"$.{change[0]}" in err
+
+
 async def test_a_seal_of_somebody_else_is_refused(database: Database, seal: Path) -> None:
     _, other, _ = await modeltrail(database, "events", "new-seal-key", str(seal.parent / "other"))
     code, _, err = await modeltrail(database, "events", "verify", "--seal", str(seal), "--public-key", other.strip())

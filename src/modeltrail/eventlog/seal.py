@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from modeltrail.eventlog.verification import Fault, Finding, Verified
 
@@ -36,8 +37,8 @@ class WrongFileError(SealError):
 class Seal(Struct, frozen=True, forbid_unknown_fields=True):
     """The log's end at a moment. `hash` is hex, `public_key` and `signature` are base64 of their raw bytes."""
 
-    position: int
-    hash: str
+    position: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     sealed_at: datetime
     public_key: str
     signature: str
