@@ -48,7 +48,9 @@ class VersionTakeover(Struct, frozen=True, kw_only=True):
         wish, name = self.wish, self.wish.origin.name
         model = await existing_model(wish.project_id, wish.registered_model_id)
         _require_free(await row_named(MODEL_VERSIONS, wish.registered_model_id, name), name, self.version_id)
-        wish = structs.replace(wish, is_latest=await self._is_latest(model))
+        # The model has the say: it may have another default here than there, and then there are not two.
+        origin = structs.replace(wish.origin, is_default=model.default_version_id == self.version_id)
+        wish = structs.replace(wish, origin=origin, is_latest=await self._is_latest(model))
         change = await carry_on(MODEL_VERSION, self.version_id, wish)
         answer = Answer(MODEL_VERSIONS, self.version_id)
         if not change.events or not isinstance(change.state, Version):

@@ -126,14 +126,17 @@ def _take_over(command: TakeOverModel, state: ModelSituation) -> list[ModelEvent
         raise ConflictError("model id is taken by one of another project")
     elif is_unchanged_there(state.taken_over, command.fingerprint, "model"):
         return []
-    return [
-        ModelTakenOver(
-            project_id=command.project_id,
-            owner_email=command.owner_email,
-            origin=command.origin,
-            fingerprint=command.fingerprint,
-        )
-    ]
+    taken_over = ModelTakenOver(
+        project_id=command.project_id,
+        owner_email=command.owner_email,
+        origin=command.origin,
+        fingerprint=command.fingerprint,
+    )
+    if isinstance(state, Missing):
+        return [taken_over]
+    # Versions that have gone their own way here are not taken over again, and would not hear of it otherwise. It comes
+    # first: what is taken over last is untouched, and has its times from there.
+    return [*_move_default(state, command.origin.default_version_id), taken_over]
 
 
 def _change(command: ModelChange, model: Model) -> list[ModelEvent]:  # noqa: C901 - one flat case per command

@@ -281,6 +281,31 @@ async def test_what_was_renamed_there_is_renamed_where_it_is_deployed(database: 
     assert (answer["registered_model_name"], serve_model["model_version_name"]) == ("lily", "v2")
     assert await shown(project, f"/serve_models/{serve_model['id']}") == serve_model
     assert (await shown(project, f"/model_versions/{version}"))["name"] == "v2"
+
+
+async def test_a_model_has_one_default_whichever_of_it_and_its_versions_changed_here(
+    database: Database, api: Api, old: Old
+) -> None:
+    project = api.project()
+    model, other, third = [await old.model(project, name=name) for name in ("model changed", "old", "new")]
+    versions = {
+        each: [await old.version(each, name=name, is_default=name == "v1") for name in ("v1", "v2", "v3")]
+        for each in (model, other, third)
+    }
+    await moved(database, "--write")
+    await project.patch(f"/model_versions/{versions[model][2]}", {"is_default": True})
+    await project.patch(f"/model_versions/{versions[other][0]}", {"description": "here"})
+    await project.patch(f"/model_versions/{versions[third][1]}", {"description": "here"})
+    await old.connection.execute("UPDATE old.model_version SET is_default = name = 'v2'")
+
+    facts = await moved(database, "--write", code=1)
+
+    assert [each["id"] for each in facts["models"]["refused"]] == [model]
+    assert {each["id"] for each in facts["versions"]["refused"]} == {versions[other][0], versions[third][1]}
+    for each, default in ((model, 2), (other, 1), (third, 1)):
+        items = (await shown(project, f"/models/{each}/versions"))["items"]
+        assert [item["id"] for item in items if item["is_default"]] == [versions[each][default]]
+        assert (await shown(project, f"/models/{each}"))["default_version"]["id"] == versions[each][default]
     assert await differences(database, *INLINE) == []
 
 

@@ -28,6 +28,7 @@ from support.samples import (
     REGISTERED,
     TAKE_OVER_VERSION,
     TAKEN_OVER,
+    VERSION,
     VERSION_REGISTERED,
     VERSION_TAKEN_OVER,
     default_moved,
@@ -56,6 +57,17 @@ def test_what_has_changed_there_only_is_taken_over_once_more() -> None:
     changed_version = structs.replace(TAKE_OVER_VERSION, fingerprint="two")
     again = structs.replace(VERSION_TAKEN_OVER, fingerprint="two", is_again=True)
     version(VERSION_TAKEN_OVER).when(changed_version).then(again)
+
+
+def test_another_default_there_moves_it_here_before_the_model_is_taken_over_once_more() -> None:
+    origin = structs.replace(MODEL_ORIGIN, default_version_id=VERSION)
+    changed = structs.replace(TAKE_OVER, fingerprint="two", origin=origin)
+    told = default_moved(VERSION, OTHER_VERSION), structs.replace(TAKEN_OVER, fingerprint="two", origin=origin)
+
+    model(TAKEN_OVER).when(changed).then(*told)
+    model(TAKEN_OVER, *told).when(structs.replace(changed, fingerprint="three")).then(
+        structs.replace(told[1], fingerprint="three")
+    )
 
 
 @pytest.mark.parametrize(
