@@ -197,6 +197,50 @@ async def test_whatever_a_row_holds_it_is_kept_and_named(database: Database, api
     assert [item["id"] for item in (await shown(project, "/models?state=draft"))["items"]] == [model]
 
 
+@pytest.mark.parametrize(
+    ("moment", "shown_as"),
+    [
+        ("0001-01-01 00:00:00Z", "0001-01-01T00:00:00Z"),  # Go's zero time
+        ("-infinity", "0001-01-01T00:00:00Z"),
+        ("0044-03-15 12:00:00Z BC", "0001-01-01T00:00:00Z"),
+        ("12024-02-10 00:00:00Z", "9999-12-31T23:59:59Z"),
+        ("infinity", "9999-12-31T23:59:59Z"),
+    ],
+)
+async def test_any_time_is_taken_over(database: Database, api: Api, old: Old, moment: str, shown_as: str) -> None:
+    project = api.project()
+    model = await old.model(project)
+    version = await old.version(model)
+    for table in ("registered_model", "model_version"):
+        await old.connection.execute(f"UPDATE old.{table} SET created_at = '{moment}', updated_at = '{moment}'")
+
+    facts = await moved(database, "--write")
+
+    assert [len(facts[each]["oddities"]) for each in ("models", "versions")] == [2, 2]
+    for path in (f"/models/{model}", f"/model_versions/{version}"):
+        answer = await shown(project, path)
+        assert (answer["created_at"], answer["updated_at"]) == (shown_as, shown_as)
+    assert await differences(database, *INLINE) == []
+    await old.version(model, name="v2")
+    assert numbers((await moved(database, "--write"))["versions"]) == (1, 0, 1, 0)
+
+
+async def test_labels_and_tags_that_cannot_be_read_are_kept_as_text(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    large, deep = await old.model(project), await old.model(project, name="deep")
+    await old.connection.execute(f"UPDATE old.registered_model SET labels = '{{\"a\":1e5000}}' WHERE id = '{large}'")
+    await old.connection.execute(
+        f"UPDATE old.registered_model SET tags = (repeat('[', 3000) || repeat(']', 3000))::jsonb WHERE id = '{deep}'"
+    )
+
+    facts = await moved(database, "--write")
+
+    assert len({each["id"] for each in facts["models"]["oddities"]}) == 2
+    kept: str = (await shown(project, f"/models/{large}"))["labels"]["labels"]
+    assert json.loads(kept, parse_int=len) == {"a": 5001}
+    assert (await shown(project, f"/models/{deep}"))["tags"]["subjects"] == ["[" * 3000 + "]" * 3000]
+
+
 async def test_what_opens_storage_is_kept_encrypted_and_people_too(database: Database, api: Api, old: Old) -> None:
     secret = uuid4().hex
     version = await old.version(

@@ -15,6 +15,7 @@ from msgspec import Struct
 from modeltrail.domain.ids import ModelId, VersionId
 from modeltrail.domain.model_version_messages import Artifact, VersionOrigin, VersionState, VersionStatus
 from modeltrail.domain.registered_model_messages import DeploymentStatus, ModelOrigin, ModelState, Tags
+from modeltrail.legacy.moments import EARLIEST, LATEST
 
 LegacyRow = Mapping[str, Any]
 """A row of theirs by column, as asyncpg reads it: columns that older releases lack may be missing."""
@@ -165,12 +166,19 @@ class Reading:
         if value is None:
             value = self._row.get(instead)
             self._note(f"{column} is NULL; taken as {'1970' if value is None else instead}")
-        value = value or EPOCH
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        elif value in (EARLIEST, LATEST):
+            shown = f"{value.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+            self._note(f"{column} is {shown}, or beyond the times that there are; shown as {shown}")
+        return value or EPOCH
 
     def _json(self, column: str) -> object:
+        """What a column holds, or the text of it where that is more than can be read."""
         value = self._row.get(column)
-        return None if value is None else msgspec.json.decode(value)
+        try:
+            return None if value is None else msgspec.json.decode(value)
+        except (msgspec.MsgspecError, RecursionError):
+            self._note(f"{column} hold too large a number, or too much within each other")
+            return value
 
     def _labels(self) -> dict[str, str]:
         given = self._json("labels")

@@ -11,6 +11,7 @@ from asyncpg import Connection
 from asyncpg.exceptions import ClientConfigurationError, InterfaceError, PostgresError
 from msgspec import Struct
 
+from modeltrail.legacy.moments import read_all_moments
 from modeltrail.postgres.connect import close, reason_of
 
 PREFIXES = ("", "model_registry_")
@@ -134,6 +135,7 @@ async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
     with _told(source.named_by):
         connection = await asyncpg.connect(source.dsn, timeout=CONNECT_SECONDS, server_settings=settings)
     try:
+        await read_all_moments(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             found = await _find_prefix(connection, source.schema, source.prefix)
             yield LegacyTables(connection, source, found)
