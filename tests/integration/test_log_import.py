@@ -115,6 +115,23 @@ async def test_without_their_keys_people_stay_unreadable(other: Database, export
     assert await differences(other, *INLINE) == []
 
 
+async def test_without_a_secret_key_nobody_whose_key_is_there_is_left_out(
+    database: Database, other: Database, exported: Path
+) -> None:
+    await move_people(database, other)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modeltrail", "events", "import", str(exported),
+        env=environment_of(other) | {"MODELTRAIL_SECRET_KEYS": ""}, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+
+    assert (process.returncode, b"no secret key is configured" in err) == (2, True), err
+    assert await read_rows(other) == []
+    assert (await modeltrail(other, "events", "import", str(exported)))[0] == 0
+    assert await tables(other) == await tables(database)
+
+
 async def test_an_import_that_was_killed_goes_on_where_it_was(
     api: Api, database: Database, other: Database, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeysAtHand
-from modeltrail.eventlog.people import People, PersonKeys
+from modeltrail.eventlog.people import People, PersonKeys, has_people
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.rotation import check_keys
 from modeltrail.legacy.mover import Moved, Mover, Rehearsing, Sink, Writing
@@ -68,11 +68,12 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
 
 
 async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:
-    """Bring the log of an export into the database, with its read tables."""
-    keys = key_ring(settings) if settings.secret_keys else None
+    """Bring the log of an export into the database, with its read tables. Raises SettingsError where people's keys are
+    in the database, and none to open them with is configured."""
     async with open_auditor(settings) as auditor:
         # Not the auditor's: an address that a key is missing for would be left out of the read tables for good.
-        people = None if keys is None else PersonKeys(auditor.pool, keys)
+        are_known = await has_people(auditor.pool)
+        people = PersonKeys(auditor.pool, key_ring(settings)) if are_known else None
         return await LogImport(auditor.connection, INLINE, people).run(lines, on_progress)
 
 

@@ -138,6 +138,12 @@ async def people_with_keys(connection: Connection, persons: Collection[UUID]) ->
     return {row["person"] for row in await connection.fetch(SQL.list_keys_of, list(persons))}
 
 
+async def has_people(pool: Pool) -> bool:
+    """Whether the key of anybody is there."""
+    found: bool = await pool.fetchval(SQL.has_people)
+    return found
+
+
 class Unwrapping(Protocol):
     """Opens the keys of people: a KeyRing, or KeysAtHand for those who can do without names."""
 

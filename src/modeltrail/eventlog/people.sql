@@ -15,6 +15,9 @@ SELECT person, key_id, wrapped_key FROM person_keys WHERE person = ANY($1::uuid[
 -- name: list_keys_of
 SELECT person FROM person_keys WHERE person = ANY($1::uuid[])
 
+-- name: has_people
+SELECT EXISTS (SELECT FROM person_keys)
+
 -- name: get_digest_key
 SELECT key_id, wrapped_key FROM digest_key
 
