@@ -75,6 +75,9 @@ async def verify_tables(
                 on_progress(number * end + fold.position, len(projections) * end)
             position = max(position, fold.position)
             rows += len(fold.tables[0].rows)
+            if (checkpoint := reached.get(projection.name)) is not None and checkpoint > end:
+                # It would pass over what is still to come.
+                found.add("projections", projection.name, "position", f"at most {end}", checkpoint)
             await _compare_counts(connection, fold.tables[0], found)
             await _compare_rows(connection, fold.tables[0], found)
     return Compared(position, rows, found.count, found.first)

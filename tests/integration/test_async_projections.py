@@ -277,6 +277,17 @@ async def test_verify_compares_as_of_the_checkpoint_and_finds_a_damaged_row(
     assert [(each.table, each.column) for each in compared.first] == [("activity", "body")]
 
 
+async def test_verify_finds_a_checkpoint_that_the_log_has_not_reached(world: Registry, database: Database) -> None:
+    await write(world, 1)
+    await bring_forward(database)
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET position = position + 1 WHERE name = 'activity'")
+
+        compared = await verify_tables(connection, RING, ASYNC, lambda _done, _total: None)
+
+    assert [(each.table, each.id, each.column) for each in compared.first] == [("projections", "activity", "position")]
+
+
 async def test_a_rebuild_mends_it_and_leaves_it_at_the_end_of_the_log(world: Registry, database: Database) -> None:
     await write(world, 3)
     await bring_forward(database)
