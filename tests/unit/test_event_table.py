@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from modeltrail.cli.event_table import as_json, header, line
+import pytest
+
+from modeltrail.cli.event_table import as_json, header, line, print_table
 
 STREAM = UUID("0a1b2c3d-0000-4000-8000-000000000000")
 PROJECT = UUID("11111111-1111-4111-8111-111111111111")
@@ -64,3 +66,30 @@ def test_json_holds_the_whole_event_on_one_line() -> None:
         "causation_id": None,
         "data": {"name": "iris"},
     }
+
+
+@pytest.mark.parametrize(
+    ("actor", "shown"),
+    [
+        ("東京@example.com", "東京@example.com    "),  # two columns each
+        ("東京大学工学部計数工学科@example.com", "東京大学工学部計数… "),
+        ("e\u0301" * 30, "e\u0301" * 19 + "…"),  # an accent of its own takes none
+        ("🙂", "🙂" + " " * 18),
+    ],
+    ids=["wide", "wide and cut", "accents", "emoji"],
+)
+def test_columns_stay_aligned_whatever_is_written_in_them(actor: str, shown: str) -> None:
+    assert f" {shown} 9f8e7d6c" in line(Event(actor=actor), 120)
+
+
+def test_wide_characters_do_not_make_a_line_too_long() -> None:
+    narrow, wide = line(Event(data={"name": "x" * 200}), 160), line(Event(data={"name": "東" * 200}), 160)
+
+    assert len(narrow) == 160
+    assert len(wide) + wide.count("東") in (159, 160)
+
+
+def test_tables_are_as_wide_as_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([("NAME", "ROWS"), ("東京", "1"), ("abc", "2")])
+
+    assert capsys.readouterr().out == "NAME  ROWS\n東京  1\nabc   2\n"

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import click
 
@@ -90,11 +92,29 @@ def printable(text: str) -> str:
 
 
 def _fit(text: str, size: int) -> str:
-    return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"
+    """The text, or as much of it as there is room for, in exactly `size` columns of a terminal."""
+    if (width := _width(text)) <= size:
+        return text + " " * (size - width)
+    if text.isascii():
+        return f"{text[: size - 1]}…"
+    reached = accumulate(map(_columns_of, text))
+    kept = "".join(character for character, end in zip(text, reached, strict=True) if end < size)
+    return f"{kept}…".ljust(size - _width(kept) + len(kept))
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    """How many columns terminals give it: two for those of East Asia and emoji, none for what stands on another."""
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest text; for tables that are not followed line by line."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        click.echo("  ".join(_fit(text, width) for text, width in zip(line, widths, strict=True)).rstrip())
