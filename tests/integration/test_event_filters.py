@@ -132,7 +132,8 @@ async def test_a_tree_says_when_there_are_more_events_than_it_shows(
 
 
 async def test_a_wrong_filter_is_told_in_one_sentence(database: Database) -> None:
-    for arguments in (("--since", "yesterday"), ("--since", "2026-01-01"), ("--model", "x")):
+    early = "0001-01-01T00:00:00+14:00"
+    for arguments in (("--since", "yesterday"), ("--since", "2026-01-01"), ("--since", early), ("--model", "x")):
         code, out, err = await modeltrail(database, "events", "list", *arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
     both = ("--model", str(uuid4()), "--stream", str(uuid4()))

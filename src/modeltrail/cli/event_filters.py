@@ -31,7 +31,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older ones are not ge
             moment = datetime.fromisoformat(value)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None:
+        if moment is None or moment.tzinfo is None or not 2 <= moment.year <= 9998:  # those are years in all time zones
             self.fail(f"{value!r} is not a time such as 2026-03-03T14:05:00Z", param, ctx)
         return moment
 

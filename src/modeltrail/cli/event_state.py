@@ -48,7 +48,7 @@ def state(*, stream: UUID, at: _Point, data: Path | None) -> None:
     """Show what a model, version, environment or service was, as JSON."""
     (found,) = _look(stream, {"--at": at}, data)
     if found is None:
-        raise CommandError(f"the stream {stream} had no event then")
+        raise CommandError(f"the stream {stream} had no event then, or is that of a person who was erased")
     click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
 
 
@@ -64,7 +64,7 @@ def diff(*, stream: UUID, start: _Point, end: _Point, data: Path | None, as_json
 
     before, after = _look(stream, {"--from": start, "--to": end}, data)
     if before is None and after is None:
-        raise CommandError(f"the stream {stream} had no event by then")
+        raise CommandError(f"the stream {stream} had no event by then, or is that of a person who was erased")
     changed = differences(before, after)
     if as_json:
         click.echo(msgspec.json.encode({name: {"from": old, "to": new} for name, (old, new) in changed.items()}))
