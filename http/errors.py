@@ -21,7 +21,7 @@ from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_passing
-from modeltrail.projections.past import UnknownPastError
+from modeltrail.projections.past import UnknownPastError, UnsettledError
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     if isinstance(failure, DomainError):
         return error(_status_of(failure), failure.message)
     if isinstance(failure, UnknownPastError):
-        return error(400, f"invalid at: {failure}")
+        return _unanswered(failure)
     if isinstance(failure, LogUnavailableError):
         return _unavailable(request, failure, _unwritten(failure))
     if isinstance(failure, UnusableKeyError):
@@ -81,6 +81,12 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
         return _refused_by_litestar(failure)
     _report(request, failure)
     return error(500, "internal server error")
+
+
+def _unanswered(failure: UnknownPastError) -> Answer:
+    if isinstance(failure, UnsettledError):
+        return error(503, f"{failure}; try again", RETRY_AFTER)
+    return error(400, f"invalid at: {failure}")
 
 
 def report_broken_off(scope: Scope, failure: Exception) -> None:

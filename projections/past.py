@@ -18,7 +18,7 @@ from modeltrail.domain.ids import ProjectId
 from modeltrail.domain.person import EVERYWHERE, PersonErased
 from modeltrail.eventlog.codec import topic_of
 from modeltrail.eventlog.keys import KeyRing
-from modeltrail.eventlog.log import read_head
+from modeltrail.eventlog.log import LOCK, read_head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.selection import SQL as LOG
 from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
@@ -43,6 +43,9 @@ AT_ONCE = 500
 # Events for one answer. Measured: 100,000 that each make a row take 5 s and 400 MB; a process has others to serve.
 MOST = 200_000
 
+# How often, and how far apart, it is looked whether what was under way at a moment is written.
+LOOKS, LOOK_SECONDS = 100, 0.02
+
 _COMMENT = re.compile(r"--.*")
 _WORD = re.compile(r"\w+")
 _HOLDERS = ("id", "registered_model_id", "model_version_id", "inference_service_id")
@@ -55,6 +58,10 @@ class UnknownPastError(Exception):
 
 class NotYetError(UnknownPastError):
     """Nobody knows yet what will be then."""
+
+
+class UnsettledError(NotYetError):
+    """Somebody still writes what happened by then."""
 
 
 class TooMuchPastError(UnknownPastError):
@@ -81,7 +88,24 @@ async def position_at(reads: Reads, moment: int | datetime) -> int:
     ((is_over,),) = await reads.fetch(LOG.is_over, moment)
     if not is_over:
         raise NotYetError("that time is still to come")
+    await _await_writers(reads, moment)
     return await position_until(reads, moment)
+
+
+async def _await_writers(reads: Reads, moment: datetime) -> None:
+    """Return when nothing that happened by then can be added any more. Raises UnsettledError when that takes too long.
+
+    Events are dated under the writers' lock, and none before the newest, but they are seen only when they are
+    committed, up to some seconds later.
+    """
+    for _ in range(LOOKS):
+        if (await read_head(reads)).recorded_at >= moment:
+            return
+        ((nobody_writes,),) = await reads.fetch(LOG.nobody_writes, LOCK)
+        if nobody_writes:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+    raise UnsettledError("what happened then is still being written")
 
 
 class PastTables:

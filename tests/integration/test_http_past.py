@@ -1,5 +1,6 @@
 """`?at=`: every GET answers as it would have answered then."""
 
+import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,10 +15,17 @@ from modeltrail.commands.deployments import ClusterReport, Report
 from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_facts import RecordDrift, RecordInterruption, RecordReadiness
 from modeltrail.domain.inference_service_messages import ConfirmUndeployment, FailDeployment, RecordApplied
+from modeltrail.eventlog.log import lock_log
 from modeltrail.eventlog.record import Context
+from modeltrail.projections import past
 from modeltrail.workers.reports import WORKER
 from support.api import Api, Json, Project, made, refusal
+from support.cluster import eventually
+from support.committing import connected
+from support.database import Database
 
+WAITING = """SELECT count(*) FROM pg_locks
+WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND NOT granted"""
 STEPS = 120
 LOOKS = 400
 
@@ -319,6 +327,40 @@ async def test_the_future_is_refused(project: Project) -> None:
     assert refusal(await project.get(f"/models?at={'9' * 30}"))[0] == 400
     tomorrow = quote((datetime.now(UTC) + timedelta(days=1)).isoformat())
     assert refusal(await project.get(f"/models?at={tomorrow}")) == (400, "invalid at: that time is still to come")
+
+
+async def test_what_is_being_written_belongs_to_the_moment_that_it_is_dated(
+    project: Project, database: Database
+) -> None:
+    await project.model("before")
+    async with connected(database) as other:
+        holding = other.transaction()
+        await holding.start()
+        await other.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
+        writing = asyncio.create_task(project.model("after"))
+        await eventually(lambda: other.fetchval(WAITING))
+        moment = quote(datetime.now(UTC).isoformat())
+        asking = asyncio.create_task(project.get(f"/models?at={moment}"))
+        await asyncio.wait([asking], timeout=0.5)  # it may answer now, or when the writer is done
+        await holding.rollback()
+    await writing
+
+    assert (await asking).json() == (await project.get(f"/models?at={moment}")).json()
+
+
+async def test_a_moment_of_which_much_is_still_being_written_is_refused(
+    project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "LOOKS", 2)
+    await project.model()
+    position = await end_of(project)
+    async with connected(database) as other:
+        await lock_log(other, held=False)
+        answer = await project.get(f"/models?at={quote(datetime.now(UTC).isoformat())}")
+
+        assert refusal(answer) == (503, "what happened then is still being written; try again")
+        assert answer.headers["retry-after"] == "1"
+        assert (await project.get(f"/models?at={position}")).status_code == 200
 
 
 async def test_the_past_of_another_project_is_not_told(api: Api, project: Project) -> None:

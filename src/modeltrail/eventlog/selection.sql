@@ -33,3 +33,7 @@ SELECT topic, state FROM stored_events WHERE originator_id = $1 ORDER BY origina
 
 -- name: is_over
 SELECT $1 <= clock_timestamp()
+
+-- name: nobody_writes
+-- Whether the writers' lock is free. It is had for as long as this statement takes, so no writer waits for it.
+SELECT pg_try_advisory_xact_lock_shared($1)
