@@ -227,7 +227,7 @@ class Delete(Struct, frozen=True, kw_only=True):
     async def decide(self) -> Decision:
         row = await existing_service(self.project_id, self.service_id)
         require_revision(row, self.expected_revision)
-        # More than the domain refuses, which cannot tell whether what a roll-out replaces is live or interrupted.
+        # More than the domain refuses, which lets go of what is on its way off the cluster, and may still serve.
         if row.body.current_state is ServiceState.DEPLOYED:
             raise RuleError("cannot delete deployed inference service")
         service = await state_of_service(self.service_id)

@@ -43,7 +43,7 @@ def canary_deployed(service: Service, deployment: DeploymentId, external_id: str
 
 def require_ready_canary(deployment: Deployment) -> None:
     """Raise RuleError unless the canary serves: only then can it be given all the traffic."""
-    if not isinstance(deployment, Deployed) or deployment.interruption is not None:
+    if not isinstance(deployment, Deployed) or deployment.live.interruption is not None:
         raise RuleError("the canary of this inference service is not ready; wait until it is, or abort it")
 
 

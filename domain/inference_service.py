@@ -261,7 +261,7 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
         case DeploymentSucceeded(external_id=external_id, url=url):
             if not isinstance(before, Deploying):
                 return before
-            live = Live(version=event.model_version_id, external_id=external_id, url=url)
+            live = Live(event.deployment_id, event.model_version_id, external_id, url)
             return Deployed(deployment_id=event.deployment_id, target=before.target, live=live)
         case DeploymentFailed():
             if not isinstance(before, Deploying):
@@ -275,7 +275,7 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
         case CanaryDeployed(deployment_id=deployment, stable_version_id=stable, external_id=external_id, url=url):
             # Live is still the version that keeps the rest of the traffic, not the canary.
             wanted = target_in(before)
-            served = Live(stable, external_id, url)
+            served = Live(deployment, stable, external_id, url)
             return before if wanted is None else Deployed(deployment_id=deployment, target=wanted, live=served)
         case UndeploymentRequested(undeployment_id=undeployment):
             return Undeploying(undeployment_id=undeployment)

@@ -17,7 +17,7 @@ class Repair(Struct, frozen=True):
 
 
 class RecordInterruption(Command, frozen=True):
-    """What was live is not ready any more."""
+    """What was live is not ready any more: this deployment, or the one before it that was to be replaced."""
 
     deployment_id: DeploymentId
     reason: str
@@ -84,6 +84,29 @@ class ServiceRecovered(Event, frozen=True, tag="inference_service.recovered"):
     url: str
 
 
+class EarlierVersionInterrupted(Event, frozen=True, tag="inference_service.earlier_version_interrupted"):
+    """The newest deployment had failed, and what served on in its stead is not ready any more either.
+
+    `deployment_id` is that of the version which served on.
+    """
+
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    reason: str
+    message: str
+
+
+class EarlierVersionRecovered(Event, frozen=True, tag="inference_service.earlier_version_recovered"):
+    """What served on in the stead of a deployment that had failed does so again."""
+
+    deployment_id: DeploymentId
+    registered_model_id: ModelId
+    model_version_id: VersionId
+    external_id: str
+    url: str
+
+
 class ServiceMoved(Event, frozen=True, tag="inference_service.moved"):
     """It is served at another address, or by an object that somebody made anew."""
 
@@ -119,7 +142,14 @@ class UndeploymentStalled(Event, frozen=True, tag="inference_service.undeploymen
 
 
 ClusterFact = (
-    ServiceInterrupted | ServiceRecovered | ServiceMoved | ObjectDisappeared | ObjectDrifted | UndeploymentStalled
+    ServiceInterrupted
+    | ServiceRecovered
+    | EarlierVersionInterrupted
+    | EarlierVersionRecovered
+    | ServiceMoved
+    | ObjectDisappeared
+    | ObjectDrifted
+    | UndeploymentStalled
 )
 ServiceFact = ClusterFact | TaskFact
 

@@ -4,6 +4,8 @@
        │
        └──object disappeared──▶ Failed          (with a repair, a deployment of the same target is requested at once)
 
+    Failed, the earlier version live ◀──recovered──▶ Failed, the earlier version interrupted
+
 An observation of a deployment that another has replaced, or that says nothing new, changes nothing.
 """
 
@@ -14,9 +16,11 @@ from msgspec import structs
 from modeltrail.domain import inference_service, parked_task
 from modeltrail.domain.canary import canary_deployed, end_with_canary
 from modeltrail.domain.errors import service_not_found
-from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_facts import (
     ClusterFact,
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     Observation,
@@ -109,14 +113,29 @@ def _deployed(service: Service, deployment: DeploymentId) -> Deployed | None:
             return None
 
 
+def _still_live(service: Service, deployment: DeploymentId) -> Live | None:
+    """What serves since that deployment, in the stead of one that has failed."""
+    match service.deployment:
+        case Failed(still_live=Live(deployment_id=earlier) as live) if earlier == deployment:
+            return live
+        case _:
+            return None
+
+
 def _interrupted(command: RecordInterruption, service: Service) -> list[LifeEvent]:
-    deployed = _deployed(service, command.deployment_id)
-    if deployed is None or deployed.interruption == command.reason:
+    told: type[ServiceInterrupted | EarlierVersionInterrupted]
+    if (deployed := _deployed(service, command.deployment_id)) is not None:
+        told, version, known = ServiceInterrupted, deployed.target.model_version_id, deployed.live.interruption
+    elif (live := _still_live(service, command.deployment_id)) is not None:
+        told, version, known = EarlierVersionInterrupted, live.version, live.interruption
+    else:
         return []
-    interrupted = ServiceInterrupted(
+    if known == command.reason:
+        return []
+    interrupted = told(
         deployment_id=command.deployment_id,
         registered_model_id=service.registered_model_id,
-        model_version_id=deployed.target.model_version_id,
+        model_version_id=version,
         reason=command.reason,
         message=command.message,
     )
@@ -124,27 +143,36 @@ def _interrupted(command: RecordInterruption, service: Service) -> list[LifeEven
 
 
 def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
+    seen = (command.external_id, command.url)
+    live = _still_live(service, command.deployment_id)
+    if live is not None:
+        is_news = live.interruption is not None or (live.external_id, live.url) != seen
+        return [_recovered(EarlierVersionRecovered, live.version, command, service)] if is_news else []
     match service.deployment:
-        case Deployed(deployment_id=current, interruption=None, live=live) if current == command.deployment_id:
-            if (live.external_id, live.url) == (command.external_id, command.url):
-                return []
-            return [ServiceMoved(**structs.asdict(command))]
+        case Deployed(deployment_id=current, live=Live(interruption=None) as live) if current == command.deployment_id:
+            return [] if (live.external_id, live.url) == seen else [ServiceMoved(**structs.asdict(command))]
         case Deployed(deployment_id=current, target=target) | Failed(deployment_id=current, target=target):
             if current != command.deployment_id:
                 return []
             canary = canary_deployed(service, current, command.external_id, command.url)
-            if canary is not None:
-                return [canary]
-            recovered = ServiceRecovered(
-                deployment_id=current,
-                registered_model_id=service.registered_model_id,
-                model_version_id=target.model_version_id,
-                external_id=command.external_id,
-                url=command.url,
-            )
-            return [recovered]
+            return [canary or _recovered(ServiceRecovered, target.model_version_id, command, service)]
         case _:
             return []
+
+
+def _recovered(
+    told: type[ServiceRecovered | EarlierVersionRecovered],
+    version: VersionId,
+    command: RecordReadiness,
+    service: Service,
+) -> ServiceRecovered | EarlierVersionRecovered:
+    return told(
+        deployment_id=command.deployment_id,
+        registered_model_id=service.registered_model_id,
+        model_version_id=version,
+        external_id=command.external_id,
+        url=command.url,
+    )
 
 
 def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEvent]:
@@ -209,11 +237,14 @@ def evolve(state: ServiceSituation, event: LifeEvent) -> ServiceSituation:
 
 def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
     match event, before:
-        case ServiceInterrupted(reason=reason), Deployed():
-            return structs.replace(before, interruption=reason)
+        case ServiceInterrupted(reason=reason), Deployed(live=live):
+            return structs.replace(before, live=structs.replace(live, interruption=reason))
         case ServiceRecovered(), Deployed(target=target) | Failed(target=target):
-            live = Live(version=event.model_version_id, external_id=event.external_id, url=event.url)
-            return Deployed(deployment_id=event.deployment_id, target=target, live=live)
+            return Deployed(deployment_id=event.deployment_id, target=target, live=_live_since(event))
+        case EarlierVersionInterrupted(reason=reason), Failed(still_live=Live() as live):
+            return structs.replace(before, still_live=structs.replace(live, interruption=reason))
+        case EarlierVersionRecovered(), Failed(still_live=Live()):
+            return structs.replace(before, still_live=_live_since(event))
         case ServiceMoved(external_id=external_id, url=url), Deployed(live=live):
             return structs.replace(before, live=structs.replace(live, external_id=external_id, url=url))
         case ObjectDisappeared(), Deployed(deployment_id=deployment, target=target) | Failed(
@@ -228,3 +259,7 @@ def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
             return structs.replace(before, stalled=message)
         case _:
             return before
+
+
+def _live_since(event: ServiceRecovered | EarlierVersionRecovered) -> Live:
+    return Live(event.deployment_id, event.model_version_id, event.external_id, event.url)

@@ -50,11 +50,13 @@ class Deleted(Struct, frozen=True, tag="deleted"):
 
 
 class Live(Struct, frozen=True):
-    """What the cluster serves right now."""
+    """What the cluster serves right now, and since which deployment; `interruption` is why it is not ready just now."""
 
+    deployment_id: DeploymentId
     version: VersionId
     external_id: str
     url: str
+    interruption: str | None = None
 
 
 class Idle(Struct, frozen=True, tag="idle"):
@@ -79,12 +81,11 @@ class Deploying(Struct, frozen=True, tag="deploying"):
 
 
 class Deployed(Struct, frozen=True, tag="deployed"):
-    """Live; `interruption` is the reason why it is not ready just now, `drift` what others changed of it."""
+    """Live, or interrupted; `drift` is what others changed of it."""
 
     deployment_id: DeploymentId
     target: Target
     live: Live
-    interruption: str | None = None
     drift: tuple[str, ...] = ()
 
 

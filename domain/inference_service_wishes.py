@@ -175,7 +175,8 @@ def _rename(command: RenameService, service: Service) -> list[ServiceEvent]:
 
 
 def _delete(command: DeleteService, service: Service) -> list[ServiceEvent]:
-    if isinstance(service.deployment, Deployed) and service.deployment.interruption is None:
+    live = live_in(service.deployment)
+    if live is not None and live.interruption is None:
         raise RuleError("cannot delete deployed inference service")
     deleted = ServiceDeleted(name=service.name, registered_model_id=service.registered_model_id)
     if isinstance(service.deployment, Idle | Waiting | Undeploying):

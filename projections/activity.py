@@ -13,6 +13,8 @@ from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, Can
 from modeltrail.domain.decider import AnyEvent
 from modeltrail.domain.event import Event
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceInterrupted,
@@ -105,8 +107,10 @@ _COUNTED: dict[type[Event], str] = {
     UndeploymentRequested: "undeployments_requested",
     Undeployed: "undeployments_done",
     ServiceInterrupted: "interruptions",
+    EarlierVersionInterrupted: "interruptions",
     ObjectDisappeared: "interruptions",
     ServiceRecovered: "recoveries",
+    EarlierVersionRecovered: "recoveries",
     ObjectDrifted: "drifts",
 }
 _COUNTERS = ("events", *dict.fromkeys(_COUNTED.values()))

@@ -10,7 +10,13 @@ from msgspec import UNSET, structs
 
 from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.event import Event
-from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
+from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
+    ObjectDisappeared,
+    ServiceInterrupted,
+    ServiceRecovered,
+)
 from modeltrail.domain.inference_service_messages import DeploymentFailed, DeploymentSucceeded, Undeployed
 from modeltrail.domain.model_version_messages import (
     VersionEvent,
@@ -76,6 +82,8 @@ _DeploymentEvent = (
     | Undeployed
     | ServiceInterrupted
     | ServiceRecovered
+    | EarlierVersionInterrupted
+    | EarlierVersionRecovered
     | ObjectDisappeared
 )
 
@@ -196,7 +204,9 @@ def _deployed(row: ModelRow, event: _DeploymentEvent, recorded: Recorded) -> Mod
             live, status = (*others, recorded.stream), DeploymentStatus.DEPLOYED
         case DeploymentFailed():
             live, status = row.live_services, DeploymentStatus.FAILED
-        case ServiceInterrupted() | ObjectDisappeared():
+        case EarlierVersionRecovered():
+            live, status = (*others, recorded.stream), DeploymentStatus.FAILED  # as the newest deployment has
+        case ServiceInterrupted() | EarlierVersionInterrupted() | ObjectDisappeared():
             live, status = others, DeploymentStatus.FAILED
         case Undeployed():
             live, status = others, DeploymentStatus.DEPLOYED if others else DeploymentStatus.UNDEPLOYED

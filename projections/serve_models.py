@@ -12,7 +12,13 @@ from modeltrail.domain.canary_messages import CanaryDeployed
 from modeltrail.domain.decider import AnyEvent
 from modeltrail.domain.event import Event
 from modeltrail.domain.ids import ServiceId, VersionId, serve_model_id
-from modeltrail.domain.inference_service_facts import ObjectDisappeared, ServiceInterrupted, ServiceRecovered
+from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
+    ObjectDisappeared,
+    ServiceInterrupted,
+    ServiceRecovered,
+)
 from modeltrail.domain.inference_service_messages import (
     DeploymentFailed,
     DeploymentRequested,
@@ -109,13 +115,16 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
             if version != body.model_version_id:
                 return None  # a roll-out replaces what served before
             state = ServeModelState.RUNNING
-        case CanaryDeployed(model_version_id=version) if version == body.model_version_id:
+        case CanaryDeployed(model_version_id=version) | EarlierVersionRecovered(model_version_id=version) if (
+            version == body.model_version_id
+        ):
             state = ServeModelState.RUNNING
         case DeploymentRequested(target=target) if target.model_version_id == body.model_version_id:
             state = ServeModelState.PENDING
         case (
             DeploymentFailed(model_version_id=version)
             | ServiceInterrupted(model_version_id=version)
+            | EarlierVersionInterrupted(model_version_id=version)
             | ObjectDisappeared(model_version_id=version)
         ) if version == body.model_version_id:
             state = ServeModelState.FAILED
@@ -134,7 +143,14 @@ def serve_models_after(served: tuple[ServeModelBody, ...], recorded: Recorded) -
 
 
 _OfOneVersion = (
-    CanaryDeployed | DeploymentFailed | ServiceInterrupted | ObjectDisappeared | ServeModelAdded | ServeModelRemoved
+    CanaryDeployed
+    | DeploymentFailed
+    | ServiceInterrupted
+    | EarlierVersionInterrupted
+    | EarlierVersionRecovered
+    | ObjectDisappeared
+    | ServeModelAdded
+    | ServeModelRemoved
 )
 
 

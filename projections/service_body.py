@@ -8,6 +8,8 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceFact,
@@ -180,13 +182,18 @@ def _live(body: ServiceBody, external_id: str, url: str) -> ServiceBody:
     )
 
 
-def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
+def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:  # noqa: C901 - one flat case per event
     """The service after what the cluster did unasked, or what became of a task that the worker failed at."""
     match event:
         case ServiceInterrupted(message=message):
             return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=message)
         case ServiceRecovered(external_id=external_id, url=url):
             return _live(body, external_id, url)
+        case EarlierVersionInterrupted(message=message):
+            why = _why_it_failed(body) + _MEANWHILE + message
+            return structs.replace(body, current_state=ServiceState.UNDEPLOYED, last_error=why)
+        case EarlierVersionRecovered(external_id=external_id, url=url):
+            return structs.replace(_live(body, external_id, url), last_error=_why_it_failed(body) or UNSET)
         case ServiceMoved(external_id=external_id, url=url):
             return structs.replace(body, external_id=external_id, url=url or UNSET)
         case ObjectDisappeared():
@@ -209,6 +216,14 @@ def observed(body: ServiceBody, event: ServiceFact) -> ServiceBody:
             return body
         case _:
             assert_never(event)
+
+
+# Between why the newest deployment failed and why the version that served on does not: each may be told by itself.
+_MEANWHILE = "; the version that served on is not ready either: "
+
+
+def _why_it_failed(body: ServiceBody) -> str:
+    return "" if body.last_error is UNSET else body.last_error.partition(_MEANWHILE)[0]
 
 
 def _with_options(body: ServiceBody, options: ServingOptions) -> ServiceBody:

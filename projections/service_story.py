@@ -8,6 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceFact,
@@ -173,12 +175,16 @@ def _asked_or_answered(event: ServiceEvent, version: str) -> str:  # noqa: C901 
             assert_never(event)
 
 
-def _unasked(event: ServiceFact) -> str:
+def _unasked(event: ServiceFact) -> str:  # noqa: C901 - one flat case per event
     match event:
         case ServiceInterrupted(message=message):
             return f"not ready any more: {message}"
         case ServiceRecovered(url=url):
             return "ready again" + (f" at {url}" if url else "")
+        case EarlierVersionInterrupted(message=message):
+            return f"the version that served on is not ready any more either: {message}"
+        case EarlierVersionRecovered(url=url):
+            return "the version that served on is ready again" + (f" at {url}" if url else "")
         case ServiceMoved(url=url):
             return f"moved: now served at {url or 'no address'}"
         case ObjectDisappeared():

@@ -7,7 +7,10 @@ from asyncpg import Record
 from msgspec import Struct, structs
 
 from modeltrail.domain.canary_messages import CanaryDeployed
+from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceFact,
@@ -41,7 +44,10 @@ class Standing(StrEnum):
 
 class StandingDeployment(Struct, frozen=True):
     """What should be in the cluster. `external_id` and `url` are what was seen of it last, `reason` why it is not
-    ready, `drift` the fields that others changed."""
+    ready, `drift` the fields that others changed.
+
+    `earlier` is the deployment that serves on should the newest one fail, `earlier_reason` why it is not ready.
+    """
 
     wanted: ToApply
     standing: Standing = Standing.REQUESTED
@@ -49,6 +55,23 @@ class StandingDeployment(Struct, frozen=True):
     url: str = ""
     reason: str = ""
     drift: tuple[str, ...] = ()
+    earlier: DeploymentId | None = None
+    earlier_reason: str = ""
+
+    def may_be_of(self, deployment: DeploymentId) -> bool:
+        """Whether an object with that deployment's id is the one that was answered, or the one that serves on."""
+        if self.standing is Standing.REQUESTED:
+            return False
+        # A roll-out that was refused never came to the object, which serves what it did before.
+        return deployment == self.wanted.deployment_id or (
+            deployment == self.earlier and self.standing is Standing.FAILED
+        )
+
+    def interruption_of(self, deployment: DeploymentId) -> str | None:
+        """Why that deployment is not ready, as it was told; "" where it is ready, None where it never was."""
+        if deployment == self.wanted.deployment_id:
+            return self.reason if self.standing in (Standing.LIVE, Standing.INTERRUPTED) else None
+        return self.earlier_reason if deployment == self.earlier else None
 
 
 class StandingRow(RequestRow, frozen=True):
@@ -78,10 +101,14 @@ def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployme
             return structs.replace(before, standing=Standing.FAILED, reason=reason)
         case ServiceInterrupted(reason=reason):
             return structs.replace(before, standing=Standing.INTERRUPTED, reason=reason)
+        case EarlierVersionInterrupted(reason=reason):
+            return structs.replace(before, earlier_reason=reason)
+        case EarlierVersionRecovered(external_id=uid, url=url):
+            return structs.replace(before, earlier_reason="", external_id=uid, url=url)
         case ServiceMoved(external_id=uid, url=url):
             return structs.replace(before, external_id=uid, url=url)
         case ObjectDisappeared() if before.standing is Standing.REQUESTED:
-            return structs.replace(before, external_id="")
+            return structs.replace(before, external_id="", earlier=None, earlier_reason="")
         case ObjectDisappeared():
             return StandingDeployment(before.wanted, Standing.GONE)
         case ObjectDrifted(fields=fields):
@@ -92,8 +119,14 @@ def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployme
 
 def _requested(row: StandingRow | None, event: DeploymentRequested, recorded: Recorded) -> StandingRow:
     # A roll-out that fails leaves the object of before, so its id is kept until another is known.
-    known = row.deployment.external_id if row else ""
-    deployment = StandingDeployment(ToApply(**structs.asdict(event)), external_id=known)
+    wanted, before = ToApply(**structs.asdict(event)), row.deployment if row else None
+    if before is None:
+        deployment = StandingDeployment(wanted)
+    elif before.standing in (Standing.LIVE, Standing.INTERRUPTED):
+        earlier, known = before.wanted.deployment_id, (before.external_id, before.url)
+        deployment = StandingDeployment(wanted, Standing.REQUESTED, *known, "", (), earlier, before.reason)
+    else:
+        deployment = structs.replace(before, wanted=wanted, standing=Standing.REQUESTED, reason="", drift=())
     return StandingRow(**request_made_by(recorded), deployment=deployment)
 
 
@@ -108,7 +141,7 @@ def read_standing(record: Record) -> StandingRow:
 
 STANDING_DEPLOYMENTS = Projection(
     name="standing_deployments",
-    version=1,
+    version=2,
     columns=(
         *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.deployment)),

@@ -152,21 +152,22 @@ class Upkeep:
             await self._reporter.report(row, news)
 
     def _news(self, row: StandingRow, observed: ObservedService) -> Observation | None:
-        deployment = row.deployment
-        wanted = deployment.wanted.deployment_id
-        if deployment.standing is Standing.REQUESTED or observed.deployment_id != wanted:
+        known = row.deployment
+        if observed.deployment_id is None or observed.stale or observed.unsure:
             return None
-        if observed.stale or observed.unsure:
+        about = DeploymentId(observed.deployment_id)
+        if not known.may_be_of(about):
             return None
+        told = known.interruption_of(about)
         if observed.ready:
             seen = (observed.uid, observed.url or "")
-            if deployment.standing is Standing.LIVE and seen == (deployment.external_id, deployment.url):
+            if told == "" and seen == (known.external_id, known.url):
                 return None
-            return RecordReadiness(deployment_id=wanted, external_id=observed.uid, url=observed.url or "")
-        if deployment.standing in _SETTLED and not observed.deleting and observed.interruption:
+            return RecordReadiness(deployment_id=about, external_id=observed.uid, url=observed.url or "")
+        if told is not None and not observed.deleting and observed.interruption:
             reason, message = observed.interruption
-            if reason != deployment.reason:
-                return RecordInterruption(deployment_id=wanted, reason=reason, message=message)
+            if reason != told:
+                return RecordInterruption(deployment_id=about, reason=reason, message=message)
         return None
 
     def _has_drifted(self, row: StandingRow, observed: ObservedService) -> bool:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from modeltrail.commands import inference_services
 from modeltrail.commands.deployments import Cluster
-from modeltrail.domain.ids import DeploymentId, ServiceId
+from modeltrail.domain.ids import DeploymentId, ModelId, ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
-from modeltrail.domain.inference_service_messages import ServiceCreated
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers import upkeep
@@ -117,6 +116,64 @@ async def test_a_failed_deployment_that_becomes_ready_after_all_is_deployed(
     assert "last_error" not in shown
 
 
+async def test_what_serves_on_after_a_refused_roll_out_is_watched_as_before(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.faults.add(Fault(action=Fail(403, "Forbidden", "over quota"), verb="apply", times=1))
+        await roll_out(world, deployed)
+        await until(world, deployed, "DeploymentRequested", "DeploymentFailed")
+        refused = await world.service(deployed)
+        assert (refused["current_state"], states(refused)) == ("DEPLOYED", ["RUNNING", "FAILED"])
+
+        await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
+        await until(world, deployed, "EarlierVersionInterrupted")
+        shown = await world.service(deployed)
+        assert (shown["current_state"], states(shown)) == ("UNDEPLOYED", ["FAILED", "FAILED"])
+        assert shown["last_error"].startswith(refused["last_error"])
+        assert "MinimumReplicasUnavailable" in shown["last_error"]
+
+        await set_status(api, namespace, ready(True))
+        await until(world, deployed, "EarlierVersionRecovered")
+    shown = await world.service(deployed)
+    assert (shown["current_state"], shown["url"]) == ("DEPLOYED", "http://iris.example")
+    assert (shown["last_error"], states(shown)) == (refused["last_error"], ["RUNNING", "FAILED"])
+
+
+async def test_an_outage_while_no_worker_ran_of_what_serves_on_is_found_by_the_next(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.faults.add(Fault(action=Fail(403, "Forbidden", "over quota"), verb="apply", times=1))
+        await roll_out(world, deployed)
+        await until(world, deployed, "DeploymentRequested", "DeploymentFailed")
+    await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
+    async with worker(world, cluster):
+        await until(world, deployed, "EarlierVersionInterrupted")
+
+
+async def roll_out(world: Registry, service: ServiceId, uri: str = "s3://models/iris-2") -> None:
+    """Ask for another version of the service's model."""
+    shown = await world.service(service)
+    version = await world.another_version(ModelId(UUID(shown["registered_model_id"])), uri)
+    await world.submit(
+        inference_services.Revise(
+            project_id=world.project,
+            service_id=service,
+            deployment_id=DeploymentId(uuid4()),
+            default_namespace="models",
+            cluster=Cluster.CONFIGURED,
+            version_id=version,
+        )
+    )
+
+
+def states(service: dict[str, Any]) -> list[str]:  # Any: JSON
+    return [each["last_known_state"] for each in service["served_models"]]
+
+
 async def test_an_address_that_moves_is_shown(world: Registry, cluster: SimulatedCluster, api: RawApi) -> None:
     async with worker(world, cluster):
         deployed, namespace = await live(world)
@@ -174,19 +231,7 @@ async def test_a_roll_out_over_an_object_that_was_deleted_meanwhile_does_not_cla
         return (await api.get("iris", namespace)).status == 404
 
     await eventually(gone)
-    model = (await world.events(deployed))[0].event
-    assert isinstance(model, ServiceCreated)
-    version = await world.another_version(model.registered_model_id, "s3://models/simulate-fail")
-    await world.submit(
-        inference_services.Revise(
-            project_id=world.project,
-            service_id=deployed,
-            deployment_id=DeploymentId(uuid4()),
-            default_namespace="models",
-            cluster=Cluster.CONFIGURED,
-            version_id=version,
-        )
-    )
+    await roll_out(world, deployed, "s3://models/simulate-fail")
     async with worker(world, cluster):
         await until(world, deployed, "ObjectDisappeared", "DeploymentApplied", "DeploymentFailed")
     shown = await world.service(deployed)

@@ -6,6 +6,8 @@ import pytest
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionInterrupted,
+    EarlierVersionRecovered,
     ObjectDisappeared,
     ObjectDrifted,
     Observation,
@@ -86,6 +88,33 @@ def test_another_reason_for_the_interruption_is_news() -> None:
 
 def test_an_interrupted_service_recovers_once() -> None:
     given(*DEPLOYED, INTERRUPTED).when(READY, READY).then(RECOVERED)
+
+
+EARLIER_INTERRUPTED = EarlierVersionInterrupted(FIRST, MODEL, VERSION, "NoPods", "no pod is ready")
+EARLIER_RECOVERED = EarlierVersionRecovered(FIRST, MODEL, VERSION, "uid-1", "http://iris")
+ROLL_OUT_FAILED: tuple[LifeEvent, ...] = (*DEPLOYED, requested(SECOND), failed(SECOND))
+
+
+def test_what_serves_on_after_a_failed_roll_out_is_interrupted_and_recovers() -> None:
+    given(*ROLL_OUT_FAILED).when(INTERRUPT, INTERRUPT).then(EARLIER_INTERRUPTED)
+    given(*ROLL_OUT_FAILED, EARLIER_INTERRUPTED).when(READY, READY).then(EARLIER_RECOVERED)
+    given(*ROLL_OUT_FAILED).when(READY).then()
+
+
+def test_what_was_interrupted_before_a_failed_roll_out_still_is() -> None:
+    history = (*DEPLOYED, INTERRUPTED, requested(SECOND), failed(SECOND))
+
+    given(*history).when(INTERRUPT).then()
+    given(*history).when(READY).then(EARLIER_RECOVERED)
+
+
+def test_what_serves_on_after_two_failed_roll_outs_is_still_the_same() -> None:
+    given(*ROLL_OUT_FAILED, requested(THIRD), failed(THIRD)).when(INTERRUPT).then(EARLIER_INTERRUPTED)
+
+
+def test_nothing_is_told_of_what_a_roll_out_replaced_while_it_is_under_way_or_once_it_is_live() -> None:
+    given(*DEPLOYED, requested(SECOND)).when(INTERRUPT, READY).then()
+    given(*DEPLOYED, requested(SECOND), succeeded(SECOND)).when(INTERRUPT, READY).then()
 
 
 def test_a_failed_deployment_recovers() -> None:
