@@ -19,7 +19,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from benchmarks.database import empty_database, fresh_database
 from benchmarks.figures import Figure
 from modeltrail.commands import models
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.domain.ids import ModelId, ProjectId
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog.record import Context

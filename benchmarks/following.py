@@ -18,7 +18,7 @@ from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from benchmarks.histories import PROJECT, registrations, write
 from modeltrail.commands import models
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog.log import read_head

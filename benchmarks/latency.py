@@ -20,7 +20,7 @@ import aiohttp
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from modeltrail.commands import deployments, environments, models, versions
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion, VersionStatus

@@ -13,7 +13,7 @@ from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from benchmarks.histories import PROJECT, registrations, write
 from modeltrail.commands import models, versions
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.domain.ids import ModelId, VersionId
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion
 from modeltrail.domain.registered_model_messages import RegisterModel

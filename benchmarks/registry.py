@@ -12,7 +12,7 @@ from uuid import UUID
 
 from benchmarks.database import fresh_database
 from modeltrail.commands import models, versions
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion

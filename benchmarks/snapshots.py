@@ -14,7 +14,7 @@ from asyncpg import Connection
 from benchmarks.database import fresh_database
 from benchmarks.figures import Figure
 from modeltrail.commands import models
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.ids import ModelId, ProjectId
 from modeltrail.domain.registered_model_messages import RegisterModel

@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import Connection
 from msgspec import Struct
 
-from modeltrail.commands.working_set import TICK
+from modeltrail.commands.committing.working_set import TICK
 from modeltrail.domain.person import EVERYWHERE, PersonErased
 from modeltrail.domain.personal import personal_fields
 from modeltrail.eventlog.codec import EVENT_TYPES

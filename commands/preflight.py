@@ -15,9 +15,9 @@ import structlog
 from asyncpg import Pool
 from msgspec import Struct
 
+from modeltrail.commands.committing.rehearsal import Rehearsal
 from modeltrail.commands.decision import Command
 from modeltrail.commands.deployments import SUBSCRIPTION
-from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.domain.errors import RuleError
 from modeltrail.eventlog.record import Context
 from modeltrail.postgres.asking import Asker

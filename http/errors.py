@@ -7,7 +7,7 @@ from litestar import Request
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.types import Scope
 
-from modeltrail.commands.committer import LogUnavailableError
+from modeltrail.commands.committing.committer import LogUnavailableError
 from modeltrail.domain.errors import (
     ConflictError,
     DomainError,

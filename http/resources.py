@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from modeltrail.commands.batch import Outcome
+from modeltrail.commands.committing.batch import Outcome
 from modeltrail.commands.decision import Command
 from modeltrail.commands.once import AnsweredBeforeError, Once
 from modeltrail.domain.errors import ForgottenPersonError, NotFoundError

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from asyncpg import Pool
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.commands.preflight import Preflight
 from modeltrail.domain.serving_options import DeploymentMode

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 import structlog
 from asyncpg import Connection
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.deployments import SUBSCRIPTION, SYNC
 from modeltrail.commands.preflight import PREFLIGHT
 from modeltrail.failures import causes_of, leaves_of

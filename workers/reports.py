@@ -2,7 +2,7 @@
 
 import structlog
 
-from modeltrail.commands.committer import Committer, LogUnavailableError
+from modeltrail.commands.committing.committer import Committer, LogUnavailableError
 from modeltrail.commands.deployments import ClusterReport, Report
 from modeltrail.domain.ids import ProjectId, ServiceId
 from modeltrail.eventlog.record import Context, System

@@ -16,10 +16,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from modeltrail.commands import batch as deciding
 from modeltrail.commands import deployments, environments, models, versions
-from modeltrail.commands.batch import Outcome
-from modeltrail.commands.committer import LogUnavailableError
+from modeltrail.commands.committing import batch as deciding
+from modeltrail.commands.committing.batch import Outcome
+from modeltrail.commands.committing.committer import LogUnavailableError
 from modeltrail.commands.decision import Credentials, Decision
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import ConflictError, DomainError, NotFoundError, StaleError

@@ -14,12 +14,12 @@ import msgspec
 import pytest
 
 from modeltrail.commands import models, versions
-from modeltrail.commands.batch import Outcome
-from modeltrail.commands.committer import Committer, LogUnavailableError
+from modeltrail.commands.committing.batch import Outcome
+from modeltrail.commands.committing.committer import Committer, LogUnavailableError
+from modeltrail.commands.committing.pace import CROWD
 from modeltrail.commands.decision import Answer, Command, Decision, carry_on
 from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
-from modeltrail.commands.pace import CROWD
 from modeltrail.domain.decider import REGISTERED_MODEL
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from modeltrail.commands.committer import LogUnavailableError
+from modeltrail.commands.committing.committer import LogUnavailableError
 from modeltrail.http.app import BASE_PATH
 from modeltrail.http.large_bodies import AT_ONCE, LARGE
 from support.api import ARTIFACT, Api, Project, made, refusal

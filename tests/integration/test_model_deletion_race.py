@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from modeltrail.commands import deployments, inference_services, model_deletion, models, serve_models, versions
-from modeltrail.commands.batch import Outcome
+from modeltrail.commands.committing.batch import Outcome
 from modeltrail.commands.deployments import Cluster
 from modeltrail.domain.errors import NotFoundError
 from modeltrail.domain.ids import DeploymentId, ModelId, ServiceId, VersionId

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from modeltrail.commands import models
-from modeltrail.commands.batch import Outcome, Pending, decide_all
+from modeltrail.commands.committing.batch import Outcome, Pending, decide_all
+from modeltrail.commands.committing.working_set import WorkingSet
 from modeltrail.commands.decision import Command
 from modeltrail.commands.model_deletion import Delete
 from modeltrail.commands.once import AnsweredBeforeError, Once
-from modeltrail.commands.working_set import WorkingSet
 from modeltrail.domain.errors import ConflictError, KeyReusedError
 from modeltrail.domain.registered_model_messages import ModelState
 from modeltrail.eventlog.log import Head

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 from asyncpg import Pool
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.deployments import Cluster, Report
 from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_messages import ConfirmDeployment

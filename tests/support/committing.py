@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from modeltrail.commands import models, versions
-from modeltrail.commands.batch import Outcome
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.batch import Outcome
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import ModelId, ProjectId, VersionId
 from modeltrail.domain.model_version_messages import RegisterVersion

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import msgspec
 
 from modeltrail.commands import deployments, environments, models, versions
-from modeltrail.commands.batch import Outcome
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.batch import Outcome
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
 from modeltrail.domain.inference_service_messages import ConfirmDeployment, DeploymentRequested

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import uvloop
 
 from modeltrail.commands import models, versions
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ModelId, VersionId

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modeltrail.commands.pace import CROWD, TRIAL, Pace
+from modeltrail.commands.committing.pace import CROWD, TRIAL, Pace
 
 
 def turns(pace: Pace, count: int, *, halves: int, whole: int) -> list[bool]:

@@ -50,7 +50,7 @@ def is_of_output(error: BaseException) -> bool:
 def _explain(error: Exception) -> tuple[str, int] | None:
     """The message and exit code of an error that was raised to be read, None for all others."""
     # Imported late: a command that succeeds should not wait for asyncpg and cryptography.
-    from modeltrail.commands.committer import LogUnavailableError  # noqa: PLC0415
+    from modeltrail.commands.committing.committer import LogUnavailableError  # noqa: PLC0415
     from modeltrail.eventlog.codec import UnreadableEventError  # noqa: PLC0415
     from modeltrail.eventlog.keys import UnusableKeyError  # noqa: PLC0415
     from modeltrail.legacy.tables import LegacyTablesError, UnusableSourceError  # noqa: PLC0415

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
+from modeltrail.commands.committing.rehearsal import Rehearsal
 from modeltrail.commands.erasure import Traces, erase, find_traces
-from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeysAtHand

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.deployments import Cluster
 from modeltrail.commands.preflight import Preflight
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in

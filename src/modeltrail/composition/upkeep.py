@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.parked_tasks import DecideOnParked, Wish
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
 from modeltrail.composition.records import open_auditor

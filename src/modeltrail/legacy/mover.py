@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 from asyncpg import Connection
 from msgspec import Struct, field
 
-from modeltrail.commands.committer import Committer
+from modeltrail.commands.committing.committer import Committer
+from modeltrail.commands.committing.rehearsal import Rehearsal
 from modeltrail.commands.credentials import seal_credentials
 from modeltrail.commands.decision import Command
-from modeltrail.commands.rehearsal import Rehearsal
 from modeltrail.commands.takeovers import ModelTakeover, VersionTakeover
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import ProjectId

@@ -15,12 +15,12 @@ from typing import Any
 
 from asyncpg import Connection
 
-from modeltrail.commands.batch import Batch, Pending, decide_all
-from modeltrail.commands.pace import CROWD, Pace
-from modeltrail.commands.queue import Queue
-from modeltrail.commands.rescue import NotWrittenError, Rescue
-from modeltrail.commands.session import Session
-from modeltrail.commands.working_set import WorkingSet
+from modeltrail.commands.committing.batch import Batch, Pending, decide_all
+from modeltrail.commands.committing.pace import CROWD, Pace
+from modeltrail.commands.committing.queue import Queue
+from modeltrail.commands.committing.rescue import NotWrittenError, Rescue
+from modeltrail.commands.committing.session import Session
+from modeltrail.commands.committing.working_set import WorkingSet
 from modeltrail.projections.table import Table
 
 BATCHES, SECONDS = 8, 0.025  # a turn ends when both are reached: other processes want to write, too

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from modeltrail.commands.batch import Pending
+from modeltrail.commands.committing.batch import Pending
 
 
 class Queue:

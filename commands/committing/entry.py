@@ -20,7 +20,7 @@ from modeltrail.postgres.arguments import Arguments
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.rows import ChangedRows
 
-SQL = Statements("modeltrail.commands", "credentials.sql")
+SQL = Statements("modeltrail.commands.committing", "credentials.sql")
 
 Statement = tuple[str, Sequence[Any]]  # Any: the arguments are of several types
 """SQL, and its arguments."""

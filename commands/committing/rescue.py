@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from asyncpg import Connection, ReadOnlySQLTransactionError, UniqueViolationError
 
-from modeltrail.commands.batch import AnswerGoneError, Batch, Pending, decide_all
-from modeltrail.commands.session import LogUnavailableError, Session
-from modeltrail.commands.working_set import WorkingSet
+from modeltrail.commands.committing.batch import AnswerGoneError, Batch, Pending, decide_all
+from modeltrail.commands.committing.session import LogUnavailableError, Session
+from modeltrail.commands.committing.working_set import WorkingSet
 from modeltrail.domain.errors import id_is_taken
 from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.turn import Turn

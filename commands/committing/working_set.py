@@ -13,9 +13,9 @@ from uuid import UUID
 
 from asyncpg import Connection
 
+from modeltrail.commands.committing.entry import Entry
+from modeltrail.commands.committing.named_people import NamedPeople
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
-from modeltrail.commands.entry import Entry
-from modeltrail.commands.named_people import NamedPeople
 from modeltrail.commands.question import AnswerTo, HasKey, Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
 from modeltrail.domain.decider import Decider

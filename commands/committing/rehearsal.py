@@ -6,9 +6,9 @@ from typing import Any, Self, TypeVar
 
 from asyncpg import Connection
 
-from modeltrail.commands.batch import Pending, decide_all
+from modeltrail.commands.committing.batch import Pending, decide_all
+from modeltrail.commands.committing.working_set import WorkingSet
 from modeltrail.commands.decision import Command
-from modeltrail.commands.working_set import WorkingSet
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.record import Context
 from modeltrail.projections.projection import Projection, Row

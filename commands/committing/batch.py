@@ -12,9 +12,9 @@ import structlog
 from asyncpg import Connection
 from msgspec import Struct
 
+from modeltrail.commands.committing.working_set import NotKnownYet, WorkingSet
 from modeltrail.commands.decision import Answer, Asking, Command, Decision
 from modeltrail.commands.question import Question
-from modeltrail.commands.working_set import NotKnownYet, WorkingSet
 from modeltrail.domain.errors import DomainError
 from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context

@@ -13,12 +13,12 @@ from typing import Any
 
 from asyncpg import Connection
 
-from modeltrail.commands.batch import Outcome, Pending
+from modeltrail.commands.committing.batch import Outcome, Pending
+from modeltrail.commands.committing.pipeline import Pipeline
+from modeltrail.commands.committing.queue import Queue
+from modeltrail.commands.committing.rescue import Rescue, fail
+from modeltrail.commands.committing.session import LogUnavailableError, Session
 from modeltrail.commands.decision import Command
-from modeltrail.commands.pipeline import Pipeline
-from modeltrail.commands.queue import Queue
-from modeltrail.commands.rescue import Rescue, fail
-from modeltrail.commands.session import LogUnavailableError, Session
 from modeltrail.eventlog.record import Context
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.table import Table
