@@ -29,7 +29,11 @@ def kubeconfig_files(access: Access, environ: Mapping[str, str] = os.environ) ->
     """
     if access.kubeconfig:
         if not access.kubeconfig.is_file():
-            raise ClusterNotConfigured(f"the kubeconfig {access.kubeconfig} does not exist")
+            is_folder = access.kubeconfig.is_dir()
+            raise ClusterNotConfigured(
+                f"the kubeconfig {access.kubeconfig} {'is a folder' if is_folder else 'does not exist'};"
+                " set KUBERNETES_KUBECONFIG to the file"
+            )
         return str(access.kubeconfig)
     usual = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     if not any(Path(part).expanduser().is_file() for part in usual.split(os.pathsep) if part):

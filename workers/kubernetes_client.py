@@ -108,10 +108,17 @@ async def configuration(access: Access) -> Configuration:
     except (ConfigException, YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         # The loader trips over a malformed file in all these ways.
         chosen = f" with KUBERNETES_CONTEXT={access.context}" if access.context else ""
-        raise ClusterNotConfigured(f"the kubeconfig {files} cannot be used{chosen}: {error}") from error
+        raise ClusterNotConfigured(f"the kubeconfig {files} cannot be used{chosen}: {_said_by(error)}") from error
     # As kubectl does: a file of a token often ends with a newline, which no header may hold.
     settings.api_key = {name: value.strip() for name, value in settings.api_key.items()}
     return settings
+
+
+def _said_by(error: Exception) -> str:
+    """Why it cannot be used, in one line. What tripped over Python's types says nothing of the file."""
+    if isinstance(error, TypeError | AttributeError):
+        return "it is not laid out like one; compare it with `kubectl config view`"
+    return " ".join(str(error).split())
 
 
 async def open_client(settings: Configuration) -> ApiClient:

@@ -592,11 +592,26 @@ async def test_no_cluster_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "apiVersion: v1\nkind: Config\n", "current-context: x\ncontexts: []\nclusters: []\n"]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "only text",
+        "[1]",
+        "apiVersion: v1\nkind: Config\n",
+        "current-context: x\ncontexts: []\nclusters: []\n",
+    ],
 )
 async def test_a_broken_kubeconfig_is_said_in_a_sentence(content: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(content)
 
-    with pytest.raises(ClusterNotConfigured, match="cannot be used"):
+    with pytest.raises(ClusterNotConfigured, match="cannot be used") as refused:
         await KServeCluster.connect(Access(kubeconfig=path))
+    assert not any(told in str(refused.value) for told in ("\n", "does not support", "indices"))
+
+
+async def test_a_folder_for_a_kubeconfig_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(ClusterNotConfigured, match=r"is a folder; set KUBERNETES_KUBECONFIG to the file"):
+        await KServeCluster.connect(Access(kubeconfig=tmp_path))
