@@ -289,6 +289,23 @@ def test_an_output_that_is_full_is_told_in_a_sentence(unbuffered: str) -> None:
     assert answer.returncode == 1
 
 
+def test_ctrl_c_while_the_command_is_still_loaded_ends_it_without_a_word() -> None:
+    interrupted = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'modeltrail.cli.main':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from modeltrail.__main__ import main\n"
+        "main()\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
 def test_an_output_that_nobody_reads_is_no_fault_to_speak_of() -> None:
     reading_end, writing_end = os.pipe()
     os.close(reading_end)
