@@ -4,7 +4,7 @@ The names follow https://prometheus.io/docs/practices/naming/. No label holds a 
 caller chooses: each distinct value would be kept for as long as the process runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram, ProcessCollector
@@ -48,8 +48,15 @@ class Measures:
 
         `waiting` commands are not written yet. Without `vitals`, the database did not answer.
         """
-        encode, media_type = choose_encoder(accept)
+        encode, media_type = _encoder_for(accept)
         return encode(_Everything(self._registry, waiting, vitals)), media_type
+
+
+def _encoder_for(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # for a version that is not made of numbers
+        return choose_encoder("")
 
 
 class _Everything(Collector):

@@ -128,3 +128,9 @@ async def test_who_prefers_openmetrics_gets_it(api: Api) -> None:
         family.name
         for family in openmetrics(answer.text)  # type: ignore[no-untyped-call] # it has no types
     }
+
+
+async def test_who_prefers_a_version_that_there_cannot_be_gets_the_usual_format(api: Api) -> None:
+    answer = await api.client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=newest"})
+
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
