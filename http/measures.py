@@ -46,7 +46,7 @@ class Measures:
     def exposed(self, accept: str, waiting: int, vitals: Vitals | None) -> tuple[bytes, str]:
         """All of it in a format that `accept`, a header, prefers, and which that is.
 
-        `waiting` commands are not written yet. Without `vitals`, the database did not answer.
+        `waiting` commands are not answered yet. Without `vitals`, the database did not answer.
         """
         encode, media_type = _encoder_for(accept)
         return encode(_Everything(self._registry, waiting, vitals)), media_type
@@ -70,7 +70,7 @@ class _Everything(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("modeltrail_build", "Which version this is.", {"version": version("modeltrail")})
         yield from self._counted.collect()
-        yield _gauge("commands_waiting", "Commands that this process has taken and not yet written.", self._waiting)
+        yield _gauge("commands_waiting", "Commands that this process has not answered yet.", self._waiting)
         yield _gauge("database_up", "Whether the database answered.", self._vitals is not None)
         if self._vitals is not None:
             yield from _families(self._vitals)

@@ -47,6 +47,7 @@ class Committer:
         tables = tuple(Table(projection) for projection in projections)
         self._max_queue = max_queue
         self._answer_seconds = answer_seconds
+        self._waiting = 0
         self._queue = Queue()
         self._session = Session(connect, self._queue.stir)
         rescue = Rescue(self._session, tables, reconnect_seconds)
@@ -71,8 +72,8 @@ class Committer:
 
     @property
     def waiting(self) -> int:
-        """How many commands are in the queue."""
-        return len(self._queue)
+        """How many commands have not been answered yet, be they in the queue or in a batch."""
+        return self._waiting
 
     async def submit(self, command: Command, context: Context) -> Outcome:
         """Decide and write `command`; the outcome comes when it is committed.
@@ -87,13 +88,14 @@ class Committer:
         loop = asyncio.get_running_loop()
         pending = Pending(command, context, loop.create_future())
         self._queue.put(pending)
-        if self._answer_seconds is None:
-            return await pending.done
-        giving_up = loop.call_later(self._answer_seconds, _give_up, pending)
+        giving_up = None if self._answer_seconds is None else loop.call_later(self._answer_seconds, _give_up, pending)
+        self._waiting += 1
         try:
             return await pending.done
         finally:
-            giving_up.cancel()
+            self._waiting -= 1
+            if giving_up is not None:
+                giving_up.cancel()
 
     async def _run(self) -> None:
         while True:

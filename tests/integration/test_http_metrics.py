@@ -1,17 +1,21 @@
 """What Prometheus is told, by a process whose database answers, and by one whose does not."""
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from modeltrail.commands.deployments import SUBSCRIPTION
+from modeltrail.eventlog.log import lock_log, unlock_log
 from modeltrail.http.app import BASE_PATH
 from modeltrail.projections.checkpoint import Checkpoint
 from modeltrail.projections.search import SEARCH
 from modeltrail.workers.lease import Lease
 from support.api import Api, made
-from support.committing import connected
+from support.cluster import eventually
+from support.committing import connected, somebody_waits_for_a_lock
 from support.database import Database
 
 ANN = "ann@example.org"
@@ -134,3 +138,17 @@ async def test_who_prefers_a_version_that_there_cannot_be_gets_the_usual_format(
     answer = await api.client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=newest"})
 
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+
+
+async def test_commands_wait_until_they_are_answered_also_in_a_batch(api: Api, database: Database) -> None:
+    project = api.project()
+    async with connected(database) as other:
+        await lock_log(other, held=False)
+        writing = [asyncio.create_task(project.model(name)) for name in ("iris", "rose")]
+        assert await eventually(partial(somebody_waits_for_a_lock, database))  # with what it has taken from the queue
+
+        assert of(await measured(api), "modeltrail_commands_waiting") == len(writing)
+
+        await unlock_log(other)
+        await asyncio.gather(*writing)
+    assert of(await measured(api), "modeltrail_commands_waiting") == 0
