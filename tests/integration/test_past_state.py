@@ -1,10 +1,15 @@
 """What a stream amounted to at a position or time, and what changed between two."""
 
 import json
+from datetime import UTC, datetime
 
+import pytest
+
+from modeltrail.eventlog.log import lock_log
+from modeltrail.projections import past
 from support.api import Api
 from support.command_line import modeltrail
-from support.committing import read_rows
+from support.committing import connected, read_rows
 from support.database import Database
 
 
@@ -44,3 +49,18 @@ async def test_a_moment_that_is_still_to_come_is_refused(api: Api, database: Dat
         code, out, err = await modeltrail(database, "events", *arguments, model["id"])
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert words in err
+
+
+async def test_a_moment_of_which_much_is_still_being_written_can_be_asked_for_again(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "LOOKS", 2)
+    model = await api.project().model("iris")
+    now = datetime.now(UTC).isoformat()
+    async with connected(database) as other:
+        await lock_log(other, held=False)
+
+        code, out, err = await modeltrail(database, "events", "state", model["id"], "--at", now)
+
+    assert (code, out) == (1, "")
+    assert err.endswith("and what happened then is still being written; try again\n")

@@ -96,10 +96,11 @@ def _look(stream: UUID, points: dict[str, _Point], data: Path | None) -> "list[P
 
 
 async def _position(connection: "Connection", option: str, point: _Point) -> int:
-    from modeltrail.projections.past import NotYetError, position_at  # noqa: PLC0415 the same
+    from modeltrail.projections.past import NotYetError, UnsettledError, position_at  # noqa: PLC0415 the same
 
     try:
         return await position_at(connection, point)
     except NotYetError as error:
         shown = point.isoformat() if isinstance(point, datetime) else point
-        raise CommandError(f"{option} is {shown}, and {error}; name a moment of the past") from None
+        remedy = "try again" if isinstance(error, UnsettledError) else "name a moment of the past"
+        raise CommandError(f"{option} is {shown}, and {error}; {remedy}") from None
