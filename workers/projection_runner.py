@@ -9,7 +9,7 @@ import structlog
 from asyncpg import Connection
 
 from modeltrail.failures import causes_of, place_of, stack_of
-from modeltrail.postgres.connect import is_lost, opened
+from modeltrail.postgres.connect import is_passing, opened
 from modeltrail.projections.checkpoint import Checkpoint, OtherVersionError
 from modeltrail.projections.projection import Projection
 from modeltrail.workers.pauses import pauses, sleep
@@ -62,11 +62,11 @@ class ProjectionRunner:
             except OtherVersionError as error:
                 _log.warning("a projection is not kept up", projection=projection.name, error=str(error))
             except Exception as error:  # noqa: BLE001 - as the docstring says
-                if is_lost(error):
-                    _log.warning("the database connection was lost; trying again", projection=projection.name)
+                facts = {"projection": projection.name, "cause": causes_of(error)}
+                if is_passing(error):
+                    _log.warning("the database cannot be used; trying again", **facts)
                 else:
-                    facts = {"cause": causes_of(error), "stack": stack_of(error)}
-                    _log.error("a projection failed; trying again", projection=projection.name, **facts)
+                    _log.error("a projection failed; trying again", **facts, stack=stack_of(error))
             await sleep(next(retries))
 
     async def _own(self, connection: Connection, projection: Projection[Any]) -> None:  # Any: the same
@@ -91,8 +91,8 @@ class ProjectionRunner:
                 except OtherVersionError:
                     raise
                 except Exception as error:
-                    if is_lost(error) or connection.is_closed():
-                        raise
+                    if is_passing(error) or connection.is_closed():
+                        raise  # it is not for the event that it stands still
                     await self._stand_still(checkpoint, projection, error)
                     await sleep(next(retries))
                     continue

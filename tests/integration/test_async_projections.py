@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.projections.activity import ACTIVITY
@@ -213,6 +214,31 @@ async def test_an_event_that_cannot_be_read_is_not_passed_over(world: Registry, 
             await wait_until_level(database)
 
     assert await differences(database, *ASYNC) == []
+
+
+async def test_a_table_that_others_lock_for_long_is_waited_for_and_no_event_is_at_fault(
+    world: Registry, database: Database
+) -> None:
+    async def connect() -> asyncpg.Connection:
+        connection = await connect_to(database)()
+        await connection.execute("SET lock_timeout = '20ms'")
+        return connection
+
+    async with connected(database) as other, ProjectionRunner(connect, ASYNC).running():
+        await wait_until_level(database)
+        await other.execute("BEGIN; LOCK TABLE activity")
+        with capture_logs() as logs:
+            await write(world, 1)
+
+            async def gave_up() -> bool:
+                return any("LockNotAvailable" in str(line.get("cause")) for line in logs)
+
+            assert await eventually(gave_up)
+        failures = await other.fetch("SELECT failure FROM projections WHERE failure IS NOT NULL")
+        await other.execute("ROLLBACK")
+        await wait_until_level(database)
+
+    assert failures == []
 
 
 async def test_two_at_once_share_nothing_and_one_takes_over(world: Registry, database: Database) -> None:
