@@ -9,17 +9,23 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from modeltrail.commands.erasure import erase
+from modeltrail.commands.takeovers import ModelTakeover
+from modeltrail.domain.errors import ForgottenPersonError
+from modeltrail.domain.registered_model_messages import TakeOverModel
 from modeltrail.eventlog.log import Head, lock_log, read_head
 from modeltrail.eventlog.verification import verify_log
+from modeltrail.legacy.mover import Writing
 from modeltrail.projections.catalogue import INLINE
 from support.api import Api, made
 from support.cluster import eventually
 from support.command_line import modeltrail
-from support.committing import connected, read_rows, somebody_waits_for_a_lock
+from support.committing import connected, context, read_rows, somebody_waits_for_a_lock
 from support.database import Database
 from support.fold import differences
+from support.samples import MODEL, MODEL_ORIGIN, PROJECT
 
 ANN, BOB = "Ann@example.org", "bob@example.org"
 
@@ -167,6 +173,23 @@ async def test_nobody_acts_again_under_a_key_that_is_gone(api: Api, database: Da
 
     statuses = [each.status_code for each in (refused, archived, kept, deleted)]
     assert statuses == [503, 200, 503, 200]
+
+
+async def test_an_import_names_somebody_new_once_it_was_refused_the_key_that_is_gone(
+    api: Api, database: Database
+) -> None:
+    sink = Writing(api.services.committer, api.services.people)
+    erased = await sink.seal(ANN)
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+    wish = TakeOverModel(
+        model_id=MODEL, project_id=PROJECT, owner_email=erased, origin=MODEL_ORIGIN, fingerprint="as it was"
+    )
+
+    (verdict,) = await sink.decide([(ModelTakeover(wish), context())])
+
+    assert isinstance(verdict, ForgottenPersonError)
+    new = structs.replace(wish, owner_email=await sink.seal(ANN))
+    assert await sink.decide([(ModelTakeover(new), context())]) == [1]
 
 
 async def test_an_erasure_keeps_nobody_else_from_writing(api: Api, database: Database) -> None:

@@ -13,7 +13,7 @@ from modeltrail.commands.committing.rehearsal import Rehearsal
 from modeltrail.commands.credentials import seal_credentials
 from modeltrail.commands.decision import Command
 from modeltrail.commands.takeovers import ModelTakeover, VersionTakeover
-from modeltrail.domain.errors import DomainError
+from modeltrail.domain.errors import DomainError, ForgottenPersonError
 from modeltrail.domain.ids import ProjectId
 from modeltrail.domain.model_version_messages import TakeOverVersion
 from modeltrail.domain.personal import Personal
@@ -94,6 +94,9 @@ class Writing:
     async def _submit(self, command: Command, context: Context) -> Verdict:
         try:
             return (await self._committer.submit(command, context)).events
+        except ForgottenPersonError as refusal:
+            self._people.forget(refusal.persons)  # or the next pages' rows that name them would be refused, too
+            return refusal
         except DomainError as refusal:
             return refusal
 
