@@ -22,8 +22,11 @@
     Undeploying  ConfirmUndeployment  Undeployed             Idle
     Undeploying  DeleteService        ServiceDeleted         Deleted
 
-All else leaves the state what it is, or is refused. Some of these decide more than the one event: deleting what may be
-in the cluster requests its undeployment first, and the end of a canary is told before what ends it (see canary.py).
+All else leaves the state what it is, or is refused, but for three: a disappearance or a drift that is to be repaired
+leads on to Deploying, what is Deployed but interrupted can be deleted as what has failed, and dismissing a parked task
+counts as the answer that it waits for, the failure of a deployment. Some of these decide more than the one event:
+deleting what may be in the cluster requests its undeployment first, and the end of a canary is told before what ends
+it (see canary.py).
 A deployment that is requested while another is under way replaces it; one of a service that is live is a roll-out, and
 the old version serves on until the new one is ready, unless the roll-out finds its object gone.
 """

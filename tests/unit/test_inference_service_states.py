@@ -4,6 +4,7 @@ from typing import get_args
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from modeltrail.domain import inference_service_state
 from modeltrail.domain.decider import INFERENCE_SERVICE
@@ -15,6 +16,8 @@ from modeltrail.domain.inference_service_facts import (
     RecordInterruption,
     RecordReadiness,
     RecordStall,
+    Repair,
+    ServiceInterrupted,
 )
 from modeltrail.domain.inference_service_life import LifeCommand, LifeEvent
 from modeltrail.domain.inference_service_messages import (
@@ -36,7 +39,7 @@ from modeltrail.domain.inference_service_messages import (
     ServiceDeleted,
 )
 from modeltrail.domain.inference_service_state import Service, ServiceSituation
-from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask
+from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask, TaskParked
 from modeltrail.domain.serving_options import ServingOptions
 from support.given import fold
 from support.samples import (
@@ -45,6 +48,7 @@ from support.samples import (
     FIRST,
     MODEL,
     OTHER_VERSION,
+    SECOND,
     THIRD,
     VERSION,
     applied,
@@ -127,3 +131,31 @@ def test_a_command_leads_where_the_table_says_and_nowhere_else(state: str, comma
         assert (state, type(command).__name__) not in table()
     else:
         assert (type(events[-1]).__name__, after) == table()[state, type(command).__name__]
+
+
+PARKED = TaskParked(task_id=FIRST, tries=10, cause="TypeError")
+INTERRUPTED = ServiceInterrupted(
+    deployment_id=FIRST, registered_model_id=MODEL, model_version_id=VERSION, reason="NoPods", message="no pod is ready"
+)
+DRIFT = RecordDrift(deployment_id=FIRST, managers=("kubectl",), fields=(".spec",), repair=Repair(SECOND))
+DISAPPEARANCE = RecordDisappearance(deployment_id=FIRST, external_id="uid-1", repair=Repair(SECOND))
+
+
+@pytest.mark.parametrize(
+    ("state", "since", "command", "after"),
+    [
+        ("Deployed", (), DRIFT, "Deploying"),
+        ("Deployed", (), DISAPPEARANCE, "Deploying"),
+        ("Deployed", (INTERRUPTED,), DeleteService(undeployment_id=THIRD), "Deleted"),
+        ("Deploying", (PARKED,), DismissTask(task_id=FIRST, reason="not needed"), "Failed"),
+        ("Undeploying", (structs.replace(PARKED, task_id=THIRD),), DismissTask(task_id=THIRD, reason="done"), "Idle"),
+    ],
+    ids=["drift", "disappearance", "interrupted", "parked", "parked undeployment"],
+)
+def test_what_is_said_beside_the_table_is_so(
+    state: str, since: tuple[LifeEvent, ...], command: LifeCommand, after: str
+) -> None:
+    before = fold(INFERENCE_SERVICE, INFERENCE_SERVICE.initial, (*HISTORIES[state], *since))
+
+    assert name_of(before) == state
+    assert name_of(fold(INFERENCE_SERVICE, before, INFERENCE_SERVICE.decide(command, before))) == after
