@@ -50,6 +50,10 @@ CREATE TABLE old.model_version (
 """
 THEN = datetime(2024, 2, 10, 8, 15, 30, 999_999, tzinfo=UTC)
 ANN = "ann@example.org"
+CUT_WAITING = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'modeltrail import-legacy' AND wait_event_type = 'Lock'
+"""
 
 
 class Old:
@@ -416,6 +420,26 @@ async def test_what_cannot_be_read_is_told_in_a_sentence(
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert says in err
     assert "hidden" not in err
+
+
+async def test_an_old_database_that_goes_away_meanwhile_is_the_one_that_is_named(
+    database: Database, api: Api, old: Old
+) -> None:
+    await old.model(api.project())
+    await old.connection.execute("BEGIN; LOCK TABLE old.registered_model")
+    moving = asyncio.create_task(modeltrail(database, "import-legacy", "--dsn", database.dsn, "--schema", "old"))
+    async with connected(database) as connection:
+
+        async def cut() -> int:
+            count: int = await connection.fetchval(CUT_WAITING)
+            return count
+
+        await eventually(cut, 30.0)
+        code, out, err = await moving
+
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("modeltrail: the old service's database cannot be read (")
+    assert err.endswith("; check --dsn\n")
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,12 @@ async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
     with _told(source.named_by):
         connection = await asyncpg.connect(source.dsn, timeout=CONNECT_SECONDS, server_settings=settings)
     try:
-        await read_all_moments(connection)
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        with _told(source.named_by):
+            await read_all_moments(connection)
+            # Ended with the connection: to roll back over one that is lost would fail, and hide why it was lost.
+            await connection.transaction(isolation="repeatable_read", readonly=True).start()
             found = await _find_prefix(connection, source.schema, source.prefix)
-            yield LegacyTables(connection, source, found)
+        yield LegacyTables(connection, source, found)
     finally:
         await close(connection)
 
