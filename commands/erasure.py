@@ -3,7 +3,7 @@
 Answers kept for retries need nothing: each opens only for who sends the same request, address included, again.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,10 +60,10 @@ async def _rows_of(connection: Connection, projection: Projection[Any], person: 
     return list(found)
 
 
-async def erase(connection: Connection, person: UUID, request_id: str, now: datetime) -> Traces:
+async def erase(connection: Connection, person: UUID, request_id: str) -> Traces:
     """Make the person's address unreadable, and record that, all at once or not at all; what was touched.
 
-    `now` is when. Nobody writes to the log meanwhile, so no writer puts back a row that it read before.
+    Nobody writes to the log meanwhile, so no writer puts back a row that it read before.
     """
     before = (await read_head(connection)).position
     named = await _count_naming(connection, person, until=before)  # takes long, so it is done while others still write
@@ -72,7 +72,7 @@ async def erase(connection: Connection, person: UUID, request_id: str, now: date
         async with connection.transaction():
             named += await _count_naming(connection, person, after=before, until=head.position)
             acts = await _count_acts(connection, person)
-            erased = await _record(connection, head, person, request_id, now)
+            erased = await _record(connection, head, person, request_id)
             rows = await follow(connection, [Table(projection) for projection in SHOWING_PEOPLE], [erased])
             await connection.execute(SQL.delete_person, person)
             await forget_stopped_rebuild(connection)
@@ -98,9 +98,9 @@ def _topics_with_people() -> list[str]:
     return [*(tag for tag, kind in EVENT_TYPES.items() if personal_fields(kind)), *UPCASTERS]
 
 
-async def _record(connection: Connection, head: Head, person: UUID, request_id: str, now: datetime) -> Recorded:
+async def _record(connection: Connection, head: Head, person: UUID, request_id: str) -> Recorded:
     context = Context(EVERYWHERE, new_id(), request_id, System("erase"))
-    at = max(now, head.recorded_at + TICK)
+    at = max(datetime.now(UTC), head.recorded_at + TICK)  # under the lock, as writers date theirs
     erased = Recorded(head.position + 1, person, 1, PersonErased(), at, context)
     columns, end = columns_of(head, [erased])
     await connection.execute(LOG.insert_events, *columns)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from modeltrail.commands.committing.committer import Committer
@@ -62,7 +61,7 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
     async with open_auditor(settings) as auditor:
         erased = None
         while (person := await People(auditor.pool, keys).find(address)) is not None:
-            traces = await erase(auditor.connection, person, f"erase-{uuid4()}", datetime.now(UTC))
+            traces = await erase(auditor.connection, person, f"erase-{uuid4()}")
             erased = traces if erased is None else erased.and_also(traces)
         return erased
 
