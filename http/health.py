@@ -37,6 +37,18 @@ class Illness(Struct, frozen=True):
     status: Literal["unhealthy"] = "unhealthy"
 
 
+class Life(Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@get("/livez", Operation(tag=TAG, success=plain(Life, "The process answers.")))
+async def livez(request: ApiRequest) -> Answer:  # noqa: ARG001 - routes get it
+    """200 as long as the process answers at all. A restart would not bring a database back, so it is not asked."""
+    return json(200, msgspec.json.encode(Life()))
+
+
 @get(
     "/healthz",
     Operation(
@@ -75,4 +87,4 @@ def _report_silence(failure: Exception) -> None:
     _log.warning("the database does not answer", cause=type(failure).__name__)
 
 
-HEALTH_ROUTES = (healthz,)
+HEALTH_ROUTES = (healthz, livez)

@@ -26,6 +26,14 @@ async def test_the_service_is_unhealthy_when_the_database_is_away(api: Api) -> N
     assert (answer.status_code, answer.text) == (503, '{"status":"unhealthy"}')
 
 
+async def test_the_process_is_alive_when_the_database_is_away(api: Api) -> None:
+    await api.pool.close()
+
+    answer = await api.client.get("/livez")
+
+    assert (answer.status_code, answer.text) == (200, '{"status":"ok"}')
+
+
 @pytest.mark.parametrize("busy", [0, 1])
 async def test_the_service_says_so_within_two_seconds_when_the_database_hangs(api: Api, busy: int) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
