@@ -131,7 +131,7 @@ def _load_file(path: Path) -> tuple[tuple[SecretKey, ...], tuple[str, ...]]:
     source = f"{KEYS_FILE_VARIABLE} is {str(path)!r}"
     try:
         content = path.read_text(encoding="utf-8")
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SettingsError(
@@ -141,12 +141,20 @@ def _load_file(path: Path) -> tuple[tuple[SecretKey, ...], tuple[str, ...]]:
         raise SettingsError(f"{source}, which is not text; it must be a file of {_ACCEPTED} lines") from None
     lines = [line for line in content.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     keys = _parse(lines, source)
-    if stat.S_IMODE(mode) & stat.S_IWOTH:
+    if stat.S_IMODE(status.st_mode) & stat.S_IWOTH:
         raise SettingsError(f"{source}, which everybody on this machine may write; chmod 600 {path}")
     # Kubernetes mounts secrets world-readable by default, hence a warning and no refusal.
-    if stat.S_IMODE(mode) & (stat.S_IRGRP | stat.S_IROTH):
+    if stat.S_IMODE(status.st_mode) & _readers_too_many(status):
         return keys, (f"{source}, which other users of this machine may read; chmod 600 {path}",)
     return keys, ()
+
+
+def _readers_too_many(status: os.stat_result) -> int:
+    """The rights to read that nobody needs. As for PostgreSQL's own keys, a file of root's is given to others by its
+    group: Kubernetes mounts a Secret so for a pod that is not root (`fsGroup`), and no mode of the mount changes that.
+    """
+    given_by_group = status.st_uid == 0 and os.geteuid() != 0
+    return stat.S_IROTH if given_by_group else stat.S_IRGRP | stat.S_IROTH
 
 
 def _parse(entries: list[str], source: str) -> tuple[SecretKey, ...]:

@@ -1,6 +1,7 @@
 """Settings are read from the environment as live deployments write them."""
 
 import base64
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -158,6 +159,24 @@ def test_a_keys_file_that_others_may_read_is_warned_about(tmp_path: Path) -> Non
     (warning,) = Settings.from_environment({"MODELTRAIL_SECRET_KEYS_FILE": str(file)}).warnings
 
     assert f"chmod 600 {file}" in warning
+
+
+@pytest.mark.parametrize(
+    ("owner", "user", "mode", "is_warned"),
+    [(0, 10001, 0o440, False), (0, 10001, 0o444, True), (10001, 10001, 0o440, True), (0, 0, 0o440, True)],
+    ids=["a Secret in a pod with fsGroup", "readable by all", "its own file", "of root's for root"],
+)
+def test_a_file_of_root_s_may_be_read_by_the_group_through_which_another_user_reads_it(
+    owner: int, user: int, mode: int, is_warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(generate_key("dev"))
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0)))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+    warnings = Settings.from_environment({"MODELTRAIL_SECRET_KEYS_FILE": str(file)}).warnings
+
+    assert bool(warnings) is is_warned
 
 
 @pytest.mark.parametrize(
