@@ -8,6 +8,8 @@ import pytest
 
 from modeltrail.http.app import BASE_PATH
 from support.api import running_services
+from support.cluster import eventually
+from support.committing import connected
 from support.database import Database
 from support.server import HOST, served
 
@@ -107,3 +109,27 @@ async def test_escaped_bytes_that_are_no_text_are_refused_with_a_sentence(port: 
     status, _, body = await exchange(port, "GET", f"{BASE_PATH}/models/%ff".encode())
 
     assert (status, body) == (400, b'{"error":"invalid model id"}')
+
+
+async def test_a_request_that_outlasts_the_stop_is_answered_and_leaves_no_error_behind(
+    database: Database, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.server.STOP_SECONDS", 0.1)
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with running_services(database) as services, connected(database) as other:
+        async with other.transaction(), served(services, unused_tcp_port) as server:
+            await other.execute("LOCK TABLE models")
+            asked = asyncio.create_task(exchange(unused_tcp_port, "GET", f"{BASE_PATH}/models".encode()))
+
+            async def waits() -> bool:
+                return bool(await other.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+            await eventually(waits)
+            (serving,) = (task for task in asyncio.all_tasks() if task.get_name() == "server")
+            server.cancel()
+            await asyncio.wait({server})
+        status, _, _ = await asked
+        await asyncio.wait({serving}, timeout=30)
+
+    assert (status, serving.cancelled(), errors) == (200, False, [])
