@@ -15,7 +15,7 @@ from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
 from support.cluster import RawApi, eventually, options
 from support.database import Database
-from support.deploy_worker import worker_of
+from support.deploy_worker import listening, worker_of
 
 NO_SUCH_NAMESPACE = 'the cluster refuses this deployment: namespaces "models" not found'
 
@@ -39,20 +39,6 @@ async def strict() -> AsyncIterator[SimulatedCluster]:
 @pytest.fixture
 async def project(api: Api) -> Project:
     return api.project()
-
-
-async def listening(api: Api) -> None:
-    """Until the worker can be asked."""
-
-    async def is_there() -> bool:
-        found: bool = await api.pool.fetchval(
-            "SELECT EXISTS (SELECT FROM subscriptions WHERE name = 'deploy-worker' AND expires_at > now())"
-            " AND EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-            " AND query LIKE 'LISTEN%modeltrail_preflight%')"
-        )
-        return found
-
-    await eventually(is_there, 10.0)
 
 
 async def order(project: Project, environment: str = "models", **version: str) -> Json:

@@ -49,6 +49,20 @@ def worker_of(
     return worker(Registry(api.services.committer, database), cluster, options, storage=storage)
 
 
+async def listening(api: Api) -> None:
+    """Until the worker can be asked about deployments."""
+
+    async def is_there() -> bool:
+        found: bool = await api.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM subscriptions WHERE name = 'deploy-worker' AND expires_at > now())"
+            " AND EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE 'LISTEN%modeltrail_preflight%')"
+        )
+        return found
+
+    await eventually(is_there, 10.0)
+
+
 async def until(world: Registry, stream: UUID, *ending: str, within: float = 10.0) -> list[str]:
     """The names of a stream's events, once they end like this."""
 
