@@ -18,6 +18,7 @@ from modeltrail.cli.dev_folder import DevFolder
 from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.main import run
+from support.certificate import self_signed
 
 STREAM = "11111111-1111-4111-8111-111111111111"
 BEYOND = "9223372036854775808"  # what PostgreSQL's bigint holds
@@ -190,6 +191,23 @@ def test_an_unreachable_database_is_named_with_its_variables(
         "modeltrail: PostgreSQL at 127.0.0.1:1 cannot be reached (Connection refused); "
         "start it, or set DATABASE_HOST and DATABASE_PORT\n"
     )
+
+
+@pytest.mark.parametrize("variable", ["PGSSLROOTCERT", "PGSSLCERT"])
+def test_a_certificate_that_is_not_there_is_named_and_not_the_database(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    for name, value in {**DATABASE_OF_NOBODY, "DATABASE_SSLMODE": "verify-full"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PGSSLROOTCERT", str(self_signed(tmp_path)[1]))
+    monkeypatch.setenv(variable, str(tmp_path / "nowhere.crt"))
+
+    code, error = refusal(capsys, "migrate")
+
+    assert code == 1
+    assert error.startswith("modeltrail: PostgreSQL at 127.0.0.1:1 was not asked: ")
+    assert f"{variable}={tmp_path / 'nowhere.crt'}" in error
+    assert error.endswith(" cannot be read (No such file or directory)\n")
 
 
 @pytest.mark.parametrize(("folder", "option"), [(".modeltrail", ""), ("my data", " --data 'my data'")])

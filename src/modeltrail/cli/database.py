@@ -1,5 +1,6 @@
 """Whether the database can be used, said in a sentence when it cannot."""
 
+import os
 import shlex
 import socket
 import traceback
@@ -19,6 +20,7 @@ __all__ = ["ConnectionLostError", "check_connection", "check_schema", "explained
 
 _CONNECT_PATIENCE = 10.0  # seconds
 _ADDRESS_VARIABLES = "DATABASE_HOST and DATABASE_PORT"
+_CERTIFICATE_VARIABLES = ("PGSSLROOTCERT", "PGSSLCRL", "PGSSLCERT", "PGSSLKEY")
 
 
 class ConnectionLostError(CommandError):
@@ -104,12 +106,21 @@ def _unreachable(error: Exception, database: DatabaseSettings) -> str:
             return f"{where} does not offer TLS, which DATABASE_SSLMODE={database.sslmode} asks for; set it to disable"
         case exceptions.InterfaceError():
             return f"the connection to {where} cannot be set up ({error}); check the DATABASE_ variables"
+        # A Unix socket may be missing, but of an address it can only be a file that is read before.
+        case FileNotFoundError() | PermissionError() if not database.host.startswith("/") and _certificate_files():
+            return f"{where} was not asked: {_certificate_files()} cannot be read ({reason_of(error)})"
         case _ if database.dev_folder is not None:
             folder = database.dev_folder
             option = "" if folder == str(DEFAULT_DATA_FOLDER) else f" --data {shlex.quote(folder)}"
             return f"{where} cannot be reached ({reason_of(error)}); start it with: modeltrail dev{option}"
         case _:
             return f"{where} cannot be reached ({reason_of(error)}); start it, or set {_ADDRESS_VARIABLES}"
+
+
+def _certificate_files() -> str:
+    """The variables by which asyncpg, like libpq, is told of files for TLS, with their values."""
+    given = {name: os.environ[name] for name in _CERTIFICATE_VARIABLES if os.environ.get(name)}
+    return " or ".join(f"{name}={value}" for name, value in given.items())
 
 
 def _refusal(error: exceptions.PostgresError, database: DatabaseSettings) -> str:
