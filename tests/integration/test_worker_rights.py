@@ -79,7 +79,7 @@ async def test_a_life_with_keys_preflights_drift_and_sync_needs_the_given_rights
 
         async def repaired() -> bool:
             shown = (await project.get(f"/inference_services/{service['id']}")).json()
-            return shown["current_state"] == "DEPLOYED" and shown["external_id"] != first
+            return bool(shown["current_state"] == "DEPLOYED" and shown["external_id"] != first)
 
         await eventually(repaired, 10.0)
         await project.delete(f"/inference_services/{service['id']}/undeploy")

@@ -1,5 +1,6 @@
 """The manifests for Kubernetes say what this version of the program understands, and Kubernetes itself."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -99,6 +100,20 @@ def test_what_refers_to_something_refers_to_what_is_there() -> None:
     for binding in (*found("ClusterRoleBinding").values(), *found("RoleBinding").values()):
         assert binding["roleRef"]["name"] in found("ClusterRole")
         assert binding["subjects"][0]["name"] in found("ServiceAccount")
+
+
+def test_the_readme_makes_what_is_made_before_and_monitors_what_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for secret, (key,) in MADE_BEFORE.items():
+        assert re.search(rf"create secret generic {secret} --from-(literal|file)={key}\b", readme)
+    (monitor,) = (
+        block for block in re.findall(r"^```yaml\n(.*?)^```", readme, re.DOTALL | re.MULTILINE) if "PodMonitor" in block
+    )
+    spec = yaml.safe_load(monitor)["spec"]
+    pod = PODS["modeltrail-serve"]
+    assert spec["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    (port,) = CONTAINERS["modeltrail-serve"]["ports"]
+    assert spec["podMetricsEndpoints"] == [{"port": port["name"], "path": "/metrics"}]
 
 
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
