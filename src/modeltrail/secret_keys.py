@@ -54,20 +54,25 @@ def load_keys(environment: Environment) -> tuple[tuple[SecretKey, ...], tuple[st
     return (), ()
 
 
-def add_key(path: Path, key_id: str) -> None:
-    """Add a new random key at the end of a keys file, or make the file: it opens what is stored, and encrypts nothing.
+def add_key(path: Path, key_id: str) -> bool:
+    """Add a new random key at the end of a keys file: it opens what is stored, and encrypts nothing; or make the file.
 
-    Raises SettingsError when the file is not in order, or has a key of that id.
+    Returns whether it is the only key, and so encrypts. Raises SettingsError when the file is not in order, or has a
+    key of that id.
     """
     if not _KEY_ID.fullmatch(key_id):
         raise SettingsError(f"the key id {key_id!r} must be 1 to 64 letters, digits, dots, dashes, underscores")
 
+    others: list[str] = []
+
     def added(lines: list[str]) -> list[str]:
-        if key_id in _ids(lines):
+        others.extend(_ids(lines))
+        if key_id in others:
             raise SettingsError(f"{str(path)!r} has a key {key_id!r} already; each key needs its own id")
         return [*lines, generate_key(key_id)]
 
     _rewrite(path, added)
+    return not others
 
 
 def use_key(path: Path, key_id: str) -> None:

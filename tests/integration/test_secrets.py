@@ -275,9 +275,13 @@ async def test_the_key_of_somebody_who_was_erased_is_forgotten(
 async def test_a_key_file_is_made_private_and_its_keys_take_turns(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     environment = variables(database) | {"MODELTRAIL_SECRET_KEYS": "", "MODELTRAIL_SECRET_KEYS_FILE": str(file)}
-    for arguments in (("new-key", "a"), ("new-key", "b"), ("use-key", "b")):
-        code, _, err = await modeltrail(environment, "secrets", *arguments)
-        assert code == 0, err
+    for arguments, then in (
+        (("new-key", "a"), "keep a copy"),  # the only one: it encrypts
+        (("new-key", "b"), "modeltrail secrets use-key b"),
+        (("use-key", "b"), "modeltrail secrets rotate"),
+    ):
+        code, out, err = await modeltrail(environment, "secrets", *arguments)
+        assert (code, then in out) == (0, True), err
 
     assert [line.partition(":")[0] for line in file.read_text().splitlines()] == ["b", "a"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

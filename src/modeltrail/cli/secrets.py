@@ -106,14 +106,16 @@ def rotate(*, data: Path | None, as_json: bool) -> int:
 @click.argument("key_id", required=False)
 @data_option
 def new_key(key_id: str | None, *, data: Path | None) -> None:
-    """Add a new random key to the keys file.
+    """Add a new random key to the keys file, or make the file.
 
-    It only decrypts until `use-key` makes it the current one.
+    Beside others it only decrypts until `use-key` makes it the current one.
     """
     path = _keys_file(data)
     chosen = key_id or f"{time.strftime('%Y-%m-%d', time.gmtime())}-{randomness.token_hex(2)}"
-    add_key(path, chosen)
-    click.echo(f"added key {chosen} to {path}; restart all processes, then: modeltrail secrets use-key {chosen}")
+    if add_key(path, chosen):
+        click.echo(f"made {path} with the key {chosen}; keep a copy: what is encrypted cannot be read without it")
+    else:
+        click.echo(f"added key {chosen} to {path}; restart all processes, then: modeltrail secrets use-key {chosen}")
 
 
 @secrets.command("use-key")
