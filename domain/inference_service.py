@@ -234,6 +234,8 @@ def _with_served(service: Service, event: DeploymentEvent) -> Service:
             return structs.replace(service, served=(*others, target.model_version_id))
         case DeploymentSucceeded(model_version_id=version):
             return went_live(service, version)
+        case CanaryDeployed(model_version_id=canary, stable_version_id=stable):
+            return structs.replace(service, served=tuple(each for each in service.served if each in (canary, stable)))
         case Undeployed():
             return structs.replace(service, served=())
         case _:

@@ -115,9 +115,13 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
             if version != body.model_version_id:
                 return None  # a roll-out replaces what served before
             state = ServeModelState.RUNNING
-        case CanaryDeployed(model_version_id=version) | EarlierVersionRecovered(model_version_id=version) if (
-            version == body.model_version_id
-        ):
+        case CanaryDeployed(model_version_id=canary, stable_version_id=stable):
+            if body.model_version_id not in (canary, stable):
+                return None  # it replaces another canary, too
+            if body.model_version_id != canary:
+                return body
+            state = ServeModelState.RUNNING
+        case EarlierVersionRecovered(model_version_id=version) if version == body.model_version_id:
             state = ServeModelState.RUNNING
         case DeploymentRequested(target=target) if target.model_version_id == body.model_version_id:
             state = ServeModelState.PENDING
@@ -143,8 +147,7 @@ def serve_models_after(served: tuple[ServeModelBody, ...], recorded: Recorded) -
 
 
 _OfOneVersion = (
-    CanaryDeployed
-    | DeploymentFailed
+    DeploymentFailed
     | ServiceInterrupted
     | EarlierVersionInterrupted
     | EarlierVersionRecovered
@@ -182,7 +185,8 @@ _TARGETS: dict[type[Event], Targets] = {
     DeploymentRequested: _the_one_asked_for,
     **dict.fromkeys(types_in(_OfOneVersion), _the_one_named),
     **dict.fromkeys(
-        (DeploymentSucceeded, ServiceRecovered, Undeployed, ServiceDeleted, ServiceRenamed), _all_of_the_service
+        (DeploymentSucceeded, CanaryDeployed, ServiceRecovered, Undeployed, ServiceDeleted, ServiceRenamed),
+        _all_of_the_service,
     ),
     VersionRenamed: _all_of_the_version,
     VersionTakenOver: _all_of_the_version_once_more,
@@ -218,7 +222,7 @@ def _read(record: Record) -> ServeModelRow:
 
 SERVE_MODELS = Projection(
     name="serve_models",
-    version=3,
+    version=4,
     columns=(
         Column("inference_service_id", "uuid", lambda row: row.body.inference_service_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),

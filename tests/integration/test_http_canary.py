@@ -100,6 +100,19 @@ async def test_a_canary_is_live_beside_the_version_before(scene: Scene) -> None:
     assert (new, rest) == (10, (stable, 90))
 
 
+async def test_a_canary_that_replaces_another_leaves_nothing_of_it(scene: Scene) -> None:
+    await with_canary(scene)
+    third = await scene.project.ready_version({"id": scene.service["registered_model_id"]}, "v3", uri="s3://models/3")
+    wish = {"model_version_id": third["id"], "canary_traffic_percent": 10}
+    made(await scene.project.patch(scene.path, wish), 200)
+
+    shown = await scene.settled(third["id"])
+
+    served = {each["model_version_id"]: each["last_known_state"] for each in shown["served_models"]}
+    assert served == {scene.first: "RUNNING", third["id"]: "RUNNING"}
+    assert len(await scene.traffic()) == 2
+
+
 async def test_a_promoted_canary_has_all_the_traffic(scene: Scene) -> None:
     await with_canary(scene)
 

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, CanaryPromoted
 from modeltrail.domain.decider import INFERENCE_SERVICE
-from modeltrail.domain.errors import RuleError
+from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_facts import (
     ObjectDisappeared,
@@ -117,6 +117,13 @@ def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[LifeEv
 def test_the_serve_models_beside_a_canary_stay(history: tuple[LifeEvent, ...], version: VersionId) -> None:
     message = "cannot delete serve model: its version is deployed; undeploy the inference service first"
     given(*history).when(RemoveServeModel(model_version_id=version)).then_refused(RuleError, message)
+
+
+def test_the_serve_model_of_a_canary_that_another_replaces_is_gone() -> None:
+    third = VersionId(MODEL)
+    replaced = (*RUNNING, asked(structs.replace(BESIDE, model_version_id=third), THIRD), canary(10, THIRD, third))
+    removal = RemoveServeModel(model_version_id=OTHER_VERSION)
+    given(*replaced).when(removal).then_refused(NotFoundError, "serve model not found")
 
 
 def test_a_third_version_waits_for_the_end_of_the_canary() -> None:
