@@ -58,6 +58,7 @@ from modeltrail.domain.inference_service_state import (
     ServiceSituation,
     Undeploying,
     Waiting,
+    external_id_in,
     live_in,
     target_in,
 )
@@ -255,9 +256,8 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
 ) -> Deployment:
     match event:
         case DeploymentRequested(deployment_id=deployment, target=target):
-            live = live_in(before)
-            known = live.external_id if live else None
-            return Deploying(deployment_id=deployment, target=target, external_id=known, replacing=live)
+            known = external_id_in(before)
+            return Deploying(deployment_id=deployment, target=target, external_id=known, replacing=live_in(before))
         case DeploymentApplied(external_id=external_id):
             return structs.replace(before, external_id=external_id) if isinstance(before, Deploying) else before
         case DeploymentSucceeded(external_id=external_id, url=url):

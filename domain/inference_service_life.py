@@ -36,7 +36,13 @@ from modeltrail.domain.inference_service_facts import (
     ServiceRecovered,
     UndeploymentStalled,
 )
-from modeltrail.domain.inference_service_messages import RecordApplied, RequestDeployment, ServiceCommand, ServiceEvent
+from modeltrail.domain.inference_service_messages import (
+    RecordApplied,
+    RequestDeployment,
+    ServiceCommand,
+    ServiceEvent,
+    Target,
+)
 from modeltrail.domain.inference_service_state import (
     Deleted,
     Deployed,
@@ -91,17 +97,17 @@ def _found_replaced(command: LifeCommand, state: ServiceSituation) -> list[LifeE
             RecordApplied(deployment_id=applied, external_id=found),
             Service(deployment=Deploying(deployment_id=current, replacing=Live() as live)),
         ) if applied == current and found != live.external_id and canary_in(state.deployment) is None:
-            return [_gone(current, live, state)]
+            return [_gone(current, live.version, live.external_id, state)]
         case _:
             return []
 
 
-def _gone(deployment: DeploymentId, live: Live, service: Service) -> ObjectDisappeared:
+def _gone(deployment: DeploymentId, version: VersionId, external_id: str, service: Service) -> ObjectDisappeared:
     return ObjectDisappeared(
         deployment_id=deployment,
         registered_model_id=service.registered_model_id,
-        model_version_id=live.version,
-        external_id=live.external_id,
+        model_version_id=version,
+        external_id=external_id,
     )
 
 
@@ -177,17 +183,17 @@ def _recovered(
 
 def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEvent]:
     match service.deployment:
-        case Deployed(deployment_id=current, live=live):
-            pass
-        case Failed(deployment_id=current, still_live=Live() as live):
-            pass
-        case Failed(deployment_id=current, external_id=None, still_live=None) if current == command.deployment_id:
+        case Deployed(deployment_id=current, live=live) | Failed(deployment_id=current, still_live=Live() as live):
+            version, there = live.version, live.external_id
+        case Failed(deployment_id=current, external_id=None) if current == command.deployment_id:
             return _repaired(command.repair, service)  # it was told before; the repair had to wait
+        case Failed(deployment_id=current, target=Target(model_version_id=version), external_id=str(there)):
+            pass  # it never served, and yet its object is what was asked for
         case _:
             return []
-    if (current, live.external_id) != (command.deployment_id, command.external_id):
+    if (current, there) != (command.deployment_id, command.external_id):
         return []
-    told: list[LifeEvent] = [_gone(current, live, service), *end_with_canary(service)]
+    told: list[LifeEvent] = [_gone(current, version, there, service), *end_with_canary(service)]
     left: ServiceSituation = service
     for event in told:
         left = evolve(left, event)

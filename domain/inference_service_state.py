@@ -139,6 +139,19 @@ def live_in(deployment: Deployment) -> Live | None:
             assert_never(deployment)
 
 
+def external_id_in(deployment: Deployment) -> str | None:
+    """The object that was seen last, if one may be there: be it that it serves, or that its deployment failed."""
+    match deployment:
+        case Deployed(live=live):
+            return live.external_id
+        case Deploying(external_id=known) | Failed(external_id=known):
+            return known
+        case Idle() | Waiting() | Undeploying():
+            return None
+        case _:
+            assert_never(deployment)
+
+
 def target_in(deployment: Deployment) -> Target | None:
     """What the cluster was asked to serve last, if anything of it may be there."""
     match deployment:

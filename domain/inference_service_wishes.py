@@ -43,6 +43,7 @@ from modeltrail.domain.inference_service_state import (
     Service,
     Undeploying,
     Waiting,
+    external_id_in,
     live_in,
     target_in,
 )
@@ -151,17 +152,15 @@ def _taken_away(undeployment_id: DeploymentId, service: Service) -> list[Service
             return []
         case Waiting():
             return [DeploymentWithdrawn()]
-        case Deploying(target=target, external_id=external_id) | Failed(target=target, external_id=external_id):
+        case Deploying(target=target) | Deployed(target=target) | Failed(target=target):
             pass
-        case Deployed(target=target, live=live):
-            external_id = live.external_id
         case _:
             assert_never(service.deployment)
     requested = UndeploymentRequested(
         undeployment_id=undeployment_id,
         name=service.name,
         namespace=target.namespace,
-        external_id=external_id,
+        external_id=external_id_in(service.deployment),
     )
     return [requested]
 

@@ -19,6 +19,7 @@ from modeltrail.domain.inference_service_facts import (
     ServiceRecovered,
 )
 from modeltrail.domain.inference_service_messages import (
+    DeploymentApplied,
     DeploymentEvent,
     DeploymentFailed,
     DeploymentRequested,
@@ -89,7 +90,9 @@ def _apply(row: StandingRow | None, recorded: Recorded) -> StandingRow | None:
     return structs.replace(row, deployment=_changed(row.deployment, recorded), updated_at=recorded.recorded_at)
 
 
-def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployment:
+def _changed(  # noqa: C901 - one flat case per event
+    before: StandingDeployment, recorded: Recorded
+) -> StandingDeployment:
     match recorded.event:
         case (
             DeploymentSucceeded(external_id=uid, url=url)
@@ -97,6 +100,8 @@ def _changed(before: StandingDeployment, recorded: Recorded) -> StandingDeployme
             | ServiceRecovered(external_id=uid, url=url)
         ):
             return StandingDeployment(before.wanted, Standing.LIVE, uid, url)
+        case DeploymentApplied(external_id=uid):
+            return structs.replace(before, external_id=uid)
         case DeploymentFailed(reason=reason):
             return structs.replace(before, standing=Standing.FAILED, reason=reason)
         case ServiceInterrupted(reason=reason):
@@ -141,7 +146,7 @@ def read_standing(record: Record) -> StandingRow:
 
 STANDING_DEPLOYMENTS = Projection(
     name="standing_deployments",
-    version=2,
+    version=3,
     columns=(
         *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.deployment)),

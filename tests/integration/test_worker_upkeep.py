@@ -310,6 +310,37 @@ async def test_an_object_that_loses_our_label_is_known_by_its_uid_and_put_right(
     assert (metadata["uid"], metadata["labels"][SERVICE_ID]) == (uid, str(deployed))
 
 
+@pytest.mark.parametrize("ending", ["DeploymentSucceeded", "Undeployed"])
+async def test_an_object_that_loses_our_label_before_it_ever_served_is_known_by_its_uid(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, ending: str
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world, "s3://models/simulate-fail", "DeploymentFailed")
+        uid = (await world.service(deployed))["external_id"]
+        await patch(api, namespace, UNLABELLED)
+        await roll_out(world, deployed)
+        if ending == "Undeployed":
+            await world.undeploy(deployed)
+        await until(world, deployed, ending)
+    if ending == "Undeployed":
+        assert (await api.get("iris", namespace)).status == 404
+    else:
+        metadata = (await api.get("iris", namespace)).body["metadata"]
+        assert (metadata["uid"], metadata["labels"][SERVICE_ID]) == (uid, str(deployed))
+
+
+async def test_the_deleted_object_of_a_failed_deployment_is_not_shown_any_more(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster, REPORT):
+        deployed, namespace = await live(world, "s3://models/simulate-fail", "DeploymentFailed")
+        await api.delete("iris", namespace)
+        await until(world, deployed, "DeploymentFailed", "ObjectDisappeared")
+    shown = await world.service(deployed)
+    assert "external_id" not in shown
+    assert "deleted outside of the registry" in shown["last_error"]
+
+
 async def test_an_object_without_our_label_is_taken_away_all_the_same(
     world: Registry, cluster: SimulatedCluster, api: RawApi
 ) -> None:

@@ -134,6 +134,16 @@ def test_an_object_disappears_once() -> None:
     given(*DEPLOYED).when(DISAPPEAR, DISAPPEAR).then(DISAPPEARED)
 
 
+def test_the_object_of_a_failed_deployment_disappears_once() -> None:
+    given(*FAILED).when(DISAPPEAR, DISAPPEAR).then(DISAPPEARED)
+
+
+@pytest.mark.parametrize("since", [(), (requested(SECOND),), (requested(SECOND), failed(SECOND))])
+def test_the_object_of_a_failed_deployment_is_known_until_it_is_gone(since: tuple[LifeEvent, ...]) -> None:
+    undeploy = RequestUndeployment(undeployment_id=THIRD)
+    given(*FAILED, *since).when(undeploy).then(undeployment_requested())
+
+
 def test_another_object_s_disappearance_is_no_news() -> None:
     other = RecordDisappearance(deployment_id=FIRST, external_id="uid-0")
     given(*DEPLOYED).when(other).then()
