@@ -14,7 +14,7 @@ from modeltrail.commands.deployments import READ
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.statements import Statements
-from modeltrail.projections.deployment_tasks import TaskRow, read_task
+from modeltrail.projections.deployment_tasks import TaskRow, ToApply, read_task
 from modeltrail.workers.cluster import (
     Applied,
     Bookmark,
@@ -148,6 +148,9 @@ class Session:
             await runner.run()
         finally:
             self._running.discard(service)
+        if runner.is_done and isinstance(runner.task.task, ToApply):
+            # Until the answer was written, all that the cluster told of the object was taken for a part of it.
+            await self.upkeep.look_again(service)
         self._forget_if_done(service)
 
     def _forget_if_done(self, service: UUID) -> None:
@@ -240,6 +243,8 @@ class Session:
     async def _consider(self, runner: TaskRunner, observed: ObservedService) -> None:
         waits = runner.task.id not in self._running
         if await runner.try_to_consider(observed) and not (waits and runner.is_overwritten(observed)):
+            if runner.is_done:
+                await self.upkeep.look(runner.task.id, observed)  # others may have changed what is ready now
             self._forget_if_done(runner.task.id)
         else:
             self._start(runner)  # it looks itself, and then applies once more, or parks the task

@@ -75,6 +75,10 @@ class Upkeep:
         """The object was seen to be gone."""
         await self._guarded(service, self._miss(service))
 
+    async def look_again(self, service: UUID) -> None:
+        """Something may have happened to the object that nobody has looked at."""
+        await self._guarded(service, self.read(service))
+
     async def read(self, service: UUID) -> None:
         """Look at the object now, because somebody wants to know. Raises ClusterError."""
         row = await self._standing(service)
@@ -239,7 +243,7 @@ class Upkeep:
             await sleep(pause)
         finally:
             self._to_repair.discard(service)
-        await self._guarded(service, self.read(service))
+        await self.look_again(service)
 
     async def _remove_orphan(self, service: UUID, observed: ObservedService) -> None:
         """Delete an object that a killed worker's apply made after its successor found nothing to delete.

@@ -13,7 +13,7 @@ from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInte
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers import upkeep
-from modeltrail.workers.manifest import SERVICE_ID
+from modeltrail.workers.manifest import SERVICE_ID, VERSION_ID
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, options, raw_api
 from support.committing import connected
@@ -152,6 +152,25 @@ async def test_an_outage_while_no_worker_ran_of_what_serves_on_is_found_by_the_n
     await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
     async with worker(world, cluster):
         await until(world, deployed, "EarlierVersionInterrupted")
+
+
+async def test_an_outage_during_a_roll_out_that_is_refused_then_is_told(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.requests.clear()
+        cluster.faults.add(Fault(action=Fail(503, "ServiceUnavailable"), verb="apply", times=1_000))
+        await roll_out(world, deployed)
+
+        async def under_way() -> bool:
+            return bool(cluster.requests.all("apply"))
+
+        await eventually(under_way)
+        await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
+        cluster.faults.clear()
+        cluster.faults.add(Fault(action=Fail(403, "Forbidden", "over quota"), verb="apply", times=1_000))
+        await until(world, deployed, "DeploymentFailed", "EarlierVersionInterrupted")
 
 
 async def roll_out(world: Registry, service: ServiceId, uri: str = "s3://models/iris-2") -> None:
@@ -339,6 +358,16 @@ async def test_the_deleted_object_of_a_failed_deployment_is_not_shown_any_more(
     shown = await world.service(deployed)
     assert "external_id" not in shown
     assert "deleted outside of the registry" in shown["last_error"]
+
+
+async def test_an_object_changed_before_it_was_ready_is_put_right(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world, "s3://models/simulate-slow", "DeploymentApplied")
+        await patch(api, namespace, {"metadata": {"labels": {VERSION_ID: "theirs"}}})
+        put_right = ("ObjectDrifted", "DeploymentRequested", "DeploymentSucceeded")
+        await until(world, deployed, "DeploymentApplied", "DeploymentSucceeded", *put_right)
 
 
 async def test_an_object_without_our_label_is_taken_away_all_the_same(
