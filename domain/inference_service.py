@@ -58,6 +58,7 @@ from modeltrail.domain.inference_service_state import (
     ServiceSituation,
     Undeploying,
     Waiting,
+    attempts_in,
     external_id_in,
     live_in,
     target_in,
@@ -256,8 +257,13 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
 ) -> Deployment:
     match event:
         case DeploymentRequested(deployment_id=deployment, target=target):
-            known = external_id_in(before)
-            return Deploying(deployment_id=deployment, target=target, external_id=known, replacing=live_in(before))
+            return Deploying(
+                deployment_id=deployment,
+                target=target,
+                external_id=external_id_in(before),
+                replacing=live_in(before),
+                attempted=attempts_in(before),
+            )
         case DeploymentApplied(external_id=external_id):
             return structs.replace(before, external_id=external_id) if isinstance(before, Deploying) else before
         case DeploymentSucceeded(external_id=external_id, url=url):
@@ -273,6 +279,7 @@ def _evolve_deployment(  # noqa: C901 - one flat case per event
                 target=before.target,
                 external_id=before.external_id,
                 still_live=before.replacing,
+                attempted=before.attempted,
             )
         case CanaryDeployed(deployment_id=deployment, stable_version_id=stable, external_id=external_id, url=url):
             # Live is still the version that keeps the rest of the traffic, not the canary.

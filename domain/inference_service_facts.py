@@ -98,7 +98,10 @@ class EarlierVersionInterrupted(Event, frozen=True, tag="inference_service.earli
 
 
 class EarlierVersionRecovered(Event, frozen=True, tag="inference_service.earlier_version_recovered"):
-    """What served on in the stead of a deployment that had failed does so again."""
+    """What served on in the stead of a deployment that had failed does so again.
+
+    Or does so after all: the object may be of a deployment that had failed itself, before another was refused.
+    """
 
     deployment_id: DeploymentId
     registered_model_id: ModelId

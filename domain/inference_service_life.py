@@ -5,6 +5,8 @@
        └──object disappeared──▶ Failed          (with a repair, a deployment of the same target is requested at once)
 
     Failed, the earlier version live ◀──recovered──▶ Failed, the earlier version interrupted
+       ▲
+       └──recovered── Failed, the object still of a deployment that had failed before
 
 An observation of a deployment that another has replaced, or that says nothing new, changes nothing.
 """
@@ -39,11 +41,13 @@ from modeltrail.domain.inference_service_facts import (
 from modeltrail.domain.inference_service_messages import (
     RecordApplied,
     RequestDeployment,
+    ServeModelRemoved,
     ServiceCommand,
     ServiceEvent,
     Target,
 )
 from modeltrail.domain.inference_service_state import (
+    Attempt,
     Deleted,
     Deployed,
     Deploying,
@@ -55,6 +59,8 @@ from modeltrail.domain.inference_service_state import (
     ServiceSituation,
     Undeploying,
     canary_in,
+    live_in,
+    target_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
 
@@ -128,6 +134,12 @@ def _still_live(service: Service, deployment: DeploymentId) -> Live | None:
             return None
 
 
+def _attempt(service: Service, deployment: DeploymentId) -> Attempt | None:
+    """The deployment before the newest, which has failed, that the object may still be of."""
+    attempted = service.deployment.attempted if isinstance(service.deployment, Failed) else ()
+    return next((each for each in attempted if each.deployment_id == deployment), None)
+
+
 def _interrupted(command: RecordInterruption, service: Service) -> list[LifeEvent]:
     told: type[ServiceInterrupted | EarlierVersionInterrupted]
     if (deployed := _deployed(service, command.deployment_id)) is not None:
@@ -154,6 +166,11 @@ def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
     if live is not None:
         is_news = live.interruption is not None or (live.external_id, live.url) != seen
         return [_recovered(EarlierVersionRecovered, live.version, command, service)] if is_news else []
+    if (attempt := _attempt(service, command.deployment_id)) is not None:
+        return [
+            _recovered(EarlierVersionRecovered, attempt.version, command, service),
+            *_no_longer_served(service, attempt.version),
+        ]
     match service.deployment:
         case Deployed(deployment_id=current, live=Live(interruption=None) as live) if current == command.deployment_id:
             return [] if (live.external_id, live.url) == seen else [ServiceMoved(**structs.asdict(command))]
@@ -164,6 +181,14 @@ def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
             return [canary or _recovered(ServiceRecovered, target.model_version_id, command, service)]
         case _:
             return []
+
+
+def _no_longer_served(service: Service, version: VersionId) -> list[ServeModelRemoved]:
+    """That what served on does so no more, as this version has taken its place."""
+    live, wanted = live_in(service.deployment), target_in(service.deployment)
+    if live is None or live.version == version or (wanted and live.version == wanted.model_version_id):
+        return []  # what was asked for last keeps its serve model, which says that it has failed
+    return [ServeModelRemoved(model_version_id=live.version)]
 
 
 def _recovered(
@@ -249,8 +274,8 @@ def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
             return Deployed(deployment_id=event.deployment_id, target=target, live=_live_since(event))
         case EarlierVersionInterrupted(reason=reason), Failed(still_live=Live() as live):
             return structs.replace(before, still_live=structs.replace(live, interruption=reason))
-        case EarlierVersionRecovered(), Failed(still_live=Live()):
-            return structs.replace(before, still_live=_live_since(event))
+        case EarlierVersionRecovered(external_id=external_id), Failed():
+            return structs.replace(before, external_id=external_id, still_live=_live_since(event), attempted=())
         case ServiceMoved(external_id=external_id, url=url), Deployed(live=live):
             return structs.replace(before, live=structs.replace(live, external_id=external_id, url=url))
         case ObjectDisappeared(), Deployed(deployment_id=deployment, target=target) | Failed(
@@ -258,7 +283,7 @@ def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
         ):
             return Failed(deployment_id=deployment, target=target, external_id=None, still_live=None)
         case ObjectDisappeared(), Deploying():
-            return structs.replace(before, external_id=None, replacing=None)
+            return structs.replace(before, external_id=None, replacing=None, attempted=())
         case ObjectDrifted(fields=fields), Deployed():
             return structs.replace(before, drift=fields)
         case UndeploymentStalled(message=message), Undeploying():

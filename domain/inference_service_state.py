@@ -39,6 +39,8 @@ from modeltrail.domain.ids import DeploymentId, ModelId, ProjectId, VersionId
 from modeltrail.domain.inference_service_messages import Target
 from modeltrail.domain.serving_options import ServingOptions
 
+ATTEMPTS_KEPT = 10
+
 
 class Missing(Struct, frozen=True, tag="missing"):
     """No such service, or none yet."""
@@ -73,14 +75,26 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     message: str
 
 
+class Attempt(Struct, frozen=True):
+    """A deployment that another followed before it was live, and the version that serves should it come to that."""
+
+    deployment_id: DeploymentId
+    version: VersionId
+
+
 class Deploying(Struct, frozen=True, tag="deploying"):
-    """Asked for, not answered. `replacing` serves on until the answer; `parked` means that nobody is at it."""
+    """Asked for, not answered. `replacing` serves on until the answer; `parked` means that nobody is at it.
+
+    `attempted` are those since something was live, newest first: the object is as one of them left it should this
+    one be refused.
+    """
 
     deployment_id: DeploymentId
     target: Target
     external_id: str | None
     replacing: Live | None
     parked: bool = False
+    attempted: tuple[Attempt, ...] = ()
 
 
 class Deployed(Struct, frozen=True, tag="deployed"):
@@ -99,6 +113,7 @@ class Failed(Struct, frozen=True, tag="failed"):
     target: Target
     external_id: str | None
     still_live: Live | None
+    attempted: tuple[Attempt, ...] = ()
 
 
 class Undeploying(Struct, frozen=True, tag="undeploying"):
@@ -150,6 +165,16 @@ def external_id_in(deployment: Deployment) -> str | None:
             return None
         case _:
             assert_never(deployment)
+
+
+def attempts_in(deployment: Deployment) -> tuple[Attempt, ...]:
+    """The deployments that the object may be of, should the next one be refused, besides what is live."""
+    match deployment:
+        case Deploying(deployment_id=newest, target=target) | Failed(deployment_id=newest, target=target):
+            attempt = Attempt(newest, target.canary_beside or target.model_version_id)
+            return (attempt, *deployment.attempted)[:ATTEMPTS_KEPT]
+        case _:
+            return ()
 
 
 def target_in(deployment: Deployment) -> Target | None:

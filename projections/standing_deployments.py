@@ -26,6 +26,7 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentSucceeded,
     UndeploymentRequested,
 )
+from modeltrail.domain.inference_service_state import ATTEMPTS_KEPT
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import ToApply
@@ -47,7 +48,8 @@ class StandingDeployment(Struct, frozen=True):
     """What should be in the cluster. `external_id` and `url` are what was seen of it last, `reason` why it is not
     ready, `drift` the fields that others changed.
 
-    `earlier` is the deployment that serves on should the newest one fail, `earlier_reason` why it is not ready.
+    `earlier` is the deployment that serves on should the newest one fail, `earlier_reason` why it is not ready;
+    `attempted` are those since, newest first, which the object may be of, too.
     """
 
     wanted: ToApply
@@ -58,6 +60,7 @@ class StandingDeployment(Struct, frozen=True):
     drift: tuple[str, ...] = ()
     earlier: DeploymentId | None = None
     earlier_reason: str = ""
+    attempted: tuple[DeploymentId, ...] = ()
 
     def may_be_of(self, deployment: DeploymentId) -> bool:
         """Whether an object with that deployment's id is the one that was answered, or the one that serves on."""
@@ -65,7 +68,7 @@ class StandingDeployment(Struct, frozen=True):
             return False
         # A roll-out that was refused never came to the object, which serves what it did before.
         return deployment == self.wanted.deployment_id or (
-            deployment == self.earlier and self.standing is Standing.FAILED
+            self.standing is Standing.FAILED and deployment in (self.earlier, *self.attempted)
         )
 
     def interruption_of(self, deployment: DeploymentId) -> str | None:
@@ -108,12 +111,12 @@ def _changed(  # noqa: C901 - one flat case per event
             return structs.replace(before, standing=Standing.INTERRUPTED, reason=reason)
         case EarlierVersionInterrupted(reason=reason):
             return structs.replace(before, earlier_reason=reason)
-        case EarlierVersionRecovered(external_id=uid, url=url):
-            return structs.replace(before, earlier_reason="", external_id=uid, url=url)
+        case EarlierVersionRecovered(deployment_id=earlier, external_id=uid, url=url):
+            return structs.replace(before, external_id=uid, url=url, earlier=earlier, earlier_reason="", attempted=())
         case ServiceMoved(external_id=uid, url=url):
             return structs.replace(before, external_id=uid, url=url)
         case ObjectDisappeared() if before.standing is Standing.REQUESTED:
-            return structs.replace(before, external_id="", earlier=None, earlier_reason="")
+            return structs.replace(before, external_id="", earlier=None, earlier_reason="", attempted=())
         case ObjectDisappeared():
             return StandingDeployment(before.wanted, Standing.GONE)
         case ObjectDrifted(fields=fields):
@@ -131,7 +134,10 @@ def _requested(row: StandingRow | None, event: DeploymentRequested, recorded: Re
         earlier, known = before.wanted.deployment_id, (before.external_id, before.url)
         deployment = StandingDeployment(wanted, Standing.REQUESTED, *known, "", (), earlier, before.reason)
     else:
-        deployment = structs.replace(before, wanted=wanted, standing=Standing.REQUESTED, reason="", drift=())
+        attempted = (before.wanted.deployment_id, *before.attempted)[:ATTEMPTS_KEPT]
+        deployment = structs.replace(
+            before, wanted=wanted, standing=Standing.REQUESTED, reason="", drift=(), attempted=attempted
+        )
     return StandingRow(**request_made_by(recorded), deployment=deployment)
 
 
@@ -146,7 +152,7 @@ def read_standing(record: Record) -> StandingRow:
 
 STANDING_DEPLOYMENTS = Projection(
     name="standing_deployments",
-    version=3,
+    version=4,
     columns=(
         *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.deployment)),

@@ -154,6 +154,30 @@ async def test_an_outage_while_no_worker_ran_of_what_serves_on_is_found_by_the_n
         await until(world, deployed, "EarlierVersionInterrupted")
 
 
+async def test_a_failed_roll_out_that_serves_after_all_is_told_though_another_was_refused_since(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await roll_out(world, deployed, "s3://models/simulate-fail")
+        await until(world, deployed, "DeploymentRequested", "DeploymentFailed")
+        cluster.faults.add(Fault(action=Fail(403, "Forbidden", "over quota"), verb="apply", times=1))
+        await roll_out(world, deployed)
+        await until(world, deployed, "DeploymentRequested", "DeploymentFailed")
+        assert states(await world.service(deployed)) == ["RUNNING", "FAILED", "FAILED"]
+
+        await set_status(api, namespace, ready(True))
+        await until(world, deployed, "EarlierVersionRecovered", "ServeModelRemoved")
+        shown = await world.service(deployed)
+        assert (shown["current_state"], states(shown)) == ("DEPLOYED", ["RUNNING", "FAILED"])
+        labels = (await api.get("iris", namespace)).body["metadata"]["labels"]
+        assert shown["served_models"][0]["model_version_id"] == labels[VERSION_ID]
+
+        await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
+        await until(world, deployed, "EarlierVersionInterrupted")
+    assert (await world.service(deployed))["current_state"] == "UNDEPLOYED"
+
+
 async def test_an_outage_during_a_roll_out_that_is_refused_then_is_told(
     world: Registry, cluster: SimulatedCluster, api: RawApi
 ) -> None:
@@ -176,7 +200,8 @@ async def test_an_outage_during_a_roll_out_that_is_refused_then_is_told(
 async def roll_out(world: Registry, service: ServiceId, uri: str = "s3://models/iris-2") -> None:
     """Ask for another version of the service's model."""
     shown = await world.service(service)
-    version = await world.another_version(ModelId(UUID(shown["registered_model_id"])), uri)
+    model = ModelId(UUID(shown["registered_model_id"]))
+    version = await world.another_version(model, uri, f"v-{uuid4().hex[:8]}")
     await world.submit(
         inference_services.Revise(
             project_id=world.project,

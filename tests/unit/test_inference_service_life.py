@@ -5,6 +5,7 @@ import pytest
 
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import NotFoundError
+from modeltrail.domain.ids import VersionId
 from modeltrail.domain.inference_service_facts import (
     EarlierVersionInterrupted,
     EarlierVersionRecovered,
@@ -28,12 +29,14 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     RecordApplied,
     RequestUndeployment,
+    ServeModelRemoved,
 )
 from support.given import stories_of
 from support.samples import (
     CREATED,
     FIRST,
     MODEL,
+    OTHER_VERSION,
     SECOND,
     THIRD,
     VERSION,
@@ -110,6 +113,23 @@ def test_what_was_interrupted_before_a_failed_roll_out_still_is() -> None:
 
 def test_what_serves_on_after_two_failed_roll_outs_is_still_the_same() -> None:
     given(*ROLL_OUT_FAILED, requested(THIRD), failed(THIRD)).when(INTERRUPT).then(EARLIER_INTERRUPTED)
+
+
+@pytest.mark.parametrize("answered", [(failed(SECOND, OTHER_VERSION),), ()], ids=["failed", "replaced"])
+def test_the_object_of_a_deployment_that_was_attempted_serves_after_all(answered: tuple[LifeEvent, ...]) -> None:
+    attempted = (*DEPLOYED, requested(SECOND, OTHER_VERSION), *answered)
+    ready = msgspec.structs.replace(READY, deployment_id=SECOND)
+    interrupt = msgspec.structs.replace(INTERRUPT, deployment_id=SECOND)
+    serves = EarlierVersionRecovered(SECOND, MODEL, OTHER_VERSION, "uid-1", "http://iris")
+    interrupted = EarlierVersionInterrupted(SECOND, MODEL, OTHER_VERSION, "NoPods", "no pod is ready")
+
+    other = VersionId(MODEL)
+    given(*attempted, requested(THIRD, other), failed(THIRD, other)).when(ready, ready, READY, interrupt).then(
+        serves, ServeModelRemoved(model_version_id=VERSION), interrupted
+    )
+    given(*attempted, requested(THIRD), failed(THIRD)).when(ready).then(serves)
+    given(*attempted, requested(THIRD)).when(ready).then()
+    given(*attempted, requested(THIRD), succeeded(THIRD)).when(ready).then()
 
 
 def test_nothing_is_told_of_what_a_roll_out_replaced_while_it_is_under_way_or_once_it_is_live() -> None:
