@@ -28,18 +28,19 @@ from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.ids import new_id
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.standing_deployments import Standing, StandingRow, read_standing
-from modeltrail.workers.cluster import Cluster, ClusterError, FieldConflict, ObservedService
+from modeltrail.workers.cluster import Cluster, ClusterError, ClusterUnavailable, FieldConflict, ObservedService
 from modeltrail.workers.desired_service import desired
 from modeltrail.workers.drift import differences, is_ours_alone
 from modeltrail.workers.manifest import DEPLOYMENT_ID, manifest
 from modeltrail.workers.options import OnDrift, WorkerOptions
-from modeltrail.workers.pauses import sleep
+from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.workers", "deploy.sql")
 
 REPAIR_PAUSE_SECONDS = 60.0  # between two repairs of one service: another tool may undo ours for ever
+FIRST_PAUSE_SECONDS = 1.0  # before a look is repeated that the cluster did not answer
 COMPARED_AT_A_TIME = 200
 _SETTLED = (Standing.LIVE, Standing.INTERRUPTED)
 
@@ -66,6 +67,7 @@ class Upkeep:
         self._group = group
         self._repaired_at: dict[UUID, float] = {}
         self._to_repair: set[UUID] = set()
+        self._to_look_at: set[UUID] = set()
 
     async def look(self, service: UUID, observed: ObservedService) -> None:
         """The object was seen like this."""
@@ -121,16 +123,38 @@ class Upkeep:
         await asyncio.gather(*(self._guarded(service, look) for service, look in looks))
 
     async def _guarded(self, service: UUID, look: Awaitable[None]) -> None:
+        patience = await self._tried(service, look)
+        if patience is not None and service not in self._to_look_at:
+            self._to_look_at.add(service)
+            self._group.create_task(self._look_until_answered(service, patience), name=f"look again at {service}")
+
+    async def _look_until_answered(self, service: UUID, patience: float | None) -> None:
+        """Look again until the cluster answers: what a look was for is announced only once."""
+        try:
+            for pause in pauses(first=FIRST_PAUSE_SECONDS):
+                await sleep(max(pause, patience or 0.0))
+                patience = await self._tried(service, self.read(service))
+                if patience is None:
+                    return
+        finally:
+            self._to_look_at.discard(service)
+
+    async def _tried(self, service: UUID, look: Awaitable[None]) -> float | None:
+        """How many seconds to wait at least before the next look; None when this one needs none."""
         try:
             await look
+        except ClusterUnavailable as error:
+            _log.warning("a look at the cluster failed; looking again", service=str(service), error=str(error))
+            return error.retry_after or 0.0
         except ClusterError as error:
-            _log.warning("a look at the cluster failed; the next one tells", service=str(service), error=str(error))
+            _log.warning("the cluster refuses to be looked at", service=str(service), error=str(error))
         except Exception as error:
             if is_lost(error):
                 raise
             _log.error(
                 "an observation was not understood", service=str(service), cause=causes_of(error), stack=stack_of(error)
             )
+        return None
 
     async def _standing(self, service: UUID) -> StandingRow | None:
         async with self._reading:

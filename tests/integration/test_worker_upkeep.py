@@ -253,6 +253,16 @@ async def test_an_object_deleted_again_within_a_minute_is_told_at_once_and_made_
         await until(world, deployed, *MADE_ANEW, *MADE_ANEW)
 
 
+async def test_news_that_the_cluster_would_not_confirm_at_first_is_told_all_the_same(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        cluster.faults.add(Fault(action=Fail(503, "ServiceUnavailable"), verb="get", times=2))
+        await api.delete("iris", namespace)
+        await until(world, deployed, *MADE_ANEW)
+
+
 async def test_an_object_deleted_again_within_the_pause_is_made_anew_when_that_is_over(
     world: Registry, cluster: SimulatedCluster, api: RawApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
