@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn, assert_never
 
@@ -175,6 +176,8 @@ class TaskRunner:
         # Before the object, so that one whose storage nobody can open is not made.
         access = await opened(self._storage, self._cluster, row.id, task)
         if access is not None and found is not None:
+            with suppress(FieldConflict):  # they are taken over
+                await self._cluster.dry_run(wanted)  # if it is refused, what serves on needs the keys that are there
             await self._cluster.apply_access(*access.owned_by(found))  # first, as its pods do not wait for the account
         applied = await self._apply_object(row, task, wanted)
         if access is not None and found is None and applied is not None:

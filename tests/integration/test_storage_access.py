@@ -95,7 +95,25 @@ async def test_another_version_brings_its_own_keys_before_it_is_rolled_out(
     data = (await kept(kubernetes, service, "secrets"))[1]["data"]
     assert b64decode(data["awsAccessKeyID"]) == b"c"
     applied = [call.resource for call in cluster.requests.all("apply")]
-    assert applied == ["inferenceservices", *("secrets", "serviceaccounts") * 2, "inferenceservices"]
+    brought = ["secrets", "serviceaccounts"]
+    assert applied == ["inferenceservices", *brought, "inferenceservices", *brought, "inferenceservices"]
+
+
+async def test_a_roll_out_that_is_refused_leaves_the_keys_of_what_serves_on(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    project = api.project()
+    async with worker(api, database, cluster):
+        service = await deployed(project, access_key="a", secret_key="b")
+        await until(project, service, current_state="DEPLOYED")
+        model = {"id": service["registered_model_id"]}
+        second = await project.ready_version(model, "v2", access_key="c", secret_key="d")
+        refusal = Fail(403, "Forbidden", "over quota")
+        cluster.faults.add(Fault(action=refusal, verb="apply", resource="inferenceservices", times=9))
+        await project.patch(f"/inference_services/{service['id']}", {"model_version_id": second["id"]})
+        await until(project, service, current_state="DEPLOYED", last_error="over quota")
+    data = (await kept(kubernetes, service, "secrets"))[1]["data"]
+    assert b64decode(data["awsAccessKeyID"]) == b"a"
 
 
 async def test_they_go_with_the_service_and_nothing_else_does(
