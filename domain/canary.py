@@ -89,6 +89,6 @@ def end_with_canary(service: Service) -> list[CanaryAborted | VersionChosen | Op
 def without_canary(service: Service) -> Service:
     """The service once its canary was aborted. What was asked of a cluster where nothing is left is what was live."""
     deployment = service.deployment
-    if isinstance(deployment, Failed) and deployment.still_live is None and service.lived:
+    if isinstance(deployment, Deploying | Failed) and live_in(deployment) is None and service.lived:
         return structs.replace(service, deployment=structs.replace(deployment, target=service.lived[0]))
     return service

@@ -33,7 +33,7 @@ class RecordReadiness(Command, frozen=True):
 
 
 class RecordDisappearance(Command, frozen=True):
-    """The object with this id is gone, and nobody asked us for that."""
+    """The object with this id is gone, and nobody asked us for that. An empty id means whatever the deployment had."""
 
     deployment_id: DeploymentId
     external_id: str

@@ -210,13 +210,15 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEve
     match service.deployment:
         case Deployed(deployment_id=current, live=live) | Failed(deployment_id=current, still_live=Live() as live):
             version, there = live.version, live.external_id
+        case Deploying(deployment_id=current, replacing=Live() as live) if canary_in(service.deployment) is not None:
+            version, there = live.version, live.external_id
         case Failed(deployment_id=current, external_id=None) if current == command.deployment_id:
             return _repaired(command.repair, service)  # it was told before; the repair had to wait
         case Failed(deployment_id=current, target=Target(model_version_id=version), external_id=str(there)):
             pass  # it never served, and yet its object is what was asked for
         case _:
             return []
-    if (current, there) != (command.deployment_id, command.external_id):
+    if current != command.deployment_id or command.external_id not in (there, ""):
         return []
     told: list[LifeEvent] = [_gone(current, version, there, service), *end_with_canary(service)]
     left: ServiceSituation = service
@@ -236,7 +238,7 @@ def _drifted(command: RecordDrift, service: Service) -> list[LifeEvent]:
 
 def _repaired(repair: Repair | None, state: ServiceSituation) -> list[LifeEvent]:
     match state:
-        case Service(deployment=Deployed(target=target) | Failed(target=target)) if repair is not None:
+        case Service(deployment=Deployed(target=target) | Failed(target=target) | Deploying(target=target)) if repair:
             request = RequestDeployment(deployment_id=repair.deployment_id, target=target)
             return [*inference_service.decide(request, state)]
         case _:

@@ -9,7 +9,8 @@ from typing import Any, NoReturn, assert_never
 import structlog
 
 from modeltrail.commands.deployments import ClusterReport
-from modeltrail.domain.inference_service_facts import RecordStall
+from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.inference_service_facts import RecordDisappearance, RecordStall, Repair
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -19,6 +20,7 @@ from modeltrail.domain.inference_service_messages import (
 from modeltrail.domain.parked_task import ParkTask
 from modeltrail.failures import causes_of, place_of, stack_of
 from modeltrail.postgres.connect import is_lost, is_passing
+from modeltrail.postgres.ids import new_id
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (
     Cluster,
@@ -39,6 +41,10 @@ from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import left_of, opened
 
 _log = structlog.get_logger(__name__)
+
+
+class _NothingBesideError(Exception):
+    """The object is gone that a canary was to get a part of the traffic of: alone it would get all of it."""
 
 
 class TaskRunner:
@@ -150,6 +156,11 @@ class TaskRunner:
         except (ClusterRefused, StorageError) as refusal:
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
+        except _NothingBesideError:
+            repair = Repair(DeploymentId(new_id()))
+            gone = RecordDisappearance(deployment_id=task.deployment_id, external_id="", repair=repair)
+            await self._answer(row, gone)
+            return True
         if observed is None:
             await self._fail(row, task, "NameTaken", name_taken(task))
             return True
@@ -172,6 +183,8 @@ class TaskRunner:
             if not task.applied and (access := await opened(self._storage, self._cluster, row.id, task)) is not None:
                 await self._cluster.apply_access(*access.owned_by(found))
             return found
+        if found is None and task.target.canary_beside is not None:
+            raise _NothingBesideError
         wanted = manifest(desired(row.id, task, self._options.mode))
         # Before the object, so that one whose storage nobody can open is not made.
         access = await opened(self._storage, self._cluster, row.id, task)

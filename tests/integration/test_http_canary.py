@@ -113,6 +113,38 @@ async def test_a_canary_that_replaces_another_leaves_nothing_of_it(scene: Scene)
     assert len(await scene.traffic()) == 2
 
 
+async def test_a_canary_whose_object_is_gone_before_it_is_applied_does_not_get_all_the_traffic(
+    api: Api, project: Project, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    model, environment = await project.model(), await project.environment()
+    first = await project.ready_version(model, "v1")
+    second = await project.ready_version(model, "v2", uri="s3://models/iris/2")
+    service = await project.deployed(model, environment, name="iris", model_version_id=first["id"])
+    scene = Scene(project, kubernetes, service, first["id"], second["id"])
+    knative = WorkerOptions(mode=DeploymentMode.KNATIVE)
+    async with worker_of(api, database, cluster, knative):
+        await scene.settled(scene.first)
+    await kubernetes.delete("iris")
+
+    async def is_gone() -> bool:
+        return (await kubernetes.get("iris")).status == 404
+
+    await eventually(is_gone)
+    wish = {"model_version_id": scene.second, "canary_traffic_percent": 10}
+    made(await project.patch(scene.path, wish), 200)
+
+    async with worker_of(api, database, cluster, knative):
+        shown = await scene.settled(scene.first)
+
+    assert (shown["model_version_id"], shown["current_state"]) == (scene.first, "DEPLOYED")
+    assert not shown.keys() & {"canary_traffic_percent", "stable_model_version_id", "last_error"}
+    assert [each["model_version_id"] for each in shown["served_models"]] == [scene.first]
+    labels = (await scene.object())["metadata"]["labels"]
+    assert labels["modelregistry.ai-platform/model-version-id"] == scene.first
+    ended = ["object_disappeared", "canary_aborted", "version_chosen", "options_chosen", "deployment_requested"]
+    assert (await scene.topics())[-7:] == [*ended, "deployment_applied", "deployment_succeeded"]
+
+
 async def test_a_promoted_canary_has_all_the_traffic(scene: Scene) -> None:
     await with_canary(scene)
 

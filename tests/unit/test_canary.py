@@ -167,6 +167,12 @@ def test_a_canary_whose_object_is_gone_does_not_come_back_alone() -> None:
     given(*RUNNING).when(repair).then(GONE, *BACK_TO_STABLE, requested(THIRD))
 
 
+def test_a_canary_whose_object_is_gone_before_it_is_ready_gives_way_to_the_version_before() -> None:
+    gone = RecordDisappearance(deployment_id=SECOND, external_id="", repair=Repair(THIRD))
+    given(*ROLLING_OUT).when(gone, gone).then(GONE, *BACK_TO_STABLE, requested(THIRD))
+    given(*LIVE, requested(SECOND)).when(gone).then()
+
+
 def test_a_canary_whose_object_is_gone_is_over_though_nobody_repairs_it() -> None:
     report = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=None)
     given(*RUNNING).when(report).then(GONE, *BACK_TO_STABLE)
