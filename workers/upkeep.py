@@ -167,17 +167,19 @@ class Upkeep:
             await self._remove_orphan(service, observed)
             return
         news = self._news(row, observed)
-        if news is None and not self._has_drifted(row, observed):
-            return
-        if not isinstance(news, RecordReadiness):
-            async with self._slots:
-                found = await self._cluster.get(observed.namespace, observed.name)
-            row = await self._standing(service)
-            if row is None or found is None or not _is_of(row, found):
-                return  # what became of it is told by the next change
-            news = self._news(row, found) or await self._drift(row, found)
-        if news is not None:
+        if isinstance(news, RecordReadiness):
             await self._reporter.report(row, news)
+            row, news = await self._standing(service), None
+        if row is None or (news is None and not self._has_drifted(row, observed)):
+            return
+        async with self._slots:
+            found = await self._cluster.get(observed.namespace, observed.name)
+        row = await self._standing(service)
+        if row is None or found is None or not _is_of(row, found):
+            return  # what became of it is told by the next change
+        for each in (self._news(row, found), await self._drift(row, found)):
+            if each is not None:
+                await self._reporter.report(row, each)
 
     def _news(self, row: StandingRow, observed: ObservedService) -> Observation | None:
         known = row.deployment

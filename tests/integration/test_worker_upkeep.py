@@ -395,6 +395,29 @@ async def test_the_deleted_object_of_a_failed_deployment_is_not_shown_any_more(
     assert "deleted outside of the registry" in shown["last_error"]
 
 
+@pytest.mark.parametrize(
+    ("change", "told"), [(ready(True), "ServiceMoved"), (ready(False, "NoPods"), "ServiceInterrupted")]
+)
+async def test_a_change_is_put_right_though_there_is_other_news_of_the_object(
+    world: Registry, cluster: SimulatedCluster, api: RawApi, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    async def ready_revision() -> object:
+        return (await api.get("iris", namespace)).body["status"]["components"]["predictor"]["latestReadyRevision"]
+
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+    before = await ready_revision()
+    await patch(api, namespace, {"metadata": {"labels": {VERSION_ID: "theirs"}}})
+
+    async def rolled_out() -> bool:
+        return await ready_revision() != before
+
+    await eventually(rolled_out)
+    await set_status(api, namespace, change)
+    async with worker(world, cluster):
+        await until(world, deployed, told, "ObjectDrifted", "DeploymentRequested", "DeploymentSucceeded")
+
+
 async def test_an_object_changed_before_it_was_ready_is_put_right(
     world: Registry, cluster: SimulatedCluster, api: RawApi
 ) -> None:
