@@ -129,9 +129,12 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
             DeploymentFailed(model_version_id=version)
             | ServiceInterrupted(model_version_id=version)
             | EarlierVersionInterrupted(model_version_id=version)
-            | ObjectDisappeared(model_version_id=version)
         ) if version == body.model_version_id:
             state = ServeModelState.FAILED
+        case ObjectDisappeared(model_version_id=version) if (
+            version == body.model_version_id or body.last_known_state is ServeModelState.RUNNING
+        ):
+            state = ServeModelState.FAILED  # a canary is gone with it
         case _:
             return body
     return structs.replace(body, last_known_state=state, updated_at=to_microseconds(recorded.recorded_at))
@@ -151,7 +154,6 @@ _OfOneVersion = (
     | ServiceInterrupted
     | EarlierVersionInterrupted
     | EarlierVersionRecovered
-    | ObjectDisappeared
     | ServeModelAdded
     | ServeModelRemoved
 )
@@ -185,7 +187,15 @@ _TARGETS: dict[type[Event], Targets] = {
     DeploymentRequested: _the_one_asked_for,
     **dict.fromkeys(types_in(_OfOneVersion), _the_one_named),
     **dict.fromkeys(
-        (DeploymentSucceeded, CanaryDeployed, ServiceRecovered, Undeployed, ServiceDeleted, ServiceRenamed),
+        (
+            DeploymentSucceeded,
+            CanaryDeployed,
+            ServiceRecovered,
+            ObjectDisappeared,
+            Undeployed,
+            ServiceDeleted,
+            ServiceRenamed,
+        ),
         _all_of_the_service,
     ),
     VersionRenamed: _all_of_the_version,
@@ -222,7 +232,7 @@ def _read(record: Record) -> ServeModelRow:
 
 SERVE_MODELS = Projection(
     name="serve_models",
-    version=4,
+    version=5,
     columns=(
         Column("inference_service_id", "uuid", lambda row: row.body.inference_service_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modeltrail.domain.serving_options import DeploymentMode
-from modeltrail.simulated_cluster import SimulatedCluster
+from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
 from modeltrail.workers.options import WorkerOptions
 from support.api import Api, Json, Project, client_of, made, refusal, running_services
 from support.cluster import RawApi, eventually
@@ -111,6 +111,21 @@ async def test_a_canary_that_replaces_another_leaves_nothing_of_it(scene: Scene)
     served = {each["model_version_id"]: each["last_known_state"] for each in shown["served_models"]}
     assert served == {scene.first: "RUNNING", third["id"]: "RUNNING"}
     assert len(await scene.traffic()) == 2
+
+
+async def test_nothing_runs_of_a_canary_whose_object_is_gone(scene: Scene, cluster: SimulatedCluster) -> None:
+    await with_canary(scene)
+    refusal = Fail(403, "Forbidden", "over quota")
+    cluster.faults.add(Fault(action=refusal, verb="apply", times=9))
+    await scene.raw.delete("iris")
+
+    async def is_refused() -> Json | None:
+        shown = await scene.shown()
+        return shown if shown.get("last_error") == "over quota" else None
+
+    shown = await eventually(is_refused, 10.0)
+    assert shown["current_state"] == "UNDEPLOYED"
+    assert {each["last_known_state"] for each in shown["served_models"]} == {"FAILED"}
 
 
 async def test_a_canary_whose_object_is_gone_before_it_is_applied_does_not_get_all_the_traffic(
