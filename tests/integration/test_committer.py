@@ -29,10 +29,8 @@ from modeltrail.domain.model_version_messages import VersionStatus
 from modeltrail.domain.registered_model import Model
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelArchived, ModelState
 from modeltrail.domain.serving_environment import CreateEnvironment
-from modeltrail.eventlog import turn
 from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.streams import Loaded, load_streams
-from modeltrail.postgres.connect import WRITER_SETTINGS
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
@@ -608,19 +606,6 @@ async def test_connections_killed_at_random_lose_and_double_nothing(database: Da
 # --- a database that is busy or away ----------------------------------------------------------------------
 
 
-async def test_a_writer_that_has_nothing_to_write_keeps_its_session(
-    connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turn, "STILL", "300ms")
-    writing = turn.Turn(connection)
-    await writing.begin()
-    await writing.end()
-
-    await asyncio.sleep(0.5)
-
-    assert await connection.fetchval("SELECT true")
-
-
 async def test_a_full_queue_turns_commands_away(database: Database, connection: asyncpg.Connection) -> None:
     async with committer_on(connect_to(database), max_queue=2) as committer:
         await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
@@ -729,17 +714,14 @@ async def test_a_writer_reads_what_was_committed_while_it_waited_whatever_the_de
         assert await writing.fetchval("SHOW transaction_isolation") == "read committed"
 
 
-async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turn, "STILL", "100ms")
+async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(database: Database) -> None:
     stopped, go_on = asyncio.Event(), asyncio.Event()
 
     async def stand_still(_connection: Fragile, _statement: str) -> None:
         stopped.set()
         await go_on.wait()
 
-    connect = fragile(connect_to(database), before=at(WRITE, stand_still))
+    connect = fragile(connect_with(database, "idle_session_timeout = '100ms'"), before=at(WRITE, stand_still))
     async with committer_on(connect) as still, committer_on(connect_to(database)) as other:
         waiting = asyncio.ensure_future(still.submit(register("iris"), context()))
         await stopped.wait()
@@ -752,11 +734,8 @@ async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_ot
     await assert_sound(database)
 
 
-async def test_a_writer_that_had_nothing_to_do_for_long_is_connected_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(WRITER_SETTINGS, "idle_session_timeout", "50ms")
-    async with committer_on(connect_to(database)) as committer:
+async def test_a_writer_that_had_nothing_to_do_for_long_is_connected_again(database: Database) -> None:
+    async with committer_on(connect_with(database, "idle_session_timeout = '50ms'")) as committer:
         await committer.submit(register("iris"), context())
 
         async def is_disconnected() -> bool:

@@ -38,14 +38,8 @@ async def lock_log(connection: Connection, *, held: bool) -> Head:
 
     With `held`, give the lock up first, so that writers who wait for it are not kept out by a busy one.
     """
-    return head_in(await connection.fetchrow(SQL.lock_log, LOCK, held))
-
-
-def head_in(row: Record) -> Head:
-    """Where the log ends, as its lock tells."""
-    if row["notification_id"] is None:
-        return Head()
-    return Head(row["notification_id"], row["hash"], row["recorded_at"], row["last_erasure"])
+    row = await connection.fetchrow(SQL.lock_log, LOCK, held)
+    return Head() if row["notification_id"] is None else Head(*row)
 
 
 async def unlock_log(connection: Connection) -> None:

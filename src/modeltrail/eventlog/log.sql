@@ -7,14 +7,6 @@ SELECT notification_id, hash, recorded_at, last_erasure() AS last_erasure FROM l
 -- name: unlock_log
 SELECT pg_advisory_unlock_all()
 
--- name: begin_turn
-SELECT notification_id, hash, recorded_at, last_erasure() AS last_erasure,
-       set_config('idle_session_timeout', $3, false), set_config('idle_in_transaction_session_timeout', $3, false)
-FROM lock_log($1, $2)
-
--- name: end_turn
-SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', $1, false)
-
 -- name: insert_events
 INSERT INTO stored_events (
     originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,

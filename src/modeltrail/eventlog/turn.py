@@ -2,12 +2,7 @@
 
 from asyncpg import Connection
 
-from modeltrail.eventlog.log import LOCK, SQL, Head, head_in
-from modeltrail.postgres.connect import WRITER_SETTINGS
-
-# For so long a process may stand still with the lock in hand: one that is frozen, or whose machine is. Then the server
-# ends its session, and the next writer, who waits for ten seconds at most, goes on.
-STILL = "5s"
+from modeltrail.eventlog.log import Head, lock_log, unlock_log
 
 
 class Turn:
@@ -23,10 +18,10 @@ class Turn:
         One that has the lock still gives it up first, so that writers who wait are not kept out by a busy one.
         """
         held, self._held = self._held, True  # also when it fails: it may have failed with the lock in hand
-        return head_in(await self._connection.fetchrow(SQL.begin_turn, LOCK, held, STILL))
+        return await lock_log(self._connection, held=held)
 
     async def end(self) -> None:
         """Let the next writer in."""
         if self._held:
-            await self._connection.execute(SQL.end_turn, WRITER_SETTINGS["idle_session_timeout"])
+            await unlock_log(self._connection)
             self._held = False
