@@ -88,16 +88,7 @@ async def rolled_out_within_a_second(
     whole["status"]["url"] = "http://iris.example"
     assert (await kubernetes.send("PUT", f"{path}/status", whole)).status == 200
     version = await world.another_version(created.registered_model_id, uri)
-    await world.submit(
-        inference_services.Revise(
-            project_id=world.project,
-            service_id=service,
-            deployment_id=DeploymentId(uuid4()),
-            default_namespace="models",
-            cluster=Cluster.CONFIGURED,
-            version_id=version,
-        )
-    )
+    await world.roll_out(service, version)
     return service, created.serving_environment_name
 
 

@@ -65,15 +65,20 @@ class Scene:
         return [each["type"].partition(".")[2] for each in story]
 
 
-@pytest.fixture
-async def scene(
-    database: Database, api: Api, project: Project, cluster: SimulatedCluster, kubernetes: RawApi
-) -> AsyncIterator[Scene]:
+async def begun(project: Project, kubernetes: RawApi) -> Scene:
+    """The first of two versions, requested; no worker is there yet."""
     model, environment = await project.model(), await project.environment()
     first = await project.ready_version(model, "v1")
     second = await project.ready_version(model, "v2", uri="s3://models/iris/2")
     service = await project.deployed(model, environment, name="iris", model_version_id=first["id"])
-    scene = Scene(project, kubernetes, service, first["id"], second["id"])
+    return Scene(project, kubernetes, service, first["id"], second["id"])
+
+
+@pytest.fixture
+async def scene(
+    database: Database, api: Api, project: Project, cluster: SimulatedCluster, kubernetes: RawApi
+) -> AsyncIterator[Scene]:
+    scene = await begun(project, kubernetes)
     knative = WorkerOptions(mode=DeploymentMode.KNATIVE)
     async with worker_of(api, database, cluster, knative):
         await scene.settled(scene.first)
@@ -131,11 +136,7 @@ async def test_nothing_runs_of_a_canary_whose_object_is_gone(scene: Scene, clust
 async def test_a_canary_whose_object_is_gone_before_it_is_applied_does_not_get_all_the_traffic(
     api: Api, project: Project, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
 ) -> None:
-    model, environment = await project.model(), await project.environment()
-    first = await project.ready_version(model, "v1")
-    second = await project.ready_version(model, "v2", uri="s3://models/iris/2")
-    service = await project.deployed(model, environment, name="iris", model_version_id=first["id"])
-    scene = Scene(project, kubernetes, service, first["id"], second["id"])
+    scene = await begun(project, kubernetes)
     knative = WorkerOptions(mode=DeploymentMode.KNATIVE)
     async with worker_of(api, database, cluster, knative):
         await scene.settled(scene.first)

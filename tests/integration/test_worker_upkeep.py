@@ -6,9 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from modeltrail.commands import inference_services
-from modeltrail.commands.deployments import Cluster
-from modeltrail.domain.ids import DeploymentId, ModelId, ServiceId
+from modeltrail.domain.ids import ModelId, ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
@@ -65,6 +63,16 @@ def blocked(status: dict[str, Any]) -> None:  # Any: JSON
 async def patch(api: RawApi, namespace: str, body: object) -> None:
     answer = await api.send("PATCH", f"{SERVICES.format(namespace)}/iris", body, content_type=MERGE)
     assert answer.status == 200
+
+
+async def delete_for_good(api: RawApi, namespace: str) -> None:
+    """Delete the object, and wait until it is gone."""
+    await api.delete("iris", namespace)
+
+    async def gone() -> bool:
+        return (await api.get("iris", namespace)).status == 404
+
+    await eventually(gone)
 
 
 async def test_a_live_service_that_is_not_ready_any_more_is_told_and_so_is_its_return(
@@ -202,16 +210,7 @@ async def roll_out(world: Registry, service: ServiceId, uri: str = "s3://models/
     shown = await world.service(service)
     model = ModelId(UUID(shown["registered_model_id"]))
     version = await world.another_version(model, uri, f"v-{uuid4().hex[:8]}")
-    await world.submit(
-        inference_services.Revise(
-            project_id=world.project,
-            service_id=service,
-            deployment_id=DeploymentId(uuid4()),
-            default_namespace="models",
-            cluster=Cluster.CONFIGURED,
-            version_id=version,
-        )
-    )
+    await world.roll_out(service, version)
 
 
 def states(service: dict[str, Any]) -> list[str]:  # Any: JSON
@@ -279,12 +278,7 @@ async def test_a_roll_out_over_an_object_that_was_deleted_meanwhile_does_not_cla
 ) -> None:
     async with worker(world, cluster):
         deployed, namespace = await live(world)
-    await api.delete("iris", namespace)
-
-    async def gone() -> bool:
-        return (await api.get("iris", namespace)).status == 404
-
-    await eventually(gone)
+    await delete_for_good(api, namespace)
     await roll_out(world, deployed, "s3://models/simulate-fail")
     async with worker(world, cluster):
         await until(world, deployed, "ObjectDisappeared", "DeploymentApplied", "DeploymentFailed")
@@ -327,12 +321,7 @@ async def test_an_object_deleted_while_no_worker_ran_is_found_by_the_next(
 ) -> None:
     async with worker(world, cluster):
         deployed, namespace = await live(world)
-    await api.delete("iris", namespace)
-
-    async def gone() -> bool:
-        return (await api.get("iris", namespace)).status == 404
-
-    await eventually(gone)
+    await delete_for_good(api, namespace)
     async with worker(world, cluster, REPORT):
         await until(world, deployed, "ObjectDisappeared")
 

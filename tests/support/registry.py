@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from modeltrail.commands import deployments, environments, models, versions
+from modeltrail.commands import deployments, environments, inference_services, models, versions
 from modeltrail.commands.committing.batch import Outcome
 from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.decision import Command
@@ -79,6 +79,19 @@ class Registry:
         )
         await self.submit(command, "the-click")
         return service
+
+    async def roll_out(self, service: ServiceId, version: VersionId) -> None:
+        """Ask for another version in the place of the one that is there."""
+        await self.submit(
+            inference_services.Revise(
+                project_id=self.project,
+                service_id=service,
+                deployment_id=DeploymentId(uuid4()),
+                default_namespace="models",
+                cluster=deployments.Cluster.CONFIGURED,
+                version_id=version,
+            )
+        )
 
     async def undeploy(self, service: ServiceId) -> None:
         command = deployments.Undeploy(
