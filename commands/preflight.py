@@ -77,7 +77,7 @@ class Preflight:
                         return
                     patience.reschedule(asyncio.get_running_loop().time() + SECONDS)
         except Exception as error:
-            if not is_lost(error) and not isinstance(error, TimeoutError):
+            if not is_lost(error):
                 raise
             if refusal is None:
                 self._note_silence()

@@ -20,13 +20,8 @@ _NO_METHOD = "NONE"
 class Application(Litestar):
     """A subclass, because litestar runs its middleware only behind a known route, not for a 404 or 405."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 litestar's own, which are many
-        super().__init__(**options)
-        self._large_bodies = LargeBodies()
-        self._measures = Measures()
-
     def work_with(self, services: Services) -> None:
-        """Serve from now on with these, as if it had never served with others."""
+        """Serve from now on with these, as if it had never served with others. To be called before it serves at all."""
         # Not Litestar(state=...), which copies what it is given.
         self.state.services = services
         self.state.measures = self._measures = Measures()

@@ -7,8 +7,8 @@ caller chooses: each distinct value would be kept for as long as the process run
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, GCCollector, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry, GCCollector, Histogram, Info, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -24,6 +24,9 @@ class Measures:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        Info("modeltrail_build", "Which version this is.", registry=self._registry).info(
+            {"version": version("modeltrail")}
+        )
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
         self._times = Histogram(
@@ -68,7 +71,6 @@ class _Everything(Collector):
         self._vitals = vitals
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("modeltrail_build", "Which version this is.", {"version": version("modeltrail")})
         yield from self._counted.collect()
         yield _gauge("commands_waiting", "Commands that this process has not answered yet.", self._waiting)
         yield _gauge("database_up", "Whether the database answered.", self._vitals is not None)

@@ -8,12 +8,12 @@ from uuid import UUID
 from modeltrail.http.errors import BadRequestError, invalid
 from modeltrail.http.texts import FORBIDDEN, is_storable
 from modeltrail.http.uuids import parse_uuid
+from modeltrail.moments import is_moment
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
 LARGEST_INT = 2**63 - 1
 
-FIRST_YEAR, LAST_YEAR = 2, 9998  # in all time zones
 _UNESCAPED_PLUS = re.compile(r" (\d\d:\d\d)$")
 # datetime.fromisoformat takes any character between date and time, and in Python 3.11 whatever stands after U+0000.
 _TIME = re.compile(r"[0-9TtWZ:.,+ -]+", re.ASCII)
@@ -99,7 +99,7 @@ class Query:
             moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text)) if _TIME.fullmatch(text) else None
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        if not is_moment(moment):
             raise invalid(name, "not a time such as 2026-03-03T14:05:00Z")
         return moment
 

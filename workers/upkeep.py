@@ -95,15 +95,11 @@ class Upkeep:
 
     async def is_leaving(self, service: UUID) -> bool:
         """Whether the object of this service is to be deleted, and may be there still."""
-        async with self._reading:
-            found: bool = await self._connection.fetchval(SQL.is_leaving, service)
-        return found
+        return await self._holds(SQL.is_leaving, service)
 
     async def is_held_by(self, service: UUID, uid: str) -> bool:
         """Whether the object with this UID was the service's when it was seen last, whatever its labels say now."""
-        async with self._reading:
-            found: bool = await self._connection.fetchval(SQL.is_held_by, service, uid)
-        return found
+        return await self._holds(SQL.is_held_by, service, uid)
 
     async def resync(self, services: Sequence[ObservedService]) -> None:
         """These are all objects that there are."""
@@ -155,6 +151,12 @@ class Upkeep:
                 "an observation was not understood", service=str(service), cause=causes_of(error), stack=stack_of(error)
             )
         return None
+
+    async def _holds(self, statement: str, *arguments: object) -> bool:
+        """The answer to a statement that asks whether something is so."""
+        async with self._reading:
+            found: bool = await self._connection.fetchval(statement, *arguments)
+        return found
 
     async def _standing(self, service: UUID) -> StandingRow | None:
         async with self._reading:
@@ -276,9 +278,7 @@ class Upkeep:
 
         Only of a service that is in our log: another registry may use the same cluster.
         """
-        async with self._reading:
-            is_orphan = await self._connection.fetchval(SQL.is_orphan, service)
-        if is_orphan and not observed.deleting:
+        if await self._holds(SQL.is_orphan, service) and not observed.deleting:
             _log.warning("removing an object that nobody wants any more", service=str(service), uid=observed.uid)
             async with self._slots:
                 await self._cluster.delete(observed.namespace, observed.name, observed.uid)

@@ -24,13 +24,19 @@ class NamedPeople:
         self._has_key: dict[UUID, bool] = {}
         self._wanted: set[UUID] = set()
 
-    def unknown_in(self, decision: Decision, context: Context) -> set[UUID]:
-        """Those of whom it must be known, and is not."""
-        return self._in_doubt(decision, context) - self._has_key.keys()
+    def in_doubt(self, decision: Decision, context: Context) -> set[UUID]:
+        """Those whose keys were looked up before the newest erasure, which may have been theirs."""
+        if self._last_erasure == 0 or not decision.changes:
+            return set()
+        return {each.person for each in _named_in(decision, context) if _is_older(each, self._last_erasure)}
 
-    def require_keys(self, decision: Decision, context: Context) -> None:
-        """Raises ForgottenPersonError when somebody was erased whom the decision names."""
-        if gone := frozenset(each for each in self._in_doubt(decision, context) if not self._has_key[each]):
+    def unknown(self, persons: set[UUID]) -> set[UUID]:
+        """Those of whom it is not known."""
+        return persons - self._has_key.keys()
+
+    def require_keys(self, persons: set[UUID]) -> None:
+        """Raises ForgottenPersonError when one of them, who must be known, was erased."""
+        if gone := frozenset(each for each in persons if not self._has_key[each]):
             raise ForgottenPersonError(gone)
 
     def want(self, person: UUID) -> None:
@@ -39,16 +45,10 @@ class NamedPeople:
 
     async def load(self, connection: Connection) -> None:
         """Find out what was wanted."""
-        if wanted := self._wanted - self._has_key.keys():
+        if wanted := self.unknown(self._wanted):
             found = await people_with_keys(connection, wanted)
             self._has_key |= {person: person in found for person in wanted}
         self._wanted.clear()
-
-    def _in_doubt(self, decision: Decision, context: Context) -> set[UUID]:
-        """Those whose keys were looked up before the newest erasure, which may have been theirs."""
-        if self._last_erasure == 0 or not decision.changes:
-            return set()
-        return {each.person for each in _named_in(decision, context) if _is_older(each, self._last_erasure)}
 
 
 def _named_in(decision: Decision, context: Context) -> Iterator[Personal]:

@@ -189,9 +189,10 @@ class WorkingSet:
         return loaded is not None and loaded.version > 0
 
     def _require_people(self, decision: Decision, context: Context) -> None:
-        if unknown := self._people.unknown_in(decision, context):
+        persons = self._people.in_doubt(decision, context)
+        if unknown := self._people.unknown(persons):
             raise NotKnownYet(map(HasKey, unknown))
-        self._people.require_keys(decision, context)
+        self._people.require_keys(persons)
 
     def _require_rows(self, decision: Decision) -> None:
         missing: list[Question[Any]] = []

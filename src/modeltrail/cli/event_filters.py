@@ -10,6 +10,7 @@ import click
 from msgspec import Struct
 
 from modeltrail.cli.errors import MISUSED, CommandError
+from modeltrail.moments import is_moment
 from modeltrail.quantities import WholeNumber
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older ones are not ge
             moment = datetime.fromisoformat(value)
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None or not 2 <= moment.year <= 9998:  # those are years in all time zones
+        if not is_moment(moment):
             self.fail(f"{value!r} is not a time such as 2026-03-03T14:05:00Z", param, ctx)
         return moment
 
