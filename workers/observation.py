@@ -2,7 +2,8 @@
 
 KServe v0.20 facts used here: ready is the condition `Ready`; `modelStatus.lastFailureInfo` is not cleared on
 recovery, so it counts only while `transitionStatus` says that the model is blocked; `observedGeneration` is
-that of the Deployment underneath and says nothing of this object.
+that of the Deployment underneath and says nothing of this object. A service in Knative mode that was scaled to zero
+is `InProgress` until somebody calls it (https://github.com/kserve/kserve/issues/6079): it serves all the same.
 """
 
 from datetime import datetime
@@ -55,7 +56,18 @@ class _ModelStatus(_Wire):
     last_failure_info: _FailureInfo | None = None
 
 
+class _Component(_Wire):
+    latest_ready_revision: str = ""
+    latest_created_revision: str = ""
+
+    @property
+    def is_rolled_out(self) -> bool:
+        """Whether the newest revision is up. Only Knative has revisions."""
+        return self.latest_ready_revision == self.latest_created_revision != ""
+
+
 class _Status(_Wire):
+    components: dict[str, _Component] | None = None
     conditions: tuple[Condition, ...] | None = None
     model_status: _ModelStatus | None = None
     url: str | None = None
@@ -128,7 +140,9 @@ def _observed(found: _Object) -> ObservedService:
     unsure = applied_at is not None and applied_at == reported_at and metadata.creation_timestamp != applied_at
     deleting = metadata.deletion_timestamp is not None
     said_ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
-    serving = said_ready and model.transition_status in _UP_TO_DATE and not deleting
+    predictor = (status.components or {}).get("predictor") or _Component()
+    sleeps = model.transition_status == "InProgress" and predictor.is_rolled_out
+    serving = said_ready and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
     blocked = model.transition_status in _BLOCKED
     return ObservedService(
         namespace=metadata.namespace,

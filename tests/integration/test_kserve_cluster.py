@@ -5,11 +5,12 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from modeltrail.domain.serving_options import DeploymentMode
+from modeltrail.domain.serving_options import DeploymentMode, ServingOptions
 from modeltrail.simulated_cluster import (
     Delay,
     ExpireHistory,
@@ -129,6 +130,30 @@ async def test_a_failed_service_says_why(cluster: KServeCluster) -> None:
     assert (found.failed.reason, found.failed.exit_code) == ("ModelLoadFailed", 1)
     assert "could not be loaded" in found.failed.message
     assert not found.ready
+
+
+async def test_a_service_without_pods_because_nobody_calls_it_is_ready() -> None:
+    wanted = replace(desired(), mode=DeploymentMode.KNATIVE, options=ServingOptions(min_replicas=0))
+    timing = Timing(ready_after=0, linger=0, idle_after=0)
+    async with (
+        SimulatedCluster(options(timing=timing)) as simulated,
+        kserve(simulated) as cluster,
+        raw_api(simulated) as api,
+    ):
+        await cluster.apply(manifest(wanted))
+
+        async def sleeps() -> bool:
+            told = (await api.get("iris")).body.get("status", {}).get("modelStatus", {})
+            return bool(told.get("copies", {}).get("totalCopies") == 0 and told["transitionStatus"] == "InProgress")
+
+        await eventually(sleeps)
+        found = await cluster.get("models", "iris")
+
+        assert found is not None
+        assert (found.ready, found.interruption) == (True, None)
+        await cluster.apply(manifest(replace(wanted, deployment_id=UUID(int=2))))
+        again = await until(cluster, lambda each: each.ready)
+        assert again.deployment_id == UUID(int=2)
 
 
 async def test_an_old_failure_does_not_count_once_the_service_is_ready(cluster: KServeCluster) -> None:

@@ -26,12 +26,13 @@ _BEHAVIOURS = ("slow", "fail", "never")
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds: until a service is ready (or fails), until a slow one is, for how long the status of an old
-    spec lingers after a change, and until a deletion is done."""
+    spec lingers after a change, until a deletion is done, and until Knative takes away pods that nobody calls."""
 
     ready_after: float = 1.0
     slow_after: float = 15.0
     linger: float = 0.1
     finalize_after: float = 0.1
+    idle_after: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,13 @@ class Controller:
                 linger,
                 lambda: self._set_status(found.key, serving_status.starting),
             )
-        if serving_status.transition(found.obj) != "InProgress":
+        if serving_status.may_sleep(found.obj):
+            return _Step(
+                ("sleep", found.uid, revision),
+                self._timing.idle_after,
+                lambda: self._set_status(found.key, serving_status.asleep),
+            )
+        if serving_status.transition(found.obj) != "InProgress" or serving_status.is_asleep(found.obj):
             return None
         asked = behaviour(found.obj)
         if asked == "never":

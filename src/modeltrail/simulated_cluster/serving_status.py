@@ -37,6 +37,31 @@ def transition(obj: Json) -> str | None:
     return status
 
 
+def may_sleep(obj: Json) -> bool:
+    """Whether Knative takes the pods away, since nobody calls them."""
+    is_allowed = obj["spec"]["predictor"].get("minReplicas") == 0 and deployment_mode(obj) == "Knative"
+    return is_allowed and is_ready(obj) and transition(obj) == "UpToDate"
+
+
+def is_asleep(obj: Json) -> bool:
+    copies = ((obj.get("status") or {}).get("modelStatus") or {}).get("copies") or {}
+    return is_ready(obj) and copies.get("totalCopies") == 0
+
+
+def asleep(obj: Json, _now: str) -> Json:
+    """No pods, and so a model that KServe takes for one that is still to come, though the next call wakes it.
+
+    https://github.com/kserve/kserve/issues/6079
+    """
+    old: Json = obj["status"]
+    pending = {
+        "transitionStatus": "InProgress",
+        "states": {"activeModelState": "Loaded", "targetModelState": "Pending"},
+        "copies": {"failedCopies": 0, "totalCopies": 0},
+    }
+    return {**old, "modelStatus": {**_kept_failure(old), **pending}}
+
+
 def starting(obj: Json, now: str) -> Json:
     """A new revision is being rolled out.
 
