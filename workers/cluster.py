@@ -116,12 +116,18 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def interruption(self) -> tuple[str, str] | None:
-        """Why it does not serve, as a reason and a message; None while it does, or nothing is said."""
+        """Why it does not serve, as a reason and a message; None while it does, or nothing is said.
+
+        `Unknown` is nothing: so KServe calls a roll-out that is under way, as after a change of the ServingRuntime,
+        while the pods of before serve on (https://github.com/kserve/kserve/pull/4667). One that breaks off is `False`.
+        """
         said = next((each for each in self.conditions if each.type == "Ready"), None)
         if said is None or said.status == "True":
             return None
         if self.failed is not None:
             return self.failed.reason, self.failed.in_words()
+        if said.status == "Unknown":
+            return None
         reason = said.reason or "NotReady"
         return reason, f"KServe says that the service is not ready: {said.message or reason}"
 

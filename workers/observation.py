@@ -4,6 +4,8 @@ KServe v0.20 facts used here: ready is the condition `Ready`; `modelStatus.lastF
 recovery, so it counts only while `transitionStatus` says that the model is blocked; `observedGeneration` is
 that of the Deployment underneath and says nothing of this object. A service in Knative mode that was scaled to zero
 is `InProgress` until somebody calls it (https://github.com/kserve/kserve/issues/6079): it serves all the same.
+Where the pods of before serve on, the model of a roll-out that Kubernetes has given up stays `InProgress`; only the
+reason of the condition tells (`PropagateRawStatus` in pkg/apis/serving/v1beta1/inference_service_status.go).
 """
 
 from datetime import datetime
@@ -18,6 +20,8 @@ from modeltrail.workers.manifest import DEPLOYMENT_ID, SERVICE_ID
 MANAGER = "modeltrail"
 _UP_TO_DATE = ("", "UpToDate")
 _BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
+# https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
+_GIVEN_UP = "ProgressDeadlineExceeded"
 
 
 class _Wire(msgspec.Struct, rename="camel"):
@@ -143,7 +147,6 @@ def _observed(found: _Object) -> ObservedService:
     predictor = (status.components or {}).get("predictor") or _Component()
     sleeps = model.transition_status == "InProgress" and predictor.is_rolled_out
     serving = said_ready and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
-    blocked = model.transition_status in _BLOCKED
     return ObservedService(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -159,7 +162,7 @@ def _observed(found: _Object) -> ObservedService:
         stale=stale,
         unsure=unsure,
         ready=serving and not stale,
-        failed=_failure(model, conditions) if blocked and not stale else None,
+        failed=None if stale else _failure(model, conditions),
         deleting=deleting,
         applied_at=applied_at,
         service_id=_uuid(labels.get(SERVICE_ID)),
@@ -185,7 +188,10 @@ def _kept(said: Condition) -> Condition:
     return Condition(said.type, said.status, as_text(said.reason), as_text(said.message))
 
 
-def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure:
+def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure | None:
+    if model.transition_status not in _BLOCKED:
+        given_up = (each for each in conditions if each.type == "Ready" and each.reason == _GIVEN_UP)
+        return next((Failure(each.reason, each.message) for each in given_up if each.status == "False"), None)
     info = model.last_failure_info or _FailureInfo()
     said = next((each.message for each in conditions if each.type == "Ready" and each.message), "")
     message = info.message or said or "KServe gave no reason"

@@ -1,5 +1,6 @@
 """The deploy worker with a real database and the real Kubernetes client, against the simulated cluster."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
@@ -19,7 +20,7 @@ from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster, objects
 from modeltrail.workers import settling
 from modeltrail.workers.options import WorkerOptions
-from support.cluster import SERVICES, RawApi, eventually, raw_api, service
+from support.cluster import QUICK, SERVICES, RawApi, eventually, options, raw_api, service
 from support.committing import address_of
 from support.database import Database
 from support.deploy_worker import until, worker
@@ -115,6 +116,19 @@ async def test_a_status_of_that_second_counts_when_it_is_the_last_word(
     async with worker(world, cluster):
         service, _ = await rolled_out_within_a_second(world, kubernetes, monkeypatch, "s3://models/better")
         await until(world, service, "DeploymentRequested", "DeploymentSucceeded")
+
+
+async def test_a_roll_out_that_makes_no_progress_fails_when_kubernetes_gives_it_up(world: Registry) -> None:
+    impatient = replace(QUICK, progress_deadline=0.05)
+    async with SimulatedCluster(options(timing=impatient)) as cluster, worker(world, cluster):
+        model, _ = await world.ready_version()
+        service = await world.deploy_to(model, await world.environment(), "iris")
+        await until(world, service, "DeploymentSucceeded")
+        await world.roll_out(service, await world.another_version(model, "s3://models/simulate-never"))
+        await until(world, service, "DeploymentFailed")
+    shown = await world.service(service)
+    assert "timed out progressing" in shown["last_error"]
+    assert "ProgressDeadlineExceeded" in shown["last_error"]
 
 
 async def test_a_refusal_fails_the_deployment_once(world: Registry, cluster: SimulatedCluster) -> None:

@@ -194,15 +194,15 @@ async def test_the_failure_of_the_deployment_before_does_not_count() -> None:
     assert (found.stale, found.failed) == (True, None)
 
 
-async def test_a_rollout_in_progress_is_not_ready_though_its_condition_is() -> None:
+async def test_a_rollout_in_progress_is_not_ready_though_the_old_pods_serve() -> None:
     timing = Timing(ready_after=0.02, slow_after=60, linger=0)
     async with SimulatedCluster(options(timing=timing)) as simulated, kserve(simulated) as cluster:
         await deploy(cluster, desired())
         await cluster.apply(manifest(desired(deployment=2, storage_uri="s3://simulate-slow")))
         found = await until(cluster, lambda each: not each.stale)
 
-    assert {each.type: each.status for each in found.conditions}["Ready"] == "True"
-    assert not found.ready
+    assert {each.type: each.status for each in found.conditions}["Ready"] == "Unknown"
+    assert (found.ready, found.interruption, found.url) == (False, None, "http://iris.models.example.simulated")
 
 
 async def test_the_same_version_can_be_deployed_again(cluster: KServeCluster) -> None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from modeltrail.workers.cluster import Failure, ObservedService
 from modeltrail.workers.observation import read_service
 
 
@@ -23,6 +24,33 @@ def test_words_of_a_failure_can_be_kept_by_the_database() -> None:
     )
     assert found.failed is not None
     assert found.failed.message == found.conditions[0].message == "Traceback\ufffd ends here"
+
+
+def said(status: str, reason: str, transition: str) -> ObservedService:
+    ready = {"type": "Ready", "status": status, "reason": reason, "message": f"{reason}, it says"}
+    old_failure = {"reason": "ModelLoadFailed", "message": "of long ago"}
+    model = {"transitionStatus": transition, "lastFailureInfo": old_failure}
+    whole = {"metadata": {"name": "iris", "uid": "u"}, "status": {"conditions": [ready], "modelStatus": model}}
+    return read_service(msgspec.json.encode(whole))
+
+
+def test_a_roll_out_that_kserve_before_its_version_0_16_calls_ready_is_not() -> None:
+    assert not said("True", "", "InProgress").ready
+
+
+def test_a_roll_out_under_way_beside_pods_that_serve_is_no_interruption() -> None:
+    rolling = said("Unknown", "ReplicaSetUpdated", "InProgress")
+    assert (rolling.ready, rolling.failed, rolling.interruption) == (False, None, None)
+
+    broken = said("Unknown", "ReplicaSetUpdated", "BlockedByFailedLoad")
+    assert broken.interruption == ("ModelLoadFailed", "of long ago (ModelLoadFailed)")
+
+
+def test_a_roll_out_that_kubernetes_gave_up_has_failed_for_that_reason() -> None:
+    found = said("False", "ProgressDeadlineExceeded", "InProgress")
+
+    assert found.failed == Failure("ProgressDeadlineExceeded", "ProgressDeadlineExceeded, it says")
+    assert said("False", "MinimumReplicasUnavailable", "InProgress").failed is None
 
 
 def served(*, applied: str, reported: str, created: str = "2026-03-03T14:00:00Z") -> bytes:

@@ -26,13 +26,15 @@ _BEHAVIOURS = ("slow", "fail", "never")
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds: until a service is ready (or fails), until a slow one is, for how long the status of an old
-    spec lingers after a change, until a deletion is done, and until Knative takes away pods that nobody calls."""
+    spec lingers after a change, until a deletion is done, until Knative takes away pods that nobody calls, and until
+    Kubernetes gives up a roll-out that makes no progress."""
 
     ready_after: float = 1.0
     slow_after: float = 15.0
     linger: float = 0.1
     finalize_after: float = 0.1
     idle_after: float = 60.0
+    progress_deadline: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,14 @@ class Controller:
             return None
         asked = behaviour(found.obj)
         if asked == "never":
-            return None
+            if not serving_status.may_be_given_up(found.obj):
+                return None
+            deadline = self._timing.progress_deadline
+            return _Step(
+                ("give up", found.uid, revision),
+                deadline,
+                lambda: self._set_status(found.key, serving_status.given_up),
+            )
         outcome = serving_status.failed if asked == "fail" else serving_status.ready
         after = self._timing.slow_after if asked == "slow" else self._timing.ready_after
         return _Step(("finish", found.uid, revision), after, lambda: self._set_status(found.key, outcome))

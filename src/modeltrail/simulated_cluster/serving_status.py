@@ -8,6 +8,7 @@ from modeltrail.simulated_cluster.admission import deployment_mode
 from modeltrail.simulated_cluster.resources import Json
 
 DOMAIN = "example.simulated"
+_GIVEN_UP = "ProgressDeadlineExceeded"
 
 
 def revision(obj: Json) -> str:
@@ -22,8 +23,7 @@ def revision(obj: Json) -> str:
 
 
 def is_ready(obj: Json) -> bool:
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return bool(_said_of_readiness(obj)["status"] == "True")
 
 
 def created_revision(obj: Json) -> str | None:
@@ -65,16 +65,16 @@ def asleep(obj: Json, _now: str) -> Json:
 def starting(obj: Json, now: str) -> Json:
     """A new revision is being rolled out.
 
-    In `Standard` mode the old pods go on serving meanwhile, so a service that was ready stays Ready while
-    its model is `InProgress`.
+    In `Standard` mode the old pods go on serving meanwhile, so a service that was ready keeps its address; KServe says
+    of its readiness that it is unknown.
     """
     old = obj.get("status") or {}
-    serving = is_ready(obj)
+    serving = is_ready(obj) or _serves_on(obj)
     states = {"activeModelState": "Loaded" if serving else "", "targetModelState": "Loading"}
     model_status = {**_kept_failure(old), "transitionStatus": "InProgress", "states": states}
     status = _common(obj, model_status)
     if _serves_on(obj):
-        return {**status, "conditions": old["conditions"], **_addresses(obj)}
+        return {**status, "conditions": _conditions(old, _rolling_out(obj), now), **_addresses(obj)}
     waiting = "Deployment does not have minimum availability."
     conditions = {
         "IngressReady": ("False", "Predictor ingress not created", ""),
@@ -122,7 +122,7 @@ def failed(obj: Json, now: str) -> Json:
         "lastFailureInfo": failure,
     }
     if serves_on:
-        return {**_common(obj, model_status), "conditions": old["conditions"], **_addresses(obj)}
+        return {**_common(obj, model_status), "conditions": _conditions(old, _rolling_out(obj), now), **_addresses(obj)}
     conditions = {
         "IngressReady": ("False", "Predictor ingress not created", ""),
         "PredictorReady": ("False", "ModelLoadFailed", message),
@@ -131,9 +131,34 @@ def failed(obj: Json, now: str) -> Json:
     return {**_common(obj, model_status), "conditions": _conditions(old, conditions, now)}
 
 
+def may_be_given_up(obj: Json) -> bool:
+    """Whether a roll-out makes no progress while the old pods serve, which is when KServe tells of its end."""
+    return _serves_on(obj) and _said_of_readiness(obj)["status"] == "Unknown"
+
+
+def given_up(obj: Json, now: str) -> Json:
+    """The Deployment's deadline has passed. The model stays `InProgress`: KServe looks at one pod, an old one."""
+    old: Json = obj["status"]
+    timed_out = ("False", _GIVEN_UP, f'ReplicaSet "{revision(obj)}" has timed out progressing.')
+    conditions = {"IngressReady": ("True", "", ""), "PredictorReady": timed_out, "Ready": timed_out}
+    return {**old, "conditions": _conditions(old, conditions, now)}
+
+
 def _serves_on(obj: Json) -> bool:
     """Whether the pods of the spec before serve while those of the new one do not."""
-    return is_ready(obj) and deployment_mode(obj) == "Standard"
+    said = _said_of_readiness(obj)
+    return deployment_mode(obj) == "Standard" and (said.get("status") != "False" or said.get("reason") == _GIVEN_UP)
+
+
+def _said_of_readiness(obj: Json) -> Json:
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((each for each in conditions if each["type"] == "Ready"), {"status": "False"})
+
+
+def _rolling_out(obj: Json) -> dict[str, tuple[str, str, str]]:
+    """Of a Deployment whose new pods are not up yet, or never will be (https://github.com/kserve/kserve/pull/4667)."""
+    progressing = ("Unknown", "ReplicaSetUpdated", f'ReplicaSet "{revision(obj)}" is progressing.')
+    return {"IngressReady": ("True", "", ""), "PredictorReady": progressing, "Ready": progressing}
 
 
 def _common(obj: Json, model_status: Json, newly_ready: str | None = None) -> Json:
