@@ -8,6 +8,7 @@ Where the pods of before serve on, the model of a roll-out that Kubernetes has g
 reason of the condition tells (`PropagateRawStatus` in pkg/apis/serving/v1beta1/inference_service_status.go).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,9 @@ _UP_TO_DATE = ("", "UpToDate")
 _BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
 # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
 _GIVEN_UP = "ProgressDeadlineExceeded"
+# Whoever sets it keeps KServe from running anything, whatever is applied (`GetForceStopRuntime` in pkg/utils/utils.go;
+# https://github.com/kserve/kserve/issues/4207). KServe writes no new status then, so only the annotation tells.
+_STOP = "serving.kserve.io/stop"
 
 
 class _Wire(msgspec.Struct, rename="camel"):
@@ -162,7 +166,7 @@ def _observed(found: _Object) -> ObservedService:
         stale=stale,
         unsure=unsure,
         ready=serving and not stale,
-        failed=None if stale else _failure(model, conditions),
+        failed=_stopped(annotations) or (None if stale else _failure(model, conditions)),
         deleting=deleting,
         applied_at=applied_at,
         service_id=_uuid(labels.get(SERVICE_ID)),
@@ -186,6 +190,12 @@ def _latest(metadata: _Metadata, *, manager: str | None, operation: str, subreso
 
 def _kept(said: Condition) -> Condition:
     return Condition(said.type, said.status, as_text(said.reason), as_text(said.message))
+
+
+def _stopped(annotations: Mapping[str, str]) -> Failure | None:
+    if annotations.get(_STOP, "").lower() != "true":
+        return None
+    return Failure("Stopped", f"somebody stopped the service with the annotation {_STOP}; it runs once that is gone")
 
 
 def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure | None:

@@ -96,6 +96,27 @@ async def test_a_live_service_that_is_not_ready_any_more_is_told_and_so_is_its_r
     assert shown["served_models"][0]["last_known_state"] == "RUNNING"
 
 
+async def test_a_service_that_somebody_stopped_says_so_and_is_not_waited_for(
+    world: Registry, cluster: SimulatedCluster, api: RawApi
+) -> None:
+    stop = "serving.kserve.io/stop"
+    async with worker(world, cluster):
+        deployed, namespace = await live(world)
+        await patch(api, namespace, {"metadata": {"annotations": {stop: "true"}}})
+        await until(world, deployed, "ServiceInterrupted")
+        assert stop in (await world.service(deployed))["last_error"]
+
+        await roll_out(world, deployed)
+        await until(world, deployed, "DeploymentFailed")
+        shown = await world.service(deployed)
+        assert shown["current_state"] == "UNDEPLOYED"
+        assert stop in shown["last_error"]
+
+        await patch(api, namespace, {"metadata": {"annotations": {stop: None}}})
+        await until(world, deployed, "ServiceRecovered")
+    assert (await world.service(deployed))["current_state"] == "DEPLOYED"
+
+
 async def test_a_live_model_that_cannot_be_loaded_again_says_why_in_words(
     world: Registry, cluster: SimulatedCluster, api: RawApi
 ) -> None:

@@ -138,6 +138,10 @@ class Controller:
         return self._rollout(found)
 
     def _rollout(self, found: Stored) -> _Step | None:
+        if serving_status.is_to_stop(found.obj):
+            if serving_status.is_stopped(found.obj):
+                return None
+            return _Step(("stop", found.uid), 0, lambda: self._set_status(found.key, serving_status.stopped))
         revision = serving_status.revision(found.obj)
         if serving_status.created_revision(found.obj) != revision:
             linger = self._timing.linger if serving_status.is_ready(found.obj) else 0

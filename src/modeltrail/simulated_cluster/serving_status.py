@@ -9,6 +9,7 @@ from modeltrail.simulated_cluster.resources import Json
 
 DOMAIN = "example.simulated"
 _GIVEN_UP = "ProgressDeadlineExceeded"
+_STOP = "serving.kserve.io/stop"
 
 
 def revision(obj: Json) -> str:
@@ -35,6 +36,28 @@ def created_revision(obj: Json) -> str | None:
 def transition(obj: Json) -> str | None:
     status: str | None = ((obj.get("status") or {}).get("modelStatus") or {}).get("transitionStatus")
     return status
+
+
+def is_to_stop(obj: Json) -> bool:
+    """Whether somebody wants nothing of it to run; nothing that is changed meanwhile has an effect then."""
+    annotations = obj["metadata"].get("annotations") or {}
+    return str(annotations.get(_STOP, "")).lower() == "true"
+
+
+def is_stopped(obj: Json) -> bool:
+    return _said_of_readiness(obj).get("reason") == "Stopped"
+
+
+def stopped(obj: Json, now: str) -> Json:
+    """All that was said before is cleared, as by `Reconcile` in pkg/controller/v1beta1/inferenceservice/components/
+    predictor.go, so that a service that goes on begins anew."""
+    unready = ("False", "Stopped", "")
+    conditions = {"PredictorReady": unready, "Ready": unready, "Stopped": ("True", "", "")}
+    return {
+        "conditions": _conditions({}, conditions, now),
+        "deploymentMode": deployment_mode(obj),
+        "modelStatus": {"transitionStatus": ""},
+    }
 
 
 def may_sleep(obj: Json) -> bool:
