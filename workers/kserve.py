@@ -251,7 +251,11 @@ class KServeCluster:
             raise lost(error) from error
 
     async def _send(self, call: _Call) -> aiohttp.ClientResponse:
-        """Send, and once more with fresh credentials when the cluster does not know us."""
+        """Send, and once more with fresh credentials when the cluster does not know us, or we do not know it.
+
+        Whoever rotates a cluster's authority replaces `ca.crt` in running pods:
+        https://kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates/
+        """
         for attempt in (1, 2):
             shown = self._client.credentials
             try:
@@ -259,6 +263,10 @@ class KServeCluster:
                 if response.status < 300:
                     return response
                 body = await response.read()
+            except aiohttp.ClientConnectorCertificateError as error:
+                if attempt == 1 and await self._client.renew(shown):
+                    continue
+                raise lost(error) from error
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise lost(error) from error
             except ConfigException as error:

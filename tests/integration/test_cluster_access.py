@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -64,6 +65,14 @@ def with_contexts(path: Path, urls: dict[str, str], users: Json | None = None) -
     return path
 
 
+def as_in_a_pod(monkeypatch: pytest.MonkeyPatch, url: str, token: Path, authority: Path) -> None:
+    place = urlsplit(url)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(place.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(place.port))
+
+
 def test_a_kubeconfig_is_private_whatever_a_crash_left(tmp_path: Path) -> None:
     (tmp_path / "config.new").touch(mode=0o644)
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1", token="secret")
@@ -109,17 +118,32 @@ async def test_a_pod_s_token_that_is_replaced_is_taken_up_at_once(
 ) -> None:
     tls, authority = self_signed(tmp_path)
     renew(token, ending="")  # as a kubelet writes it
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
     async with SimulatedCluster(options(token_file=token, tls=tls)) as inside:
-        place = urlsplit(inside.url)
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(place.hostname))
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(place.port))
+        as_in_a_pod(monkeypatch, inside.url, token, authority)
         async with await KServeCluster.connect(Access(in_cluster=True)) as cluster:
             assert (await cluster.list())[0] == []
             for _ in range(2):
                 renew(token, ending="")
                 assert (await cluster.list())[0] == []
+
+
+async def test_an_authority_that_is_replaced_is_taken_up_at_once(
+    token: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew(token, ending="")
+    tls, authority = self_signed(tmp_path)
+    async with SimulatedCluster(options(tls=tls)) as before:
+        as_in_a_pod(monkeypatch, before.url, token, authority)
+        cluster = await KServeCluster.connect(Access(in_cluster=True))
+        assert (await cluster.list())[0] == []
+    (tmp_path / "new").mkdir()
+    tls, renewed = self_signed(tmp_path / "new")
+    port = urlsplit(before.url).port or 0
+    async with SimulatedCluster(replace(options(tls=tls), port=port)), cluster:
+        with pytest.raises(ClusterUnavailable, match="certificate"):
+            await cluster.list()  # whoever this is, it is not known yet
+        renewed.replace(authority)
+        assert (await cluster.list())[0] == []
 
 
 async def test_of_several_contexts_the_one_named_is_used(tmp_path: Path) -> None:
