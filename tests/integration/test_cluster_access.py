@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from modeltrail.workers.access import Access
 from modeltrail.workers.cluster import ClusterNotConfigured, ClusterUnavailable
 from modeltrail.workers.deploy_worker import DeployWorker
 from modeltrail.workers.kserve import KServeCluster
-from support.certificate import self_signed
+from support.certificate import self_signed, signed_without_key_identifiers
 from support.cluster import Json, eventually, options, raw_api, service
 from support.committing import address_of
 from support.database import Database
@@ -144,6 +145,25 @@ async def test_an_authority_that_is_replaced_is_taken_up_at_once(
             await cluster.list()  # whoever this is, it is not known yet
         renewed.replace(authority)
         assert (await cluster.list())[0] == []
+
+
+async def test_an_authority_without_key_identifiers_is_trusted(
+    token: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ssl.create_default_context
+
+    def as_since_python_3_13(cafile: str | None = None) -> ssl.SSLContext:
+        context = usual(cafile=cafile)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    renew(token, ending="")
+    tls, authority = signed_without_key_identifiers(tmp_path)
+    monkeypatch.setattr(ssl, "create_default_context", as_since_python_3_13)
+    async with SimulatedCluster(options(token_file=token, tls=tls)) as inside:
+        as_in_a_pod(monkeypatch, inside.url, token, authority)
+        async with await KServeCluster.connect(Access(in_cluster=True)) as cluster:
+            assert (await cluster.list())[0] == []
 
 
 async def test_of_several_contexts_the_one_named_is_used(tmp_path: Path) -> None:

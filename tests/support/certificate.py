@@ -31,11 +31,46 @@ def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), critical=False)
         .sign(key, hashes.SHA256())
     )
-    authority, secret = folder / "ca.crt", folder / "server.key"
-    authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return _served(folder, key, certificate, certificate)
+
+
+def signed_without_key_identifiers(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """As `self_signed`, of an authority such as that of older EKS clusters: neither certificate identifies its key."""
+    root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in ("kubernetes", "simulated cluster")]
+    now = datetime.now(UTC)
+    plain = (
+        x509.CertificateBuilder()
+        .issuer_name(names[0])
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+    )
+    authority = (
+        plain.subject_name(names[0])
+        .public_key(root.public_key())
+        .serial_number(x509.random_serial_number())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(root, hashes.SHA256())
+    )
+    certificate = (
+        plain.subject_name(names[1])
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(root, hashes.SHA256())
+    )
+    return _served(folder, key, certificate, authority)
+
+
+def _served(
+    folder: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, signer: x509.Certificate
+) -> tuple[ssl.SSLContext, Path]:
+    authority, shown, secret = folder / "ca.crt", folder / "server.crt", folder / "server.key"
+    authority.write_bytes(signer.public_bytes(serialization.Encoding.PEM))
+    shown.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     secret.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority, secret)
+    context.load_cert_chain(shown, secret)
     return context, authority
