@@ -10,6 +10,9 @@ SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 # The host is `{name}-predictor-{namespace}.…`; a DNS label holds 63.
 HOST_LABEL_LENGTH = 63
 PREDICTOR = "-predictor-"
+# The pods have the label `app: isvc.{name}-predictor`, as a Deployment demands; a label's value holds 63, too.
+# KServe: GetRawServiceLabel in pkg/constants/constants.go.
+LONGEST_NAME = 63 - len("isvc.") - len("-predictor")
 
 
 def check_name(name: str, namespace: str) -> None:
@@ -26,7 +29,8 @@ def check_name(name: str, namespace: str) -> None:
     if len(name) > longest:
         raise RuleError(
             f"invalid name: {name!r} has {len(name)} characters; in namespace {namespace!r} KServe has room for"
-            f" {max(longest, 0)}, because '{{name}}{PREDICTOR}{{namespace}}' must stay within {HOST_LABEL_LENGTH}"
+            f" {max(longest, 0)}, because '{{name}}{PREDICTOR}{{namespace}}' and 'isvc.{{name}}-predictor' must stay"
+            f" within {HOST_LABEL_LENGTH}"
         )
 
 
@@ -44,4 +48,4 @@ def made_up_name(slug: str, version: VersionId, namespace: str, taken: int) -> s
 
 
 def _longest_name(namespace: str) -> int:
-    return HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace)
+    return min(HOST_LABEL_LENGTH - len(PREDICTOR) - len(namespace), LONGEST_NAME)

@@ -235,6 +235,12 @@ def test_a_name_that_is_too_long_for_its_host_is_refused_with_the_room_there_is(
         check_name("i" * 49, "prod")
 
 
+def test_a_name_that_is_too_long_for_the_label_of_its_pods_is_refused() -> None:
+    check_name("i" * 48, "ml")
+    with pytest.raises(RuleError, match="has 49 characters; in namespace 'ml' KServe has room for 48"):
+        check_name("i" * 49, "ml")
+
+
 def test_a_namespace_that_leaves_no_room_is_said_to_leave_none() -> None:
     with pytest.raises(RuleError, match="has room for 0"):
         check_name("i", "n" * 63)
