@@ -87,7 +87,7 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
 
     KServe's status does not say which version of the object it speaks of. What can be known is whether it
     was last written before our last apply: then it is `stale`, and tells of the deployment before.
-    When it was written in the very second of that apply, nobody knows, and it is `unsure`.
+    When it was written in the very second of that apply or in the next, nobody knows, and it is `unsure`.
     `serving` is what the status says as it stands; `ready` and `failed` hold only of a status that is not
     stale, except for a service that was stopped, which the object itself tells. (KServe rewrites the status after
     every apply that changes something, for our deployment id is part of the pods; so an unsure status that stands

@@ -9,7 +9,7 @@ reason of the condition tells (`PropagateRawStatus` in pkg/apis/serving/v1beta1/
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -145,7 +145,7 @@ def _observed(found: _Object) -> ObservedService:
     applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
     reported_at = _latest(metadata, manager=None, operation="", subresource="status")
     stale = applied_at is not None and (reported_at is None or reported_at < applied_at)
-    unsure = applied_at is not None and applied_at == reported_at and metadata.creation_timestamp != applied_at
+    unsure = _is_of_that_moment(reported_at, applied_at) and metadata.creation_timestamp != applied_at
     deleting = metadata.deletion_timestamp is not None
     said_ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
     predictor = (status.components or {}).get("predictor") or _Component()
@@ -186,6 +186,19 @@ def _latest(metadata: _Metadata, *, manager: str | None, operation: str, subreso
         and operation in ("", each.operation)
     ]
     return max(times, default=None)
+
+
+def _is_of_that_moment(reported_at: datetime | None, applied_at: datetime | None) -> bool:
+    """Whether a status may still tell of before the apply, as far as the clock can tell.
+
+    What KServe writes first after an apply may be the readiness of the pods before, beside the name of the new
+    ServingRuntime: the Deployment, just changed, still has its old status (`reconcileModel` and `PropagateRawStatus` in
+    pkg/controller/v1beta1/inferenceservice/components/predictor.go). Of whole seconds, the next may begin in between.
+    """
+    if reported_at is None or applied_at is None or reported_at < applied_at:
+        return False
+    are_whole = reported_at.microsecond == applied_at.microsecond == 0
+    return reported_at - applied_at <= (timedelta(seconds=1) if are_whole else timedelta())
 
 
 def _kept(said: Condition) -> Condition:
