@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn, assert_never
+from uuid import UUID
 
 import structlog
 
@@ -188,6 +189,8 @@ class TaskRunner:
         wanted = manifest(desired(row.id, task, self._options.mode))
         # Before the object, so that one whose storage nobody can open is not made.
         access = await opened(self._storage, self._cluster, row.id, task)
+        if access is not None and found is None:
+            await self._wait_for_collector(row.id, task)
         if access is not None and found is not None:
             with suppress(FieldConflict):  # they are taken over
                 await self._cluster.dry_run(wanted)  # if it is refused, what serves on needs the keys that are there
@@ -203,6 +206,16 @@ class TaskRunner:
             raise ClusterUnavailable(f"{found.name!r} is still being deleted")
         why = found.pending_deletion if found.deleting else "the InferenceService that has it was not deleted yet"
         raise ClusterRefused("DeletionPending", f"the name is not free: {why}; deploy again once it is gone")
+
+    async def _wait_for_collector(self, service: UUID, task: ToApply) -> None:
+        """Try again until what belonged to an object that was deleted is gone, too, as long as that may take.
+
+        Some clusters, OpenShift among them, let only those give it another owner who may delete it:
+        https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
+        """
+        left = await left_of(self._storage, self._cluster, service, task.target.namespace)
+        if left and time.monotonic() - self._began < self._options.stall_seconds:
+            raise ClusterUnavailable(f"{left} of an InferenceService that was deleted is not collected yet")
 
     async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
         """The object once it is there; None when the name is another's."""

@@ -200,6 +200,32 @@ async def last_error(project: Project, service: Json) -> str:
     return await eventually(told, 10.0)
 
 
+async def test_keys_of_an_object_that_was_deleted_are_not_given_to_the_next_but_waited_for(
+    api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
+) -> None:
+    project = api.project()
+    service = await deployed(project, access_key="a", secret_key="b")
+    gone = {"apiVersion": "v1", "kind": "InferenceService", "name": "iris", "uid": str(uuid4())}
+    labels = {"modelregistry.ai-platform/inference-service-id": service["id"]}
+    name = f"modeltrail-{service['id']}"
+    metadata = {"name": name, "labels": labels, "ownerReferences": [gone]}
+    secrets = "/api/v1/namespaces/models/secrets"
+    assert (await kubernetes.send("POST", secrets, {"metadata": metadata})).status == 201
+
+    async with worker(api, database, cluster):
+
+        async def looked_again() -> bool:
+            return len(cluster.requests.all("get", name)) > 8
+
+        await eventually(looked_again, 10.0)
+        assert cluster.requests.all("apply") == []
+
+        await kubernetes.send("DELETE", f"{secrets}/{name}")  # as the garbage collector does
+        shown = await until(project, service, current_state="DEPLOYED")
+    owner = (await kept(kubernetes, service, "secrets"))[1]["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == shown["external_id"]
+
+
 @pytest.mark.parametrize("kind", ["Secret", "ServiceAccount"])
 async def test_somebody_else_s_object_of_the_same_name_is_not_touched(
     api: Api, database: Database, cluster: SimulatedCluster, kubernetes: RawApi, kind: str
