@@ -25,7 +25,22 @@ SQL = Statements("modeltrail.workers", "deploy.sql")
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 S3 = "serving.kserve.io/s3-"
-ABOUT_S3 = ("endpoint", "usehttps", "region", "verifyssl", "useanoncredential", "usevirtualbucket", "cabundle")
+# Annotations, and the names of the keys: KServe's pkg/credentials/s3/s3_secret.go. Which names it looks for is up to
+# its ConfigMap: the one that it comes with (config/configmap/inferenceservice.yaml, `credentials`) names those of AWS,
+# one that names none leaves it at the others.
+ABOUT_S3 = (
+    "endpoint",
+    "usehttps",
+    "region",
+    "verifyssl",
+    "useanoncredential",
+    "usevirtualbucket",
+    "useaccelerate",
+    "cabundle",
+    "cabundle-configmap",
+)
+ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "awsAccessKeyID")
+SECRET_KEY = ("AWS_SECRET_ACCESS_KEY", "awsSecretAccessKey")
 
 
 class StorageError(Exception):
@@ -57,7 +72,7 @@ class StorageAccess(Struct, frozen=True):
             "labels": {SERVICE_ID: str(self.service), MANAGED_BY: "modeltrail"},
             "ownerReferences": [{"apiVersion": API_VERSION, "kind": KIND, "name": owner.name, "uid": owner.uid}],
         }
-        keys = {"awsAccessKeyID": self.access_key, "awsSecretAccessKey": self.secret_key}
+        keys = dict.fromkeys(ACCESS_KEY, self.access_key) | dict.fromkeys(SECRET_KEY, self.secret_key)
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",

@@ -50,6 +50,7 @@ async def test_the_keys_of_a_version_are_where_kserve_looks_for_them(
 ) -> None:
     project, access, secret = api.project(), uuid4().hex, uuid4().hex
     endpoint = {"serving.kserve.io/s3-endpoint": "minio:9000", "serving.kserve.io/s3-usehttps": "0", "team": "botany"}
+    endpoint |= {"serving.kserve.io/s3-useaccelerate": "1", "serving.kserve.io/s3-cabundle-configmap": "authorities"}
     async with worker(api, database, cluster):
         service = await deployed(project, access_key=access, secret_key=secret, labels=endpoint)
         shown = await until(project, service, current_state="DEPLOYED")
@@ -63,11 +64,15 @@ async def test_the_keys_of_a_version_are_where_kserve_looks_for_them(
     assert object_["spec"]["predictor"]["serviceAccountName"] == name
     assert account["secrets"] == [{"name": name}]
     opened = {key: b64decode(value).decode() for key, value in kept_secret["data"].items()}
-    assert opened == {"awsAccessKeyID": access, "awsSecretAccessKey": secret}
+    as_installed = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
+    without_settings = {"awsAccessKeyID": access, "awsSecretAccessKey": secret}
+    assert opened == as_installed | without_settings
     assert kept_secret["metadata"]["annotations"] == {
         "serving.kserve.io/s3-endpoint": "minio:9000",
         "serving.kserve.io/s3-usehttps": "0",
         "serving.kserve.io/s3-region": "eu-1",
+        "serving.kserve.io/s3-useaccelerate": "1",
+        "serving.kserve.io/s3-cabundle-configmap": "authorities",
     }
     for each in (account, kept_secret):
         assert each["metadata"]["ownerReferences"][0]["uid"] == object_["metadata"]["uid"] == shown["external_id"]
