@@ -34,7 +34,7 @@ def said(status: str, reason: str, transition: str) -> ObservedService:
     return read_service(msgspec.json.encode(whole))
 
 
-def test_a_roll_out_that_kserve_before_its_version_0_16_calls_ready_is_not() -> None:
+def test_a_roll_out_that_an_older_kserve_calls_ready_is_not() -> None:
     assert not said("True", "", "InProgress").ready
 
 
