@@ -40,7 +40,7 @@ class Session:
         """The connection that writes, and the turn of those who write over it."""
         if self._writer is None or self._turn is None or self._writer.is_closed():
             self._writer = await self._connect()
-            self._turn = Turn(self._writer)
+            self._turn = Turn(self._writer, self._connect)
         return self._writer, self._turn
 
     def reader(self) -> Connection | None:

@@ -29,8 +29,10 @@ from modeltrail.domain.model_version_messages import VersionStatus
 from modeltrail.domain.registered_model import Model
 from modeltrail.domain.registered_model_messages import DefaultVersionChanged, ModelArchived, ModelState
 from modeltrail.domain.serving_environment import CreateEnvironment
+from modeltrail.eventlog import standstill
 from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.streams import Loaded, load_streams
+from modeltrail.postgres.connect import LOST
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
@@ -714,24 +716,74 @@ async def test_a_writer_reads_what_was_committed_while_it_waited_whatever_the_de
         assert await writing.fetchval("SHOW transaction_isolation") == "read committed"
 
 
-async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(database: Database) -> None:
+async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "STILL_SECONDS", 0.1)
     stopped, go_on = asyncio.Event(), asyncio.Event()
 
     async def stand_still(_connection: Fragile, _statement: str) -> None:
         stopped.set()
         await go_on.wait()
 
-    connect = fragile(connect_with(database, "idle_session_timeout = '100ms'"), before=at(WRITE, stand_still))
+    connect = fragile(connect_to(database), before=at(WRITE, stand_still))
     async with committer_on(connect) as still, committer_on(connect_to(database)) as other:
         waiting = asyncio.ensure_future(still.submit(register("iris"), context()))
         await stopped.wait()
-        outcome = await asyncio.wait_for(other.submit(register("iris"), context()), 5)
+        outcome = await other.submit(register("iris"), context())
         go_on.set()
         with pytest.raises(ConflictError):
             await waiting
 
     assert outcome.events == 1
     await assert_sound(database)
+
+
+async def test_a_writer_that_is_frozen_in_a_transaction_does_not_keep_out_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "STILL_SECONDS", 0.1)
+    async with connected(database) as still, committer_on(connect_to(database)) as other:
+        await still.execute(f"BEGIN; DELETE FROM snapshots; SELECT pg_advisory_lock({LOCK})")
+        outcome = await other.submit(register("iris"), context())
+        with pytest.raises(LOST):
+            await still.execute("COMMIT")
+
+    assert outcome.events == 1
+
+
+async def somebody_sleeps(database: Database) -> bool:
+    async with connected(database) as connection:
+        sleeping: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep')"
+        )
+    return sleeping
+
+
+async def test_a_writer_that_the_server_works_for_keeps_the_lock_however_long_others_wait(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "STILL_SECONDS", 0.05)
+    monkeypatch.setattr(standstill, "LOOK_SECONDS", 0.05)
+    async with connected(database) as busy, committer_on(connect_to(database)) as other:
+        working = asyncio.ensure_future(busy.execute(f"SELECT pg_advisory_xact_lock({LOCK}), pg_sleep(0.5)"))
+        await eventually(partial(somebody_sleeps, database))
+        outcome = await other.submit(register("iris"), context())
+        await working
+
+    assert outcome.events == 1
+
+
+async def test_a_lock_that_another_program_holds_is_left_to_it(
+    database: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standstill, "STILL_SECONDS", 0.05)
+    await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
+    async with committer_on(connect_with(database, "lock_timeout = '500ms'")) as committer:
+        with pytest.raises(LogUnavailableError):
+            await committer.submit(register("iris"), context())
+
+    assert await connection.fetchval(f"SELECT pg_advisory_unlock({LOCK})")
 
 
 async def test_a_writer_that_had_nothing_to_do_for_long_is_connected_again(database: Database) -> None:

@@ -7,6 +7,18 @@ SELECT notification_id, hash, recorded_at, last_erasure() AS last_erasure FROM l
 -- name: unlock_log
 SELECT pg_advisory_unlock_all()
 
+-- name: end_still_holders
+-- Not one that the server is at work for, nor one that reads or sends. Of sessions of other roles no state is shown, so
+-- they are left alone.
+SELECT pid, pg_terminate_backend(pid) AS ended
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = ($1::bigint >> 32)::oid AND objid = ($1::bigint & 4294967295)::oid AND objsubid = 1
+  AND application_name LIKE 'modeltrail %'
+  AND (state IN ('idle', 'idle in transaction', 'idle in transaction (aborted)') OR wait_event = 'ClientWrite')
+  AND state_change < clock_timestamp() - make_interval(secs => $2)
+
 -- name: insert_events
 INSERT INTO stored_events (
     originator_id, originator_version, topic, state, notification_id, project_id, recorded_at,
