@@ -14,12 +14,13 @@ from uuid import uuid4
 import httpx
 
 from modeltrail.http.app import BASE_PATH
-from modeltrail.postgres.connect import STATEMENT_SECONDS
+from modeltrail.postgres.asking import Asker
+from modeltrail.postgres.connect import STATEMENT_SECONDS, open_pool
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
 from modeltrail.postgres.server_processes import server_processes
 from support.api_process import api_process
-from support.committing import connected
+from support.committing import address_of, connected
 from support.database import Database
 
 
@@ -77,3 +78,20 @@ async def test_who_asks_a_database_that_hangs_is_told_so_and_answered_when_it_go
     assert {(answer.status_code, answer.headers.get("retry-after")) for answer in refused} == {(503, "1")}
     assert sorted(answer.status_code for answer in served) == [200] * 14 + [201, 409]  # one of two has the name
     assert "rose" not in names or any("all the same" in answer.text for answer in refused)
+
+
+async def test_who_asks_another_process_waits_no_longer_when_the_database_hangs_meanwhile(
+    embedded_server: EmbeddedPostgres,
+) -> None:
+    database = Database.from_dsn(embedded_server.dsn("postgres"))
+    heard = asyncio.Event()
+    async with connected(database) as other, await open_pool(address_of(database), statement_seconds=600.0) as pool:
+        await other.add_listener("questions", lambda *_: heard.set())
+        asker = Asker(pool)
+        asking = asyncio.create_task(asker.ask("questions", "anybody there?", 1.0))
+        await heard.wait()
+        with frozen(embedded_server):
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                answer = await asking
+        assert answer is None
+        assert await pool.fetchval("SELECT true")

@@ -34,12 +34,15 @@ async def _ask(connection: Connection, channel: str, question: str) -> str:
         if asked == token and not answered.done():
             answered.set_result(answer)
 
-    await connection.add_listener(_answers(channel), take)
     try:
+        await connection.add_listener(_answers(channel), take)
         await connection.execute("SELECT pg_notify($1, $2)", channel, f"{token} {question}")
-        return await answered
-    finally:
+        answer = await answered
         await connection.remove_listener(_answers(channel), take)
+    except BaseException:
+        connection.terminate()  # rather than UNLISTEN: where it is the database that hangs, that takes long, too
+        raise
+    return answer
 
 
 Answer = Callable[[str], Awaitable[str]]
