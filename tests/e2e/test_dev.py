@@ -119,6 +119,11 @@ class Dev:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOPS_WITHIN)
 
+    def interrupt_in_a_terminal(self) -> int:
+        """Ctrl-C as a terminal sends it: to all that was started there; returns the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(STOPS_WITHIN)
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -179,6 +184,16 @@ def test_from_nothing_to_a_deployed_model_and_back_again(start: Callable[[], Dev
     next_run.await_ready()
     assert next_run.model_names() == models
     assert next_run.interrupt() == 0
+
+
+def test_ctrl_c_while_the_database_is_made_leaves_no_trace_of_it(start: Callable[[], Dev], folder: Path) -> None:
+    dev = start()
+    eventually("initdb is at work", (folder / "data" / "postgres" / "cluster.new" / "base").exists)
+
+    assert dev.interrupt_in_a_terminal() == 0
+
+    assert "Traceback" not in dev.output()
+    assert dev.output().splitlines()[-1].endswith(f"stopped; the data stays in {folder / 'data'}")
 
 
 def test_a_killed_child_is_started_again(start: Callable[[], Dev]) -> None:

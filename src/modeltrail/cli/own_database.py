@@ -75,4 +75,5 @@ async def _in_thread(work: Callable[[], _T]) -> _T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
+        task.exception()  # such as initdb's, which Ctrl-C in a terminal ends, too: nobody waits for it any more
         raise
