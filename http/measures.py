@@ -106,6 +106,7 @@ def _families(vitals: Vitals) -> Iterator[Metric]:
         "deployment_task_oldest_seconds", "How long ago the oldest open task was asked for.", vitals.oldest_task_seconds
     )
     yield _gauge("deploy_worker_up", "Whether a deploy worker is at work.", vitals.is_worked_on)
+    yield _gauge("cluster_up", "Whether the cluster answers the deploy worker.", vitals.is_cluster_followed)
 
 
 def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:

@@ -20,7 +20,8 @@ class Follower(Struct, frozen=True):
 class Vitals(Struct, frozen=True):
     """Where the log ends, and what is still to be done. `oldest_task_seconds` leaves parked tasks out.
 
-    `is_worked_on` says whether a deploy worker holds the lease.
+    `is_worked_on` says whether a deploy worker holds the lease, and `is_cluster_followed` whether the cluster answers
+    that one.
     """
 
     position: int
@@ -28,6 +29,7 @@ class Vitals(Struct, frozen=True):
     tasks_parked: int
     oldest_task_seconds: float
     is_worked_on: bool
+    is_cluster_followed: bool
     followers: tuple[Follower, ...]
 
 

@@ -7,7 +7,9 @@ SELECT coalesce((SELECT max(notification_id) FROM stored_events), 0) AS position
            SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM stored_events
            WHERE notification_id = (SELECT min(requested_position) FROM deployment_tasks WHERE parked IS NULL)
        ), 0) AS oldest_task_seconds,
-       EXISTS (SELECT FROM subscriptions WHERE name = $1 AND expires_at > clock_timestamp()) AS is_worked_on
+       coalesce(expires_at > clock_timestamp(), false) AS is_worked_on,
+       coalesce(expires_at > clock_timestamp() AND follows_cluster, false) AS is_cluster_followed
+FROM (VALUES ($1)) AS asked (name) LEFT JOIN subscriptions USING (name)
 
 -- name: list_followers
 SELECT name,

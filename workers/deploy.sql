@@ -4,7 +4,7 @@ SELECT $1, 1, $2, pid, backend_start, clock_timestamp() + $3::interval
 FROM pg_stat_activity WHERE pid = pg_backend_pid()
 ON CONFLICT (name) DO UPDATE
 SET epoch = held.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid,
-    owner_started = excluded.owner_started, expires_at = excluded.expires_at
+    owner_started = excluded.owner_started, expires_at = excluded.expires_at, follows_cluster = false
 WHERE held.expires_at < clock_timestamp()
    OR NOT EXISTS (
        SELECT FROM pg_stat_activity WHERE pid = held.owner_pid AND backend_start = held.owner_started
@@ -13,7 +13,7 @@ RETURNING epoch
 
 -- name: renew_lease
 UPDATE subscriptions
-SET expires_at = clock_timestamp() + $3::interval, position = greatest(position, $4)
+SET expires_at = clock_timestamp() + $3::interval, position = greatest(position, $4), follows_cluster = $5
 WHERE name = $1 AND epoch = $2
 RETURNING epoch
 

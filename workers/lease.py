@@ -36,6 +36,8 @@ class Lease:
         self._epoch = 0
         self.position = 0
         """How far the owner has come; written with each renewal."""
+        self.follows_cluster = False
+        """Whether the cluster tells the owner what happens; written with each renewal, too."""
 
     async def acquire(self) -> None:
         """Wait until nobody else holds the lease, and take it."""
@@ -57,7 +59,9 @@ class Lease:
             await asyncio.sleep(RENEWAL_SECONDS)
             # A renewal that takes as long as the term is as good as none.
             async with asyncio.timeout(TERM.total_seconds() - RENEWAL_SECONDS):
-                epoch = await self._connection.fetchval(SQL.renew_lease, self._name, self._epoch, TERM, self.position)
+                epoch = await self._connection.fetchval(
+                    SQL.renew_lease, self._name, self._epoch, TERM, self.position, self.follows_cluster
+                )
             if epoch is None:
                 raise LeaseLostError(f"another worker has taken over {self._name!r}")
 

@@ -175,6 +175,7 @@ class Session:
         try:
             began = time.monotonic()
             services, version = await self._cluster.list()
+            self._lease.follows_cluster = True
             await self._consider_all(services)
             self._start_those_without_object({service.service_id for service in services})
             _log.info("synced", services=len(services), seconds=round(time.monotonic() - began, 3))
@@ -191,9 +192,11 @@ class Session:
             _log.info("the watch expired; listing again")
             return 0.0
         except ClusterUnavailable as error:
+            self._lease.follows_cluster = False
             _log.warning("the cluster cannot be watched; trying again", error=str(error))
             return error.retry_after or 0.0
         except ClusterError as error:
+            self._lease.follows_cluster = False
             _log.error("the cluster refuses to be watched; trying again", error=str(error))
             return REFUSED_PAUSE
         return None

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
@@ -12,15 +14,19 @@ from modeltrail.eventlog.log import lock_log, unlock_log
 from modeltrail.http.app import BASE_PATH
 from modeltrail.projections.checkpoint import Checkpoint
 from modeltrail.projections.search import SEARCH
+from modeltrail.simulated_cluster import Fail, Fault, SimulatedCluster
+from modeltrail.workers import lease, session
 from modeltrail.workers.lease import Lease
 from support.api import Api, made
 from support.cluster import eventually
 from support.committing import connected, somebody_waits_for_a_lock
 from support.database import Database
+from support.deploy_worker import worker_of
 
 ANN = "ann@example.org"
 DURATION = "modeltrail_http_request_duration_seconds"
 
+Verb = Literal["list", "watch"]
 Labels = frozenset[tuple[str, str]]
 
 
@@ -102,13 +108,38 @@ async def test_how_far_the_followers_and_the_worker_are_behind(api: Api, databas
 async def test_whether_a_deploy_worker_is_there(api: Api, database: Database) -> None:
     assert of(await measured(api), "modeltrail_deploy_worker_up") == 0
     async with connected(database) as connection:
-        lease = Lease(connection, SUBSCRIPTION, "a worker")
-        await lease.acquire()
+        held = Lease(connection, SUBSCRIPTION, "a worker")
+        await held.acquire()
         assert of(await measured(api), "modeltrail_deploy_worker_up") == 1
 
-        await lease.release()
+        await held.release()
 
     assert of(await measured(api), "modeltrail_deploy_worker_up") == 0
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+@pytest.mark.parametrize("fault", [Fail(401, "Unauthorized"), Fail(403, "Forbidden"), Fail(503, "ServiceUnavailable")])
+async def test_whether_the_cluster_answers_the_deploy_worker(
+    api: Api, database: Database, cluster: SimulatedCluster, monkeypatch: pytest.MonkeyPatch, verb: Verb, fault: Fail
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL_SECONDS", 0.02)
+    monkeypatch.setattr(session, "REFUSED_PAUSE", 0.1)
+
+    async def is_told(answers: bool) -> bool:
+        samples = await measured(api)
+        ups = [of(samples, f"modeltrail_{name}_up") for name in ("deploy_worker", "cluster")]
+        return ups == [1, float(answers)]
+
+    assert of(await measured(api), "modeltrail_cluster_up") == 0
+    async with worker_of(api, database, cluster):
+        await eventually(partial(is_told, answers=True))
+        cluster.faults.add(Fault(action=fault, verb=verb, times=1000))
+        cluster.drop_watches()
+        await eventually(partial(is_told, answers=False))
+        cluster.faults.clear()
+        await eventually(partial(is_told, answers=True), 15.0)
+
+    assert of(await measured(api), "modeltrail_cluster_up") == 0
 
 
 async def test_without_the_database_the_process_still_tells_of_itself(api: Api) -> None:
