@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz model-test check format lint types imports lock soak bench bench-rebuild bench-peers clean
+.PHONY: help environment run test fuzz model-test check format lint types imports lock soak bench bench-rebuild bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +16,19 @@ help: ## List the targets
 $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "modeltrail needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c '$(ALONE)' $(MAKE) --no-print-directory environment
+	@touch $@
+
+# Two that make the environment at once spoil it, so the second waits here; the lock ends with the process.
+ALONE = import fcntl, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+	lock = os.open("Makefile", os.O_RDWR); os.set_inheritable(lock, True); fcntl.flock(lock, fcntl.LOCK_EX); \
+	os.execvp(sys.argv[1], sys.argv[1:])
+
+# One that Ctrl-C has left half-made has no pip.
+environment:
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --frozen --quiet --inexact --all-extras
-	@touch $@
 
 run: $(READY) ## Start everything: own PostgreSQL, API, worker, simulated cluster
 	@exec $(BIN)/modeltrail dev
