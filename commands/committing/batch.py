@@ -41,21 +41,26 @@ class Pending(Struct, eq=False):
     done: "asyncio.Future[Outcome]"
     decision: Decision | None = None
     refusal: Exception | None = None
-    leaves: bool = False  # whether the resource that answers the command was there after it
+    left_its_answer: bool = False  # whether the resource that answers the command was there after it
     remembered: Document | None = None  # the resource whose answer is kept for the same request sent again
     events: int = 0
     tried_behind: Head | None = None  # where the log ended before the first try that may have written this
     waiting: tuple[Asking, Question[Any]] | None = None  # Any: a question of any kind
 
     @property
-    def may_be_written(self) -> bool:
-        """Whether it is in a batch, or was in one whose end is not known. Until then nobody has tried to write it."""
-        return self.decision is not None or self.tried_behind is not None
+    def may_have_been_written(self) -> bool:
+        """Whether it was in a batch that is written, or whose end is not known: only the log can tell."""
+        return self.tried_behind is not None
+
+    @property
+    def may_yet_be_written(self) -> bool:
+        """Whether it is decided, and so on its way to the log, or there already. Before that it can be taken back."""
+        return self.decision is not None or self.may_have_been_written
 
     def reset(self) -> None:
         """Forget what was decided: it was not written."""
         self.decision, self.refusal, self.events, self.waiting = None, None, 0, None
-        self.remembered, self.leaves = None, False
+        self.remembered, self.left_its_answer = None, False
 
     def first_question(self) -> Question[Any] | None:  # Any: a question of any kind
         """Start the command, and leave it waiting at its first question. It has been told nothing yet."""
@@ -106,7 +111,7 @@ def _decide(working: WorkingSet, pending: Pending) -> None:
         decision = working.decide(*pending.asking())
         working.apply(decision, pending.context)
         pending.remembered = working.remember(decision)
-        pending.leaves = not working.lacks(decision.answer)
+        pending.left_its_answer = not working.lacks(decision.answer)
     except NotKnownYet:
         raise
     except DomainError as refusal:
@@ -149,7 +154,7 @@ class Batch:
 
         When the connection is lost meanwhile, `tried_behind` of the commands says where they are to be looked for.
         """
-        first_tried = [pending for pending in self.commands if pending.tried_behind is None]
+        first_tried = [pending for pending in self.commands if not pending.may_have_been_written]
         for pending in first_tried:
             pending.tried_behind = self._entry.behind
         try:
@@ -177,6 +182,6 @@ class Batch:
 
 
 def _has_lost_its_answer(pending: Pending, working: WorkingSet) -> bool:
-    if pending.decision is None or not pending.leaves or pending.remembered is not None:
+    if pending.decision is None or not pending.left_its_answer or pending.remembered is not None:
         return False
     return working.lacks(pending.decision.answer)

@@ -66,7 +66,7 @@ class Committer:
             self._task.cancel()
             await asyncio.wait([self._task])
         for pending in await self._pipeline.abandon():
-            fail([pending], LogUnavailableError("the service is stopping", unknown=pending.tried_behind is not None))
+            fail([pending], LogUnavailableError("the service is stopping", unknown=pending.may_have_been_written))
         fail(self._queue.take(len(self._queue)), LogUnavailableError("the service is stopping"))
         await self._session.close()
 
@@ -108,4 +108,4 @@ class Committer:
 
 def _give_up(pending: Pending) -> None:
     """Tell a caller that the database does not answer. A command that is not decided by now never will be."""
-    fail([pending], LogUnavailableError("the database does not answer", unknown=pending.may_be_written))
+    fail([pending], LogUnavailableError("the database does not answer", unknown=pending.may_yet_be_written))

@@ -53,7 +53,9 @@ class Rescue:
         if is_lost(error):
             await self.write(commands, error)
         elif isinstance(error, (LogUnavailableError, *TROUBLE)):
-            fail(commands, LogUnavailableError(str(error), unknown=_may_be_written(commands)))
+            fail(
+                commands, LogUnavailableError(str(error), unknown=any(each.may_have_been_written for each in commands))
+            )
         elif isinstance(error, NotWrittenError):
             await self.write(commands)
         elif isinstance(error, AnswerGoneError):
@@ -117,13 +119,9 @@ def _reason(error: BaseException, pending: Pending) -> BaseException:
         return id_is_taken()  # by a stream of the log, or by a row of a read table
     kind = type(pending.command).__name__
     _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
-    if pending.tried_behind is not None:
+    if pending.may_have_been_written:
         return LogUnavailableError("the command failed after a connection was lost", unknown=True)
     return error
-
-
-def _may_be_written(commands: Iterable[Pending]) -> bool:
-    return any(pending.tried_behind is not None for pending in commands)
 
 
 def fail(commands: Iterable[Pending], error: BaseException) -> None:
