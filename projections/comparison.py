@@ -1,8 +1,9 @@
 """Whether the read tables are what the log says: both at one position, row by row."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from asyncpg import Connection
 from msgspec import Struct
@@ -17,7 +18,7 @@ from modeltrail.projections.projection import Projection
 SQL = Statements("modeltrail.projections", "rebuild.sql")
 SHOWN = 100  # differences that are kept to be shown; all are counted
 ROWS_A_FETCH = 2_000
-MISSING = "no row"
+A_ROW, MISSING = "a row", "no row"
 
 
 class Difference(Struct, frozen=True):
@@ -83,7 +84,53 @@ async def verify_tables(
     return Compared(position, rows, found.count, found.first)
 
 
-def comparable(projection: Projection[Any]) -> list[str]:  # Any: of any kind
+async def compare_with_shadow(
+    connection: Connection,
+    projection: Projection[Any],  # Any: of any kind
+    live: str,
+    shadow: str,
+    found: Differences,
+) -> None:
+    """Compare the table `live` with `shadow`, which holds what is expected. Only rows that differ leave the database.
+
+    Looks for as many rows as are shown.
+    """
+    names = _comparable(projection)
+    old, new = (", ".join(f"{alias}.{name}" for name in names) for alias in ("o", "n"))
+    rows = await connection.fetch(
+        f"SELECT coalesce(o.id, n.id) AS id, {_texts('o', names)} AS found, {_texts('n', names)} AS expected"  # noqa: S608
+        f" FROM {live} AS o FULL JOIN {shadow} AS n ON o.id = n.id"
+        f" WHERE o.id IS NULL OR n.id IS NULL OR ({old}) IS DISTINCT FROM ({new}) LIMIT {SHOWN}"
+    )
+    for row in rows:
+        _add_row(found, projection, row["id"], row["expected"], row["found"])
+
+
+def _texts(alias: str, names: Sequence[str]) -> str:
+    """A row's values as texts; null where there is no row."""
+    values = ", ".join(f"{alias}.{name}::text" for name in names)
+    return f"CASE WHEN {alias}.id IS NOT NULL THEN ARRAY[{values}] END"
+
+
+def _add_row(
+    found: Differences,
+    projection: Projection[Any],  # Any: the same
+    id_: UUID,
+    expected: Iterable[object] | None,
+    stored: Iterable[object] | None,
+) -> None:
+    """Add the columns in which two rows differ, or that one of the two is not there."""
+    if expected is None:
+        found.add(projection.name, id_, "", MISSING, A_ROW)
+    elif stored is None:
+        found.add(projection.name, id_, "", A_ROW, MISSING)
+    else:
+        for column, wanted, value in zip(projection.all_columns, expected, stored, strict=True):
+            if value != wanted:
+                found.add(projection.name, id_, column.name, wanted, value)
+
+
+def _comparable(projection: Projection[Any]) -> list[str]:  # Any: the same
     """The columns in SQL, in a form that knows equality, which JSON does not."""
     return [f"{column.name}::text" if column.type == "json" else column.name for column in projection.all_columns]
 
@@ -91,21 +138,17 @@ def comparable(projection: Projection[Any]) -> list[str]:  # Any: of any kind
 async def _compare_rows(connection: Connection, table: FoldedRows, found: Differences) -> None:
     """Compare, and forget each row after that."""
     projection = table.projection
-    columns = projection.all_columns
-    names = ", ".join(comparable(projection))
+    names = ", ".join(_comparable(projection))
     async for stored in connection.cursor(f"SELECT {names} FROM {projection.name}", prefetch=ROWS_A_FETCH):  # noqa: S608
         row = table.rows.pop(stored["id"], None)
-        if row is None:
-            found.add(projection.name, stored["id"], "", MISSING, "a row")
-            continue
-        for column, value in zip(columns, stored, strict=True):
-            expected = column.value(row)
-            if isinstance(expected, bytes):
-                expected = expected.decode()
-            if value != expected:
-                found.add(projection.name, stored["id"], column.name, expected, value)
+        expected = None if row is None else [_as_read(column.value(row)) for column in projection.all_columns]
+        _add_row(found, projection, stored["id"], expected, stored)
     for id_ in table.rows:
-        found.add(projection.name, id_, "", "a row", MISSING)
+        _add_row(found, projection, id_, (), None)
+
+
+def _as_read(value: object) -> object:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 async def _compare_counts(connection: Connection, table: FoldedRows, found: Differences) -> None:

@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log, read_head, unlock_log
+from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.checkpoint import Checkpoint, OtherVersionError
-from modeltrail.projections.comparison import Difference, comparable
+from modeltrail.projections.comparison import Difference, Differences, compare_with_shadow
 from modeltrail.projections.filling import Filling, PersonWasErasedError, Progress, check_erasures
 from modeltrail.projections.following import follow
 from modeltrail.projections.history import PAGE, History
@@ -122,25 +123,14 @@ class Rebuild:
         finally:
             await transaction.rollback()
 
-    async def differences(self, on_progress: Progress, limit: int) -> list[Difference]:
+    async def differences(self, on_progress: Progress) -> list[Difference]:
         """The first columns in which live and shadow tables differ: what is expected is in the shadow."""
-        found: list[Difference] = []
+        found = Differences()
         async with self.frozen(on_progress) as connection:
             for projection in self._projections:
-                live, shadow = f"{self._live}.{projection.name}", f"{SCHEMA}.{projection.name}"
-                names = comparable(projection)
-                old = ", ".join(f"o.{name}" for name in names)
-                new = ", ".join(f"n.{name}" for name in names)
-                rows = await connection.fetch(
-                    f"SELECT coalesce(o.id, n.id) AS key, ARRAY[{_texts('o', names)}] AS old,"  # noqa: S608
-                    f" ARRAY[{_texts('n', names)}] AS new FROM {live} AS o FULL JOIN {shadow} AS n ON o.id = n.id"
-                    f" WHERE o.id IS NULL OR n.id IS NULL OR ({old}) IS DISTINCT FROM ({new}) LIMIT {limit}"
-                )
-                for row in rows:
-                    for column, was, is_ in zip(projection.all_columns, row["old"], row["new"], strict=True):
-                        if was != is_:
-                            found.append(Difference(projection.name, str(row["key"]), column.name, str(is_), str(was)))
-        return found[:limit]
+                live, shadow = (f"{schema}.{projection.name}" for schema in (self._live, SCHEMA))
+                await compare_with_shadow(connection, projection, live, shadow, found)
+        return found.first
 
     async def _begin(self) -> None:
         """Throw away what there is, and make empty shadow tables."""
@@ -238,12 +228,12 @@ class Rebuild:
         while await self._step(PAGE):
             pass
 
-    async def _next(self, limit: int) -> list[Any]:
+    async def _next(self, limit: int) -> list[Recorded]:
         events = await History(self._work, self._ring).after(self._position, limit)
         check_erasures(events, self._began_at)
         return events
 
-    async def _apply(self, events: Sequence[Any]) -> None:
+    async def _apply(self, events: Sequence[Recorded]) -> None:
         await follow(self._work, self._shadows, events)
         await self._move_to(events[-1].position)
         self._position = events[-1].position
@@ -297,7 +287,3 @@ class Rebuild:
         except BaseException:
             self._position = position  # the transaction that went further is rolled back
             raise
-
-
-def _texts(alias: str, names: Sequence[str]) -> str:
-    return ", ".join(f"{alias}.{name}::text" for name in names)

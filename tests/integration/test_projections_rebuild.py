@@ -125,6 +125,19 @@ async def test_a_comparison_swaps_only_when_told_to(database: Database) -> None:
     assert await differences(database, *INLINE) == []
 
 
+async def test_a_comparison_tells_of_a_row_that_is_missing_or_too_much_in_one_line(database: Database) -> None:
+    async with registry(database) as world:
+        model, _ = await world.ready_version()
+    async with connected(database) as connection:
+        await connection.execute("UPDATE models SET id = $1", forged := uuid4())
+
+    _, out, _ = await modeltrail(database, "projections", "rebuild", "models", "--verify", stdin=b"n\n")
+
+    assert sorted(out.splitlines()[:-2]) == sorted(
+        [f"models of {model}: found no row, expected a row", f"models of {forged}: found a row, expected no row"]
+    )
+
+
 async def test_nothing_is_lost_or_refused_when_tables_are_rebuilt_under_writes(database: Database) -> None:
     async with registry(database) as world:
         done, rounds = asyncio.Event(), list[int]()

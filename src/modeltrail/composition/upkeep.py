@@ -21,7 +21,7 @@ from modeltrail.memory import settle
 from modeltrail.postgres.connect import opened, writer
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import ALL, INLINE
-from modeltrail.projections.comparison import SHOWN, Compared, Difference, verify_tables
+from modeltrail.projections.comparison import Compared, Difference, verify_tables
 from modeltrail.projections.one_rebuild import RebuildUnderWayError, only_rebuild, stopped_names
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
@@ -106,7 +106,7 @@ async def rebuild_projections(
     settle()
     async with only_rebuild(writer(address, statement_seconds=None), keys, _chosen(names)) as rebuild:
         await rebuild.build(on_progress, resume=resume)
-        if confirm is not None and not confirm(await rebuild.differences(on_progress, SHOWN)):
+        if confirm is not None and not confirm(await rebuild.differences(on_progress)):
             return None
         return await rebuild.swap(on_progress)
 
