@@ -182,6 +182,23 @@ async def test_what_cannot_be_opened_stays_and_is_told(pool: asyncpg.Pool, datab
     assert (code, result["moved"], result["unopened"], result["removable"]) == (1, 2, 1, ["old"])
 
 
+async def test_a_digest_key_that_cannot_be_opened_is_told_like_all_else(pool: asyncpg.Pool, database: Database) -> None:
+    await People(pool, BEFORE).seal(ADDRESS)
+    await pool.execute("DELETE FROM person_keys")  # the digest key outlives the last person that was erased
+
+    code, out, _ = await modeltrail(variables(database, NEW), "secrets", "rotate")
+
+    assert (code, out.splitlines()) == (
+        1,
+        [
+            "encrypted anew: 0",
+            "new: current; 0 credentials, 0 people",
+            "old: in use; 0 credentials, 0 people, the digest key; NO FITTING KEY is configured",
+            "1 could not be opened and stay as they are: their key is missing or another one",
+        ],
+    )
+
+
 async def test_status_counts_and_tells_what_lacks_a_key(pool: asyncpg.Pool, database: Database) -> None:
     await store(pool, 2)
     await People(pool, BEFORE).seal(ADDRESS)

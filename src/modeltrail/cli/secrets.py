@@ -149,5 +149,6 @@ def _facts(use: "KeyUse") -> dict[str, object]:
 def _show(uses: "Sequence[KeyUse]") -> None:
     for use in uses:
         state = "current" if use.is_current else "in use" if use.boxes else "not in use"
+        digest = ", the digest key" if use.digest_key else ""
         lack = "" if use.has_key else "; NO FITTING KEY is configured"
-        click.echo(f"{use.key_id}: {state}; {use.credentials} credentials, {use.person_keys} people{lack}")
+        click.echo(f"{use.key_id}: {state}; {use.credentials} credentials, {use.person_keys} people{digest}{lack}")

@@ -1,6 +1,7 @@
 """Which keys the stored boxes are under, and putting all of them under the current one while the service runs."""
 
 from collections.abc import AsyncGenerator, Callable
+from itertools import product
 from uuid import UUID
 
 from asyncpg import Connection, Pool, Record
@@ -89,33 +90,30 @@ async def rotate(connection: Connection, keys: KeyRing, on_progress: Callable[[i
     # Writers that still have the old key as their current one may add behind our back; after a few rounds it is
     # for the operator to restart them.
     for _ in range(ROUNDS):
-        in_round = await _move_digest_key(connection, keys)
-        unopened = 0
-        for use in await list_key_uses(connection, keys):
-            if use.is_current:
-                continue
-            for kind in _KINDS:
-                async for done, failed in _move(connection, keys, use.key_id, kind):
-                    in_round += done
-                    unopened += failed
-                    on_progress(moved + in_round, max(total, moved + in_round))
+        in_round, unopened = await _move_digest_key(connection, keys)
+        old_keys = [use.key_id for use in await list_key_uses(connection, keys) if not use.is_current]
+        for old, kind in product(old_keys, _KINDS):
+            async for done, failed in _move(connection, keys, old, kind):
+                in_round += done
+                unopened += failed
+                on_progress(moved + in_round, max(total, moved + in_round))
         moved += in_round
         if not in_round:
             break
     return Rotation(moved=moved, unopened=unopened)
 
 
-async def _move_digest_key(connection: Connection, keys: KeyRing) -> int:
+async def _move_digest_key(connection: Connection, keys: KeyRing) -> tuple[int, int]:
+    """Whether it has moved, and whether it could not be opened, as numbers."""
     async with connection.transaction():
         row = await connection.fetchrow(SQL.lock_digest_key, keys.current_id)
         if row is None:
-            return 0
-        try:
-            key = keys.unseal(row["key_id"], row["wrapped_key"], DIGEST_PURPOSE)
-        except UnusableKeyError:
-            return 0
-        await connection.execute(SQL.save_digest_key, *keys.seal(key, DIGEST_PURPOSE))
-        return 1
+            return 0, 0
+        box = _resealed(keys, row["key_id"], row["wrapped_key"], DIGEST_PURPOSE)
+        if box is None:
+            return 0, 1
+        await connection.execute(SQL.save_digest_key, keys.current_id, box)
+        return 1, 0
 
 
 async def _move(connection: Connection, keys: KeyRing, old: str, kind: str) -> AsyncGenerator[tuple[int, int], None]:
