@@ -5,8 +5,6 @@ asking the cluster once more, since a watch may lag behind what another look has
 """
 
 import asyncio
-import math
-import time
 from collections.abc import Awaitable, Sequence
 from uuid import UUID
 
@@ -34,12 +32,12 @@ from modeltrail.workers.drift import differences, is_ours_alone
 from modeltrail.workers.manifest import DEPLOYMENT_ID, manifest
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
+from modeltrail.workers.repairs import Repairs
 from modeltrail.workers.reports import Reporter
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.workers", "deploy.sql")
 
-REPAIR_PAUSE_SECONDS = 60.0  # between two repairs of one service: another tool may undo ours for ever
 FIRST_PAUSE_SECONDS = 1.0  # before a look is repeated that the cluster did not answer
 COMPARED_AT_A_TIME = 200
 _SETTLED = (Standing.LIVE, Standing.INTERRUPTED)
@@ -65,8 +63,7 @@ class Upkeep:
         self._options = options
         self._slots = slots
         self._group = group
-        self._repaired_at: dict[UUID, float] = {}
-        self._to_repair: set[UUID] = set()
+        self._repairs = Repairs(options.on_drift, group, self.look_again)
         self._to_look_at: set[UUID] = set()
 
     async def look(self, service: UUID, observed: ObservedService) -> None:
@@ -204,7 +201,7 @@ class Upkeep:
 
     def _has_drifted(self, row: StandingRow, observed: ObservedService) -> bool:
         """Whether it looks as if somebody changed the object; only the cluster can tell who owns a field."""
-        if row.deployment.standing not in _SETTLED or observed.deleting or row.id in self._to_repair:
+        if row.deployment.standing not in _SETTLED or observed.deleting or self._repairs.is_waiting(row.id):
             return False
         if row.deployment.drift and self._options.on_drift is OnDrift.REPORT:
             return False
@@ -217,7 +214,7 @@ class Upkeep:
         if found.deployment_id != wanted:
             # An apply of ours from before, which arrived late: nobody else's doing, and nothing to leave as it is.
             own = (f".metadata.annotations.{DEPLOYMENT_ID}",)
-            return RecordDrift(deployment_id=wanted, managers=(), fields=own, repair=Repair(_new_deployment()))
+            return RecordDrift(deployment_id=wanted, managers=(), fields=own, repair=Repair(DeploymentId(new_id())))
         managers: tuple[str, ...] = ()
         fields = differences(self._manifest(row), found)
         try:
@@ -228,11 +225,11 @@ class Upkeep:
         else:
             if not is_ours_alone(fields):
                 return None  # a webhook, or another version of ourselves, writes this field differently
-        return RecordDrift(deployment_id=wanted, managers=managers, fields=fields, repair=self._repair(row.id))
+        return RecordDrift(deployment_id=wanted, managers=managers, fields=fields, repair=self._repairs.take(row.id))
 
     def _is_missed(self, row: StandingRow) -> bool:
         """Whether its object should be there: what is known to be gone is made anew, once it is its turn."""
-        if row.id in self._to_repair:
+        if self._repairs.is_waiting(row.id):
             return False
         if row.deployment.standing is Standing.GONE:
             return self._options.on_drift is OnDrift.REPAIR
@@ -249,29 +246,9 @@ class Upkeep:
             if found.service_id != service:
                 await self._look(service, found)  # it lost our label, without which no watch and no list shows it
             return
-        repair = self._repair(service)
+        repair = self._repairs.take(service)
         gone = RecordDisappearance(deployment_id=wanted.deployment_id, external_id=uid, repair=repair)
         await self._reporter.report(row, gone)
-
-    def _repair(self, service: UUID) -> Repair | None:
-        """The repair of what is about to be told; None when there is to be none, or none yet: the next one waits."""
-        if self._options.on_drift is OnDrift.REPORT or service in self._to_repair:
-            return None
-        pause = self._repaired_at.get(service, -math.inf) + REPAIR_PAUSE_SECONDS - time.monotonic()
-        if pause > 0:
-            self._to_repair.add(service)
-            self._group.create_task(self._repair_after(pause, service), name=f"repair {service}")
-            return None
-        self._repaired_at[service] = time.monotonic()
-        return Repair(_new_deployment())
-
-    async def _repair_after(self, pause: float, service: UUID) -> None:
-        """Look again when the pause is over, and repair what is wrong then."""
-        try:
-            await sleep(pause)
-        finally:
-            self._to_repair.discard(service)
-        await self.look_again(service)
 
     async def _remove_orphan(self, service: UUID, observed: ObservedService) -> None:
         """Delete an object that a killed worker's apply made after its successor found nothing to delete.
@@ -290,10 +267,6 @@ class Upkeep:
 def _is_of(row: StandingRow, found: ObservedService) -> bool:
     """Whether this object is the service's: by our label, or by its UID, should somebody have taken that label away."""
     return found.service_id == row.id or found.uid == row.deployment.external_id
-
-
-def _new_deployment() -> DeploymentId:
-    return DeploymentId(new_id())
 
 
 def _readable(rows: Sequence[Record]) -> dict[UUID, StandingRow]:

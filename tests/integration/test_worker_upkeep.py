@@ -10,7 +10,7 @@ from modeltrail.domain.ids import ModelId, ServiceId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
-from modeltrail.workers import upkeep
+from modeltrail.workers import repairs
 from modeltrail.workers.manifest import SERVICE_ID, VERSION_ID
 from modeltrail.workers.options import OnDrift, WorkerOptions
 from support.cluster import SERVICES, RawApi, eventually, options, raw_api
@@ -286,7 +286,7 @@ async def test_news_that_the_cluster_would_not_confirm_at_first_is_told_all_the_
 async def test_an_object_deleted_again_within_the_pause_is_made_anew_when_that_is_over(
     world: Registry, cluster: SimulatedCluster, api: RawApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "REPAIR_PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr(repairs, "PAUSE_SECONDS", 2.0)
     async with worker(world, cluster):
         deployed, namespace = await live(world)
         for times in (1, 2):
