@@ -8,6 +8,7 @@ from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_facts import (
+    EarlierVersionRecovered,
     ObjectDisappeared,
     RecordDisappearance,
     RecordInterruption,
@@ -100,7 +101,8 @@ def test_a_canary_gets_another_share_beside_the_same_version() -> None:
 def test_a_promoted_canary_is_deployed_with_all_the_traffic() -> None:
     whole = target(OTHER_VERSION)
     confirm = structs.replace(CONFIRM, deployment_id=THIRD)
-    given(*RUNNING).when(wish(whole), confirm).then(PROMOTED, asked(whole, THIRD), succeeded(THIRD, OTHER_VERSION))
+    for wanted in (whole, structs.replace(whole, canary_beside=VERSION)):
+        given(*RUNNING).when(wish(wanted), confirm).then(PROMOTED, asked(whole, THIRD), succeeded(THIRD, OTHER_VERSION))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,12 @@ def test_a_canary_that_is_ready_after_all_has_its_share_and_no_more() -> None:
         message="none",
     )
     given(*RUNNING).when(interrupt, ready).then(interrupted, canary())
+
+
+def test_the_object_of_a_canary_that_another_replaced_serves_the_version_that_is_live() -> None:
+    ready = RecordReadiness(deployment_id=SECOND, external_id="uid-1", url="http://iris")
+    replaced = (*ROLLING_OUT, asked(BESIDE, THIRD), failed(THIRD, OTHER_VERSION))
+    given(*replaced).when(ready).then(EarlierVersionRecovered(SECOND, MODEL, VERSION, "uid-1", "http://iris"))
 
 
 def test_a_canary_whose_object_is_gone_does_not_come_back_alone() -> None:

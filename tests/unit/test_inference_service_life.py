@@ -169,6 +169,12 @@ def test_another_object_s_disappearance_is_no_news() -> None:
     given(*DEPLOYED).when(other).then()
 
 
+@pytest.mark.parametrize("told", [(), (DISAPPEARED,)], ids=["there", "gone"])
+def test_a_disappearance_that_an_earlier_deployment_is_told_of_is_no_news(told: tuple[LifeEvent, ...]) -> None:
+    earlier = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=Repair(THIRD))
+    given(*DEPLOYED, *told).when(earlier).then()
+
+
 def test_a_disappeared_object_is_requested_again_when_it_shall_be_repaired() -> None:
     repair = RecordDisappearance(deployment_id=FIRST, external_id="uid-1", repair=Repair(SECOND))
     given(*DEPLOYED).when(repair, repair).then(DISAPPEARED, requested(SECOND))
@@ -186,6 +192,14 @@ def test_a_roll_out_that_makes_a_new_object_tells_that_the_old_one_is_gone() -> 
     taken = DeploymentApplied(deployment_id=SECOND, external_id="uid-2")
     given(*rolling_out).when(found, found).then(gone, taken)
     given(*rolling_out).when(RecordApplied(deployment_id=SECOND, external_id="uid-1")).then()
+
+
+def test_nothing_is_known_any_more_of_what_a_roll_out_found_gone() -> None:
+    gone = msgspec.structs.replace(DISAPPEARED, deployment_id=THIRD)
+    found_gone = (*DEPLOYED, requested(SECOND), requested(THIRD), gone)
+    undeploy = RequestUndeployment(undeployment_id=FIRST)
+    given(*found_gone).when(undeploy).then(undeployment_requested(FIRST, None))
+    given(*found_gone, failed(THIRD)).when(msgspec.structs.replace(READY, deployment_id=SECOND)).then()
 
 
 def test_a_deployment_whose_object_was_made_anew_tells_the_new_one() -> None:

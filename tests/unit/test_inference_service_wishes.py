@@ -1,5 +1,7 @@
 """What callers wish of an inference service: what is new in it, what is so already, and what is refused."""
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 
@@ -133,9 +135,14 @@ def test_a_version_that_comes_back_stands_once_among_those_that_were_live() -> N
 
 
 def test_a_deployment_is_postponed_once_and_again_when_something_else_is_wanted() -> None:
-    other = structs.replace(WAIT, options=TWO_REPLICAS)
-
-    given(CREATED).when(WAIT, WAIT, other, other).then(POSTPONED, structs.replace(POSTPONED, options=TWO_REPLICAS))
+    others: tuple[dict[str, Any], ...] = (
+        {"options": TWO_REPLICAS},
+        {"model_version_id": OTHER_VERSION},
+        {"message": "not ready yet"},
+    )
+    for other in others:
+        wait = structs.replace(WAIT, **other)
+        given(CREATED).when(WAIT, WAIT, wait, wait).then(POSTPONED, structs.replace(POSTPONED, **other))
 
 
 @in_the_cluster
