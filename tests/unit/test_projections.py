@@ -662,6 +662,16 @@ def test_a_service_shows_the_new_name_of_each_version_that_it_serves(version: Ve
     assert "renamed" in shown
 
 
+@pytest.mark.parametrize(("since", "status"), [((), "FAILED"), ((succeeded(),), "DEPLOYED")], ids=["idle", "live"])
+def test_a_model_that_is_taken_over_once_more_keeps_its_status_while_it_is_live(
+    since: tuple[AnyEvent, ...], status: str
+) -> None:
+    again = structs.replace(TAKEN_OVER, origin=structs.replace(MODEL_ORIGIN, deployment_status="FAILED"))
+    happened = [(MODEL, TAKEN_OVER), *((SERVICE, event) for event in since), (MODEL, again)]
+
+    assert after(*happened).row(MODELS, MODEL).body.deployment_status == status
+
+
 def test_what_is_taken_over_once_more_is_shown_under_its_new_name() -> None:
     origin = structs.replace(VERSION_TAKEN_OVER.origin, name="renamed")
     tables = after(
