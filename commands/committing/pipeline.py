@@ -43,7 +43,7 @@ class Pipeline:
         self._rescue = rescue
         self._max_batch = max_batch
         self._pace = Pace()
-        self._flights: deque[Batch] = deque()  # those whose callers are not answered yet
+        self._in_flight: deque[Batch] = deque()  # those whose callers are not answered yet
         self._ready: deque[Batch] = deque()  # those of them that are still to be written
         self._writing: asyncio.Task[None] | None = None
         self._deciding: list[Pending] = []
@@ -61,7 +61,7 @@ class Pipeline:
             self._writing.cancel()
             await asyncio.wait([self._writing])
         await asyncio.sleep(0)  # for `_land`, which is due for each batch that was written
-        return [pending for batch in self._flights for pending in batch.commands] + self._deciding
+        return [pending for batch in self._in_flight for pending in batch.commands] + self._deciding
 
     async def _turn(self) -> None:
         is_crowd = len(self._queue) >= CROWD
@@ -94,31 +94,28 @@ class Pipeline:
                     return
                 undecided = self._take()
                 self._deciding.extend(undecided)
-                if not undecided and not self._flights:
+                if not undecided and not self._in_flight:
                     return
-            reading = None
-            if undecided:
-                reading = self._session.reader() if self._flights else connection
-            if reading is not None:
-                await decide_all(reading, working, undecided)
+            if undecided and (free := self._session.reader() if self._in_flight else connection) is not None:
+                await decide_all(free, working, undecided)
                 undecided = []
             else:
-                await self._queue.stirred()
+                await self._queue.stirred()  # there is nothing to decide, or nothing to read over until a batch lands
 
     def _take(self) -> list[Pending]:
         """Commands to decide now. Of a crowd that finds nothing in flight, half is left for the next batch."""
         waiting = len(self._queue)
-        share = waiting if self._flights else self._pace.share(waiting)
+        share = waiting if self._in_flight else self._pace.share(waiting)
         return self._queue.take(min(share, self._max_batch - len(self._deciding)))
 
     def _is_due(self) -> bool:
         """Whether to make the batch ready for the disk: a small one is left open as long as it has to wait."""
-        if not self._flights:
+        if not self._in_flight:
             return bool(self._deciding)
-        return len(self._deciding) >= max(len(self._flights[-1].commands), CROWD // 2)
+        return len(self._deciding) >= max(len(self._in_flight[-1].commands), CROWD // 2)
 
     def _send(self, connection: Connection, batch: Batch) -> None:
-        self._flights.append(batch)
+        self._in_flight.append(batch)
         self._ready.append(batch)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(connection), name="committer's batches")
@@ -133,13 +130,13 @@ class Pipeline:
 
     def _land(self, batch: Batch) -> None:
         batch.answer()
-        self._flights.popleft()
+        self._in_flight.popleft()
         self._queue.stir()
 
     async def _landing(self, most: int) -> None:
         """Wait until so many batches are in flight, at most."""
         self._check()
-        while len(self._flights) > most:
+        while len(self._in_flight) > most:
             await self._queue.stirred()
             self._check()
 
@@ -154,9 +151,9 @@ class Pipeline:
             await asyncio.wait([self._writing])
             error = self._writing.exception() or error
             self._writing = None
-        unwritten = [batch.commands for batch in self._flights if not batch.written] + [self._deciding]
+        unwritten = [batch.commands for batch in self._in_flight if not batch.written] + [self._deciding]
         self._deciding = [pending for commands in unwritten for pending in commands]
-        self._flights = deque(batch for batch in self._flights if batch.written)  # they are about to land
+        self._in_flight = deque(batch for batch in self._in_flight if batch.written)  # they are about to land
         self._ready.clear()
         for commands in unwritten:
             await self._rescue.after(error, commands)
