@@ -80,11 +80,11 @@ class Entry:
         """The events, all changed rows and what is remembered, in one statement."""
         arguments = Arguments()
         columns, self.end = columns_of(self.behind, events)
-        parts = [arguments.of(LOG.insert_events, _lighter(columns))]
+        parts = [arguments.of(LOG.insert_events, _without_empty(columns))]
         for changed in rows:
             if changed.kept:
                 statement = changed.table.insert_statement if changed.all_new else changed.table.save_statement
-                parts.append(arguments.of(statement, _lighter(changed.table.columns_of(changed.kept))))
+                parts.append(arguments.of(statement, _without_empty(changed.table.columns_of(changed.kept))))
         if remembered:
             parts.extend(_keeping(remembered, arguments))
         parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
@@ -103,8 +103,8 @@ def _keeping(remembered: Sequence[Remembered], arguments: Arguments) -> list[str
     return [arguments.of(statement, columns) for statement in (REMEMBERED.save_remembered, REMEMBERED.delete_expired)]
 
 
-def _lighter(columns: list[list[Any]]) -> list[list[Any] | None]:  # Any: columns of several types
-    """The same for `unnest`, which fills up what is missing with NULLs: a third of the arrays need not be sent."""
+def _without_empty(columns: list[list[Any]]) -> list[list[Any] | None]:  # Any: columns of several types
+    """The same to `unnest`, with no array for columns of nothing but NULLs: a third of them need not be sent."""
     return [None if column.count(None) == len(column) else column for column in columns]
 
 
