@@ -71,10 +71,10 @@ class TaskRunner:
         self._holders = holders
         self._nudged = asyncio.Event()
         self._answered: TaskRow | None = None
-        self._told: RecordStall | None = None
+        self._stall_told: RecordStall | None = None
         self._began = time.monotonic()
         self._settling = Settling()
-        self._uid = ""
+        self._applied_uid = ""
 
     @property
     def is_done(self) -> bool:
@@ -165,10 +165,10 @@ class TaskRunner:
         if observed is None:
             await self._fail(row, task, "NameTaken", name_taken(task))
             return True
-        if not task.applied or observed.uid != self._uid:  # it may have been deleted since, and made anew
+        if not task.applied or observed.uid != self._applied_uid:  # it may have been deleted since, and made anew
             applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
             await self._reporter.report(row, applied)
-            self._uid = observed.uid
+            self._applied_uid = observed.uid
         return await self.consider(observed)  # the rest is the cluster's: its watch brings the verdict
 
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
@@ -299,9 +299,9 @@ class TaskRunner:
         stalled = RecordStall(
             undeployment_id=task.undeployment_id, reason=reason, message=message, finalizers=finalizers
         )
-        if stalled != self._told:
+        if stalled != self._stall_told:
             await self._reporter.report(row, stalled)
-            self._told = stalled
+            self._stall_told = stalled
 
     def _overdue(self, row: TaskRow) -> bool:
         return (datetime.now(UTC) - row.created_at).total_seconds() >= self._options.stall_seconds
