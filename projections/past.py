@@ -253,7 +253,8 @@ class PastReader:
         streams = await self.streams_about(value)
         if column not in {"registered_model_id", "model_version_id"} or streams is None:
             return streams
-        family = await streams_of_model(self._pool, value if column == "registered_model_id" else streams[-1])
+        model = value if column == "registered_model_id" else streams[-1]  # after a version's own stream, its model's
+        family = await streams_of_model(self._pool, model)
         environments = await self._pool.fetch(SQL.list_environments_of, family)
         return (*family, *(row["serving_environment_id"] for row in environments))
 
