@@ -22,7 +22,7 @@ from modeltrail.projections.projection import Row
 
 def _require_free(holder: Row | None, name: str, id_: UUID) -> None:
     if holder is not None and holder.id != id_:
-        raise ConflictError(f"name {name!r} is held by {holder.id} here")
+        raise ConflictError(f"name {name!r} is held by {holder.id} here; rename one of the two")
 
 
 class ModelTakeover(Struct, frozen=True):

@@ -58,7 +58,9 @@ class KeyRing:
         try:
             return unseal(key, box, purpose)
         except InvalidTag:
-            raise UnusableKeyError(f"secret key {key_id!r} does not fit what was stored under that id") from None
+            raise UnusableKeyError(
+                f"secret key {key_id!r} does not fit what was stored under that id; configure the one that was used"
+            ) from None
 
 
 class KeysAtHand:
