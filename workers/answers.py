@@ -111,6 +111,7 @@ async def lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]
 
 
 def change_of(line: bytes) -> Change | None:
+    """What a line of a watch tells; None when it is nothing to us. Raises `ClusterError` for an ERROR event."""
     event = decoded(read_event, line)
     match event.type:
         case "ADDED" | "MODIFIED":
@@ -126,10 +127,12 @@ def change_of(line: bytes) -> Change | None:
 
 
 def service_of(raw: bytes | msgspec.Raw) -> ObservedService:
+    """The InferenceService in an answer. Raises `ClusterUnavailable` for what is none."""
     return decoded(read_service, raw)
 
 
 def decoded(read: Callable[[bytes | msgspec.Raw], _Read], raw: bytes | msgspec.Raw) -> _Read:
+    """What `read` makes of an answer. What it cannot read, a proxy may have sent: raises `ClusterUnavailable`."""
     try:
         return read(raw)
     except _NO_JSON as error:
@@ -137,6 +140,7 @@ def decoded(read: Callable[[bytes | msgspec.Raw], _Read], raw: bytes | msgspec.R
 
 
 def lost(error: Exception) -> ClusterUnavailable:
+    """The error that a broken or silent connection means: whether the call was carried out is not known."""
     if isinstance(error, TimeoutError):
         return ClusterUnavailable("the cluster did not answer in time")
     return ClusterUnavailable(f"the connection to the cluster failed: {str(error) or type(error).__name__}")
