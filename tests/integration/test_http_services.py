@@ -517,6 +517,25 @@ async def test_a_rollback_deploys_what_was_live_before(scene: Scene) -> None:
     assert forth["model_version_id"] == second["id"]
 
 
+async def test_a_rollback_goes_where_the_object_is_now(database: Database) -> None:
+    async with running_api(database, Cluster.NONE) as api:
+        project = api.project()
+        scene = Scene(project, await project.model(), await project.environment())
+        first = await project.ready_version(scene.model, "v1")
+        service = await scene.create()
+        await project.confirm(service)
+        await scene.patched(service, desired_state="UNDEPLOYED")
+        await project.patch(f"/serving_environments/{scene.environment['id']}", {"external_id": "elsewhere"})
+        second = await project.ready_version(scene.model, "v2")
+        await scene.patched(service, desired_state="DEPLOYED", model_version_id=second["id"])
+        await project.confirm(service)
+
+        made(await project.post(f"/inference_services/{service['id']}/rollback", {}), 202)
+
+        target = (await scene.task(service))["target"]
+        assert (target["model_version_id"], target["namespace"]) == (first["id"], "elsewhere")
+
+
 async def test_there_must_be_something_to_roll_back_to(api: Api, scene: Scene) -> None:
     waiting = await scene.create("waiting")
     first = await scene.project.ready_version(scene.model, "v1")
