@@ -72,7 +72,7 @@ INFERENCE_SERVICE: Decider[LifeCommand, LifeEvent, inference_service_state.Servi
     decide=inference_service_life.decide,
     evolve=inference_service_life.evolve,
     state_type=inference_service_state.ServiceSituation,
-    shape=7,
+    shape=8,
 )
 
 AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | LifeEvent | PersonEvent

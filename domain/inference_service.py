@@ -61,13 +61,13 @@ from modeltrail.domain.inference_service_state import (
     attempts_in,
     external_id_in,
     live_in,
+    lived_with,
     target_in,
 )
 from modeltrail.domain.inference_service_wishes import decide_wish
 from modeltrail.domain.serving_options import ServingOptions
 
 INITIAL = Missing()
-ROLLBACK_CHOICES = 10  # how many earlier versions a rollback can choose from by itself
 
 
 def decide(command: ServiceCommand, state: ServiceSituation) -> list[ServiceEvent]:
@@ -247,8 +247,7 @@ def _with_served(service: Service, event: DeploymentEvent) -> Service:
 def went_live(service: Service, version: VersionId) -> Service:
     """The service once this version is the one that it serves."""
     live = target_in(service.deployment)
-    earlier = tuple(each for each in service.lived if each.model_version_id != version)
-    lived = service.lived if live is None else (live, *earlier)[:ROLLBACK_CHOICES]
+    lived = service.lived if live is None else lived_with(live, service.lived)
     return structs.replace(service, served=(version,), lived=lived)
 
 

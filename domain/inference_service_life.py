@@ -47,7 +47,6 @@ from modeltrail.domain.inference_service_messages import (
     Target,
 )
 from modeltrail.domain.inference_service_state import (
-    Attempt,
     Deleted,
     Deployed,
     Deploying,
@@ -58,8 +57,10 @@ from modeltrail.domain.inference_service_state import (
     Service,
     ServiceSituation,
     Undeploying,
+    attempt_in,
     canary_in,
     live_in,
+    lived_with,
     target_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
@@ -134,12 +135,6 @@ def _still_live(service: Service, deployment: DeploymentId) -> Live | None:
             return None
 
 
-def _attempt(service: Service, deployment: DeploymentId) -> Attempt | None:
-    """The deployment before the newest, which has failed, that the object may still be of."""
-    attempted = service.deployment.attempted if isinstance(service.deployment, Failed) else ()
-    return next((each for each in attempted if each.deployment_id == deployment), None)
-
-
 def _interrupted(command: RecordInterruption, service: Service) -> list[LifeEvent]:
     told: type[ServiceInterrupted | EarlierVersionInterrupted]
     if (deployed := _deployed(service, command.deployment_id)) is not None:
@@ -166,7 +161,7 @@ def _ready(command: RecordReadiness, service: Service) -> list[LifeEvent]:
     if live is not None:
         is_news = live.interruption is not None or (live.external_id, live.url) != seen
         return [_recovered(EarlierVersionRecovered, live.version, command, service)] if is_news else []
-    if (attempt := _attempt(service, command.deployment_id)) is not None:
+    if (attempt := attempt_in(service.deployment, command.deployment_id)) is not None:
         return [
             _recovered(EarlierVersionRecovered, attempt.version, command, service),
             *_no_longer_served(service, attempt.version),
@@ -265,6 +260,10 @@ def evolve(state: ServiceSituation, event: LifeEvent) -> ServiceSituation:
         return state
     if isinstance(event, ServiceRecovered):
         state = inference_service.went_live(state, event.model_version_id)
+    elif isinstance(event, EarlierVersionRecovered):
+        attempt = attempt_in(state.deployment, event.deployment_id)
+        if attempt is not None and attempt.target.canary_beside is None:
+            state = structs.replace(state, lived=lived_with(attempt.target, state.lived))
     return structs.replace(state, deployment=_evolved(state.deployment, event))
 
 

@@ -40,6 +40,7 @@ from modeltrail.domain.inference_service_messages import Target
 from modeltrail.domain.serving_options import ServingOptions
 
 ATTEMPTS_KEPT = 10
+ROLLBACK_CHOICES = 10  # how many earlier versions a rollback can choose from by itself
 
 
 class Missing(Struct, frozen=True, tag="missing"):
@@ -76,10 +77,15 @@ class Waiting(Struct, frozen=True, tag="waiting"):
 
 
 class Attempt(Struct, frozen=True):
-    """A deployment that another followed before it was live, and the version that serves should it come to that."""
+    """A deployment that another followed before it was live."""
 
     deployment_id: DeploymentId
-    version: VersionId
+    target: Target
+
+    @property
+    def version(self) -> VersionId:
+        """The version that serves should it come to that: beside a canary, the one that keeps the rest."""
+        return self.target.canary_beside or self.target.model_version_id
 
 
 class Deploying(Struct, frozen=True, tag="deploying"):
@@ -171,10 +177,15 @@ def attempts_in(deployment: Deployment) -> tuple[Attempt, ...]:
     """The deployments that the object may be of, should the next one be refused, besides what is live."""
     match deployment:
         case Deploying(deployment_id=newest, target=target) | Failed(deployment_id=newest, target=target):
-            attempt = Attempt(newest, target.canary_beside or target.model_version_id)
-            return (attempt, *deployment.attempted)[:ATTEMPTS_KEPT]
+            return (Attempt(newest, target), *deployment.attempted)[:ATTEMPTS_KEPT]
         case _:
             return ()
+
+
+def attempt_in(deployment: Deployment, attempted: DeploymentId) -> Attempt | None:
+    """The deployment before the newest, which has failed, that the object may still be of."""
+    attempts = deployment.attempted if isinstance(deployment, Failed) else ()
+    return next((each for each in attempts if each.deployment_id == attempted), None)
 
 
 def target_in(deployment: Deployment) -> Target | None:
@@ -186,6 +197,12 @@ def target_in(deployment: Deployment) -> Target | None:
             return None
         case _:
             assert_never(deployment)
+
+
+def lived_with(live: Target, before: tuple[Target, ...]) -> tuple[Target, ...]:
+    """What was live last, once that is `live`."""
+    earlier = (each for each in before if each.model_version_id != live.model_version_id)
+    return (live, *earlier)[:ROLLBACK_CHOICES]
 
 
 def canary_in(deployment: Deployment) -> Target | None:

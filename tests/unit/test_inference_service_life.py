@@ -28,9 +28,12 @@ from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentApplied,
     RecordApplied,
+    RequestDeployment,
     RequestUndeployment,
     ServeModelRemoved,
 )
+from modeltrail.domain.inference_service_state import Service
+from modeltrail.domain.serving_options import ServingOptions
 from support.given import stories_of
 from support.samples import (
     CREATED,
@@ -44,6 +47,7 @@ from support.samples import (
     failed,
     requested,
     succeeded,
+    target,
     undeployed,
     undeployment_requested,
 )
@@ -130,6 +134,22 @@ def test_the_object_of_a_deployment_that_was_attempted_serves_after_all(answered
     given(*attempted, requested(THIRD), failed(THIRD)).when(ready).then(serves)
     given(*attempted, requested(THIRD)).when(ready).then()
     given(*attempted, requested(THIRD), succeeded(THIRD)).when(ready).then()
+
+
+def test_an_attempt_that_serves_after_all_is_what_a_canary_and_a_rollback_find_live() -> None:
+    third = VersionId(MODEL)
+    attempted = (*DEPLOYED, requested(SECOND, OTHER_VERSION), failed(SECOND, OTHER_VERSION))
+    serves = EarlierVersionRecovered(SECOND, MODEL, OTHER_VERSION, "uid-1", "http://iris")
+    history = (*attempted, requested(THIRD, third), failed(THIRD, third), serves)
+
+    canary = target(third, options=ServingOptions(canary_traffic_percent=10))
+    beside = msgspec.structs.replace(canary, canary_beside=OTHER_VERSION)
+    given(*history).when(RequestDeployment(deployment_id=FIRST, target=canary)).then(
+        msgspec.structs.replace(requested(FIRST), target=beside)
+    )
+    state = given(*history).state
+    assert isinstance(state, Service)
+    assert [each.model_version_id for each in state.lived] == [OTHER_VERSION, VERSION]
 
 
 def test_nothing_is_told_of_what_a_roll_out_replaced_while_it_is_under_way_or_once_it_is_live() -> None:
