@@ -1,5 +1,6 @@
 """The log as projections read it anew: events with people's addresses, as far as their keys are there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -37,10 +38,15 @@ class History:
 
     async def selected(self, selection: Selection, at_once: int) -> AsyncIterator[list[Recorded]]:
         """The events of a selection, oldest first, `at_once` at a time. Raises UnreadableEventError."""
-        while rows := await read_oldest(self._connection, selection, at_once):
+        # Of chosen streams all events are sorted for each page: few pages.
+        while rows := await read_oldest(self._connection, selection, PAGE):
             await self._meet(rows)
-            yield [self._recorded((*row[:7], *row[8:11])) for row in rows]  # all but actor and hash
-            if len(rows) < at_once:
+            for first in range(0, len(rows), at_once):
+                yield [
+                    self._recorded((*row[:7], *row[8:11])) for row in rows[first : first + at_once]
+                ]  # no actor, hash
+                await asyncio.sleep(0)
+            if len(rows) < PAGE:
                 return
             selection = later_than(selection, rows[-1]["notification_id"])
 

@@ -4,15 +4,16 @@ the very statements that read them now."""
 import asyncio
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from heapq import merge
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from asyncpg import Pool, Record
-from msgspec import Struct
+from asyncpg import Pool
+from msgspec import Struct, structs
 
 from modeltrail.domain.ids import ProjectId
 from modeltrail.domain.person import EVERYWHERE, PersonErased
@@ -21,35 +22,34 @@ from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import LOCK, read_head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.selection import SQL as LOG
-from modeltrail.eventlog.selection import Selection, position_until, query, streams_of_model
-from modeltrail.eventlog.upcasting import tags_read_as
-from modeltrail.postgres.arguments import Arguments
-from modeltrail.postgres.connect import STATEMENT_SECONDS, Reads
-from modeltrail.postgres.statements import Statements
+from modeltrail.eventlog.selection import Selection, position_until, query
+from modeltrail.postgres.connect import Reads
 from modeltrail.projections.catalogue import ALL
 from modeltrail.projections.documents import Document, read_documents
 from modeltrail.projections.fold import Fold, FoldedRows
 from modeltrail.projections.history import History
-from modeltrail.projections.list_reader import Asked, Page, columns, pages_in
+from modeltrail.projections.list_reader import Page
 from modeltrail.projections.lists import Listing, Slice
+from modeltrail.projections.past_streams import HOLDERS, SQL, PastStreams, topics_of
+from modeltrail.projections.past_tables import PastTables
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.serve_models import SERVE_MODELS
-from modeltrail.projections.table import Table
-
-SQL = Statements("modeltrail.projections", "past.sql")
 
 # Events that are folded in one go, while nothing else is served: some milliseconds.
 AT_ONCE = 500
-# Events for one answer. Measured: 100,000 that each make a row take 5 s and 400 MB; a process has others to serve.
+# Events for one answer. Measured: 100,000 that each make a row take 3 s; a process has others to serve.
 MOST = 200_000
 
 # How often, and how far apart, it is looked whether what was under way at a moment is written.
 LOOKS, LOOK_SECONDS = 100, 0.02
 
+_ALL = 2**63 - 1  # rows: what PostgreSQL counts to
+
 _COMMENT = re.compile(r"--.*")
 _WORD = re.compile(r"\w+")
-_HOLDERS = ("id", "registered_model_id", "model_version_id", "inference_service_id")
-"""Columns whose value tells which streams made the row."""
+
+ReadPage = Callable[[PastTables, int, int], Awaitable[Page]]
+"""Reads a page of these tables, given its limit and offset."""
 
 
 class UnknownPastError(Exception):
@@ -68,14 +68,13 @@ class TooMuchPastError(UnknownPastError):
     """It would keep a process too busy."""
 
 
-class _Beginning(Struct):
-    """What the first event of a stream tells of others."""
+class _Item(Struct):
+    """What every item of a page says of itself."""
 
-    registered_model_id: UUID | None = None
-    serving_environment_id: UUID | None = None
+    id: UUID
 
 
-_read_beginning = msgspec.json.Decoder(_Beginning).decode
+_read_items = msgspec.json.Decoder(list[_Item]).decode
 
 
 async def position_at(reads: Reads, moment: int | datetime) -> int:
@@ -108,41 +107,6 @@ async def _await_writers(reads: Reads, moment: datetime) -> None:
     raise UnsettledError("what happened then is still being written")
 
 
-class PastTables:
-    """Folded rows, as tables: a statement that names one of them reads these, not those that there are now."""
-
-    def __init__(self, pool: Pool, folded: Sequence[FoldedRows]) -> None:
-        self._pool = pool
-        self._folded = folded
-
-    async def fetch(self, query: str, *args: Any) -> list[Record]:  # noqa: ANN401 arguments of several types
-        """The rows that a statement gives."""
-        arguments = Arguments()
-        asked = arguments.of(query, args)
-        tables = []
-        for folded in self._folded:
-            table: Table[Any] = Table(folded.projection)  # Any: rows of any kind
-            rows = arguments.of(table.as_query, table.columns_of(list(folded.rows.values())))
-            tables.append(f"{folded.projection.name} AS ({rows})")
-        counts = " UNION ALL ".join(_counted(folded.projection) for folded in self._folded)
-        # A table of WITH goes before one of the database of the same name, for the statement and all parts of it.
-        statement = f"WITH {', '.join(tables)}, row_counts AS ({counts}) SELECT * FROM ({asked}\n) AS answer"  # noqa: S608
-        # Tables of many rows take longer than any other statement that a caller waits for.
-        return list(await self._pool.fetch(statement, *arguments.values, timeout=STATEMENT_SECONDS))
-
-    async def page(self, statement: str, asked: Asked) -> Page:
-        """What the statement of a listing answers to this."""
-        return pages_in(await self.fetch(statement, *columns([asked])), [asked])[asked]
-
-
-def _counted(projection: Projection[Any]) -> str:  # Any: the same
-    facets = ", ".join(f"facet({column})" for column in projection.counted or ())
-    return (
-        f"SELECT '{projection.name}'::text AS source, project_id, ARRAY[{facets}]::text[] AS facets,"  # noqa: S608
-        f" count(*) AS count FROM {projection.name} GROUP BY 2, 3"
-    )
-
-
 class Past:
     """A project's resources as they were after the event at `position`."""
 
@@ -153,37 +117,84 @@ class Past:
 
     async def document(self, projection: Projection[Any], id_: UUID) -> Document | None:  # Any: rows of any kind
         """The resource, or None when there was none then."""
-        tables = await self.tables(projection.get_documents, {"id": id_})
-        return (await read_documents(tables, projection, [id_])).get(id_)
+        async with self._parts(projection.get_documents, {"id": id_}) as parts:
+            async for tables in parts:
+                document = (await read_documents(tables, projection, [id_])).get(id_)
+                if document is not None:
+                    return document
+        return None
 
     async def page(self, listing: Listing, having: Mapping[str, object], part: Slice, name_part: str = "") -> Page:
         """The rows that held all the values of `having`, by column, and `name_part` in their name, in any case."""
         statement, _ = listing.page_query(having, part, name_part)
-        return await listing.page(await self.tables(statement, having), having, part, name_part)
+
+        async def read(tables: PastTables, limit: int, offset: int) -> Page:
+            wanted = structs.replace(part, limit=limit, offset=offset)
+            return await listing.page(tables, having, wanted, name_part)
+
+        return await self.first(statement, having, read, part.limit, part.offset)
+
+    async def first(
+        self, statement: str, having: Mapping[str, object], read: ReadPage, limit: int, offset: int
+    ) -> Page:
+        """The page that `read` gives of the one table that `statement` names, a part of which is in memory at a time.
+
+        What a part adds to the page is among its own first rows: they are kept, and judged with those of the next part.
+        """
+        total, first = 0, FoldedRows(_named(statement)[0])
+        async with self._parts(statement, having) as parts:
+            async for tables in parts:
+                rows = tables.rows
+                rows |= first.rows
+                page = await read(tables, min(limit + offset, _ALL), 0)
+                total += page.total - len(first.rows)
+                first.rows = {item.id: rows[item.id] for item in _read_items(b"[%b]" % page.items)}
+        page = await read(self._log.tables_of([first]), limit, offset)
+        return Page(page.items, page.returned, total)
 
     async def newest(self, listing: Listing, having: Mapping[str, object]) -> UUID | None:
         """The id of the newest row that held all the values of `having`, by column."""
         statement, _ = listing.newest_query(having)
-        return await listing.newest(await self.tables(statement, having), having)
+        newest: UUID | None = None
+        found: dict[UUID, Any] = {}  # Any: rows of any kind
+        async with self._parts(statement, having) as parts:
+            async for tables in parts:
+                rows = tables.rows
+                rows |= found
+                newest = await listing.newest(tables, having)
+                found = {} if newest is None else {newest: rows[newest]}
+        return newest
 
     async def tables(self, statement: str, having: Mapping[str, object]) -> PastTables:
         """The tables that `statement` names, with at least those of their rows that held these values, by column.
 
-        Raises TooMuchPastError when that takes too many events.
+        All of these are in memory: it is for values that few rows hold. Raises TooMuchPastError.
         """
-        names = set(_WORD.findall(_COMMENT.sub("", statement)))
-        read = [projection for projection in ALL if projection.name in names]
-        known = next(((column, value) for column in _HOLDERS if isinstance(value := having.get(column), UUID)), None)
-        streams = None if known is None else await self._log.streams_holding(*known)
+        return await self._log.fold(_named(statement), await self._selection(statement, having))
+
+    @asynccontextmanager
+    async def _parts(
+        self, statement: str, having: Mapping[str, object]
+    ) -> AsyncGenerator[AsyncIterator[PastTables], None]:
+        """The same, one part of the rows after the other. Raises TooMuchPastError when that takes too many events."""
+        selection = await self._selection(statement, having)
+        async with self._log.parts(_named(statement), selection) as parts:
+            yield parts
+
+    async def _selection(self, statement: str, having: Mapping[str, object]) -> Selection:
+        read = _named(statement)
+        known = next(((column, value) for column in HOLDERS if isinstance(value := having.get(column), UUID)), None)
+        streams = None if known is None else await self._log.streams.holding(*known)
         if known is not None and streams is None and SERVE_MODELS not in read:
             streams = ()
-        selection = Selection(project=self._project, streams=streams, topics=_topics(read), until=self.position)
-        return await self._log.tables(read, selection)
+        topics = topics_of({kind for projection in read for kind in projection.targets})
+        return Selection(project=self._project, streams=streams, topics=topics, until=self.position)
 
 
-def _topics(projections: Iterable[Projection[Any]]) -> tuple[str, ...]:  # Any: the same
-    kinds = {kind for projection in projections for kind in projection.targets}
-    return tuple(topic for kind in kinds for topic in tags_read_as(str(kind.__struct_config__.tag)))
+def _named(statement: str) -> list[Projection[Any]]:  # Any: rows of any kind
+    """The projections whose tables a statement names."""
+    names = set(_WORD.findall(_COMMENT.sub("", statement)))
+    return [projection for projection in ALL if projection.name in names]
 
 
 class PastReader:
@@ -191,6 +202,7 @@ class PastReader:
     that it slows down those who ask for the present, but does not stop them."""
 
     def __init__(self, pool: Pool, ring: KeyRing) -> None:
+        self.streams = PastStreams(pool)
         self._pool = pool
         self._ring = ring
         self._large = asyncio.Semaphore(1)
@@ -199,16 +211,47 @@ class PastReader:
         """The project after the event at a position, or at a time. Raises NotYetError."""
         return Past(self, project, await position_at(self._pool, moment))
 
-    async def tables(self, projections: Collection[Projection[Any]], selection: Selection) -> PastTables:  # Any: same
-        """The rows that the events of a selection make."""
-        fold = Fold(list(projections))
-        if selection.streams is None:
-            async with self._large:
-                await self._check_size(selection)
-                await self._take(fold, selection)
-        elif selection.streams:
+    @asynccontextmanager
+    async def parts(
+        self,
+        read: Sequence[Projection[Any]],  # Any: rows of any kind
+        selection: Selection,
+    ) -> AsyncGenerator[AsyncIterator[PastTables], None]:
+        """The rows that the events of a selection make, a part after the other."""
+        async with self._turn(selection):
+            yield self._folded(read, selection)
+
+    async def fold(self, read: Sequence[Projection[Any]], selection: Selection) -> PastTables:  # Any: the same
+        """The rows that the events of a selection make, all together."""
+        async with self._turn(selection):
+            return await self._fold(read, selection)
+
+    def tables_of(self, folded: Sequence[FoldedRows]) -> PastTables:
+        """Rows that were folded before."""
+        return PastTables(self._pool, folded)
+
+    @asynccontextmanager
+    async def _turn(self, selection: Selection) -> AsyncGenerator[None, None]:
+        if selection.streams is not None:
+            yield
+            return
+        async with self._large:
+            await self._check_size(selection)
+            yield
+
+    async def _folded(
+        self,
+        read: Sequence[Projection[Any]],  # Any: the same
+        selection: Selection,
+    ) -> AsyncIterator[PastTables]:
+        async for part in self.streams.parts(read, selection):
+            yield await self._fold(read, part)
+
+    async def _fold(self, read: Sequence[Projection[Any]], selection: Selection) -> PastTables:  # Any: the same
+        fold = Fold(read)
+        if selection.streams is None or selection.streams:
             await self._take(fold, selection)
-        return PastTables(self._pool, fold.tables)
+        return self.tables_of(fold.tables)
 
     async def _check_size(self, selection: Selection) -> None:
         statement, arguments = query(selection, MOST + 1, "ASC")
@@ -244,37 +287,3 @@ class PastReader:
             )
             for row in rows
         )
-
-    async def streams_holding(self, column: str, value: UUID) -> tuple[UUID, ...] | None:
-        """Those whose events made the rows that hold `value` in `column`, one of `_HOLDERS`; None when all might have.
-
-        What shows a model or a version besides those themselves are inference services, which show their environment.
-        """
-        streams = await self.streams_about(value)
-        if column not in {"registered_model_id", "model_version_id"} or streams is None:
-            return streams
-        model = value if column == "registered_model_id" else streams[-1]  # after a version's own stream, its model's
-        family = await streams_of_model(self._pool, model)
-        environments = await self._pool.fetch(SQL.list_environments_of, family)
-        return (*family, *(row["serving_environment_id"] for row in environments))
-
-    async def streams_about(self, id_: UUID) -> tuple[UUID, ...] | None:
-        """Those whose events made the row with this id, or that of what belongs to it; None when all might have."""
-        beginning = await self._pool.fetchrow(LOG.get_beginning, id_)
-        if beginning is None:
-            # Only serve models have no stream of their own.
-            service = await self._pool.fetchval(SQL.get_service_of_serve_model, id_)
-            return None if service is None else await self.streams_about(service)
-        named = _read_beginning(beginning["state"])
-        match beginning["topic"].partition(".")[0]:
-            case "registered_model":
-                return await streams_of_model(self._pool, id_)
-            case "model_version" if named.registered_model_id:
-                return (id_, named.registered_model_id)
-            case "inference_service" if named.registered_model_id and named.serving_environment_id:
-                family = await streams_of_model(self._pool, named.registered_model_id)
-                return (*family, named.serving_environment_id)
-            case "serving_environment":
-                return (id_,)
-            case _:
-                return None

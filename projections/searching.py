@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from modeltrail.domain.ids import ProjectId
 from modeltrail.postgres.statements import Statements
@@ -41,7 +41,11 @@ async def search(database: Queried, project: ProjectId, wanted: Wanted) -> Page:
 
 async def search_past(past: Past, project: ProjectId, wanted: Wanted) -> Page:
     """The hits that there were then."""
-    return await _read(await past.tables(THEN, {"project_id": project}), THEN, project, wanted)
+
+    async def read(tables: Queried, limit: int, offset: int) -> Page:
+        return await _read(tables, THEN, project, structs.replace(wanted, limit=limit, offset=offset))
+
+    return await past.first(THEN, {"project_id": project}, read, wanted.limit, wanted.offset)
 
 
 async def _read(database: Queried, statement: str, project: UUID, wanted: Wanted) -> Page:

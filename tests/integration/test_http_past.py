@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,16 @@ from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_facts import RecordDrift, RecordInterruption, RecordReadiness
 from modeltrail.domain.inference_service_messages import ConfirmUndeployment, FailDeployment, RecordApplied
 from modeltrail.eventlog.log import lock_log
-from modeltrail.eventlog.record import Context
-from modeltrail.projections import past
+from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.projections import fold, past, past_streams
+from modeltrail.projections.fold import FoldedRows
+from modeltrail.projections.projection import Target
 from modeltrail.workers.reports import WORKER
 from support.api import Api, Json, Project, made, refusal
 from support.cluster import eventually
 from support.committing import connected
 from support.database import Database
+from support.following import bring_forward
 
 WAITING = """SELECT count(*) FROM pg_locks
 WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND NOT granted"""
@@ -68,6 +71,9 @@ class History:
         return [
             "/models",
             "/models?sort_by=name&order=asc&limit=2&offset=1",
+            f"/models?sort_by=version_count&limit=2&offset={self.dice.randrange(5)}",
+            "/model_versions?limit=3&offset=2&order=asc",
+            "/inference_services?sort_by=labels&limit=1&offset=1",
             f"/models?search=n&state={self.dice.choice(['LIVE', 'ARCHIVED'])}",
             "/model_versions",
             "/model_artifacts",
@@ -212,8 +218,11 @@ class History:
         await self.project.services.committer.submit(Report(ServiceId(UUID(service)), news), context)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_every_past_answer_is_the_one_that_was_given_then(project: Project, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "part"), [(1, past_streams.PART), (2, 1), (3, 2)])
+async def test_every_past_answer_is_the_one_that_was_given_then(
+    project: Project, monkeypatch: pytest.MonkeyPatch, seed: int, part: int
+) -> None:
+    monkeypatch.setattr(past_streams, "PART", part)
     history = History(project, seed)
     for _ in range(STEPS):
         await history.live()
@@ -413,3 +422,50 @@ async def test_a_past_that_would_take_too_long_is_refused_with_the_way_out(
         )
     for path in (f"/models/{model['id']}", f"/models/{model['id']}/versions", "/serving_environments"):
         assert made(await project.get(f"{path}?at={then}"), 200), path
+
+
+async def test_a_past_list_holds_a_part_of_the_rows_in_memory_at_a_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        await project.version(await project.model(f"n{number:02}"), "v1")
+    then = await end_of(project)
+    monkeypatch.setattr(past_streams, "PART", 3)
+    most = 0
+
+    class Measured(FoldedRows):
+        def take(self, targets: Iterable[Target], recorded: Recorded) -> None:
+            nonlocal most
+            super().take(targets, recorded)
+            most = max(most, len(self.rows))
+
+    monkeypatch.setattr(fold, "FoldedRows", Measured)
+    for path in ("/models", "/model_versions", "/model?name=n07", "/search?q=v1"):
+        most = 0
+        made(await project.get(f"{path}{'&' if '?' in path else '?'}at={then}"), 200)
+        assert 0 < most <= 3, path
+
+
+@pytest.mark.parametrize("offset", [11, 12, 2**63 - 1])
+async def test_a_past_page_may_be_the_last_or_beyond(
+    project: Project, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    for number in range(12):
+        await project.model(f"n{number:02}")
+    then = await end_of(project)
+    monkeypatch.setattr(past_streams, "PART", 5)
+    path = f"/models?sort_by=name&order=asc&limit=3&offset={offset}"
+    assert (await project.get(f"{path}&at={then}")).text == (await project.get(path)).text
+
+
+async def test_a_past_search_of_many_parts_has_the_best_first(
+    project: Project, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    for number in range(6):
+        made(await project.post("/models", {"name": f"m{number}", "description": "churn " * number}), 201)
+    made(await project.post("/models", {"name": "churn"}), 201)
+    await bring_forward(database)
+    then = await end_of(project)
+    monkeypatch.setattr(past_streams, "PART", 2)
+    for path in ("/search?q=churn&limit=3", "/search?q=churn&limit=2&offset=2", "/search?q=nothing"):
+        assert (await project.get(f"{path}&at={then}")).text == (await project.get(path)).text, path

@@ -1,6 +1,6 @@
 """A part of the log: what an auditor asks for. Each condition has an index, so cost does not grow with the log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,8 +34,13 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 async def streams_of_model(connection: Reads, model: UUID) -> tuple[UUID, ...]:
     """The model's own stream, and those of all its versions and inference services, deleted ones too."""
-    rows = await connection.fetch(SQL.list_streams_of_model, str(model))
-    return (model, *(row["originator_id"] for row in rows))
+    return await streams_of_models(connection, [model])
+
+
+async def streams_of_models(connection: Reads, models: Collection[UUID]) -> tuple[UUID, ...]:
+    """The same of several."""
+    rows = await connection.fetch(SQL.list_streams_of_models, [str(model) for model in models])
+    return (*models, *(row["originator_id"] for row in rows))
 
 
 async def position_before(connection: Reads, moment: datetime) -> int:

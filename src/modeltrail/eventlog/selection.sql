@@ -6,9 +6,9 @@ FROM stored_events
 -- name: count_events
 SELECT count(*) FROM stored_events
 
--- name: list_streams_of_model
+-- name: list_streams_of_models
 SELECT originator_id FROM stored_events
-WHERE substring(encode(state, 'escape') FROM '"registered_model_id":"([0-9a-f-]{36})"') = $1
+WHERE substring(encode(state, 'escape') FROM '"registered_model_id":"([0-9a-f-]{36})"') = ANY($1::text[])
   AND topic IN ('model_version.registered', 'model_version.taken_over', 'inference_service.created')
 
 -- name: get_position_before
