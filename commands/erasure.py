@@ -3,6 +3,7 @@
 Answers kept for retries need nothing: each opens only for who sends the same request, address included, again.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -38,10 +39,15 @@ class Traces(Struct, frozen=True):
     events: int
     rows: dict[str, list[UUID]]
 
-    def and_also(self, other: "Traces") -> "Traces":
-        """Those of both, of somebody whom older code took for two."""
-        rows = {table: list(dict.fromkeys([*ids, *other.rows[table]])) for table, ids in self.rows.items()}
-        return Traces(self.acts + other.acts, self.events + other.events, rows)
+
+def together(found: Sequence[Traces]) -> Traces | None:
+    """Those of somebody whom older code may have taken for two; None for nobody."""
+    if not found:
+        return None
+    rows = {
+        table: list(dict.fromkeys(id_ for traces in found for id_ in traces.rows[table])) for table in found[0].rows
+    }
+    return Traces(sum(traces.acts for traces in found), sum(traces.events for traces in found), rows)
 
 
 async def find_traces(connection: Connection, person: UUID) -> Traces:
@@ -60,8 +66,10 @@ async def _rows_of(connection: Connection, projection: Projection[Any], person: 
     return list(found)
 
 
-async def erase(connection: Connection, person: UUID, request_id: str) -> Traces:
+async def erase(connection: Connection, person: UUID, request_id: str) -> Traces | None:
     """Make the person's address unreadable, and record that, all at once or not at all; what was touched.
+
+    None when somebody else has done so meanwhile.
 
     Nobody writes to the log meanwhile, so no writer puts back a row that it read before.
     """
@@ -70,11 +78,12 @@ async def erase(connection: Connection, person: UUID, request_id: str) -> Traces
     head = await lock_log(connection, held=False)
     try:
         async with connection.transaction():
+            if not await connection.fetch(SQL.delete_person, person):
+                return None
             named += await _count_naming(connection, person, after=before, until=head.position)
             acts = await _count_acts(connection, person)
             erased = await _record(connection, head, person, request_id)
             rows = await follow(connection, [Table(projection) for projection in SHOWING_PEOPLE], [erased])
-            await connection.execute(SQL.delete_person, person)
             await forget_stopped_rebuild(connection)
     finally:
         await unlock_log(connection)

@@ -6,7 +6,7 @@ WHERE notification_id > $3 AND notification_id <= $4 AND topic = ANY($1::text[])
 SELECT count(*) FROM stored_events WHERE (actor->>'person') = $1
 
 -- name: delete_person
-DELETE FROM person_keys WHERE person = $1
+DELETE FROM person_keys WHERE person = $1 RETURNING person
 
 -- name: notify
 SELECT pg_notify($1, $2)

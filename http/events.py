@@ -195,16 +195,16 @@ async def _selection(services: Services, query: Query, project_id: ProjectId) ->
     if stream and model:
         raise BadRequestError("stream and model are both given; name one of them")
     streams = (stream,) if stream else await streams_of_model(services.pool, model) if model else None
-    type_, person = query.text("type"), None
+    type_, persons = query.text("type"), None
     if actor := query.text("actor"):
-        person = await services.people.find(actor)
-        if person is None:
+        persons = await services.people.find(actor)
+        if not persons:
             return None
     return Selection(
         project=project_id,
         streams=streams,
         topics=tuple(sorted(shapes_of(type_))) if type_ else None,
-        person=person,
+        persons=persons,
         request_id=query.text("request_id") or None,
     )
 

@@ -146,8 +146,7 @@ async def test_nobody_is_named_again_by_a_process_that_still_has_the_key(api: Ap
 async def test_a_writer_who_waited_for_an_erasure_knows_of_it(api: Api, database: Database) -> None:
     project = api.project()
     await project.model("iris", owner_email=ANN)
-    person = await api.services.people.find(ANN)
-    assert person is not None
+    (person,) = await api.services.people.find(ANN)
     async with connected(database) as connection:
         await lock_log(connection, held=False)
         writing = asyncio.create_task(project.post("/models", {"name": "lily", "owner_email": ANN}))
@@ -251,9 +250,11 @@ async def test_people_whom_older_code_told_apart_are_erased_together(
         await project.model("iris", owner_email=spelt)
     await project.model("lily", owner_email=spelt)
 
+    _, foreseen, _ = await modeltrail(database, "erase", "--email", spelt, "--dry-run", "--json")
     code, out, _ = await modeltrail(database, "erase", "--email", spelt, "--yes", "--json")
 
     assert (code, len(json.loads(out)["rows"]["models"])) == (0, 2)
+    assert json.loads(foreseen) == {**json.loads(out), "erased": False}
     async with connected(database) as connection:
         assert ANN.casefold() not in (await everything_in(connection)).casefold()
 
@@ -309,3 +310,26 @@ async def test_an_erased_person_who_comes_back_is_somebody_new(api: Api, databas
     assert len(set(people)) == 2
     assert b64encode(ANN.encode()).decode() not in str(rows)
     assert (await modeltrail(database, "erase", "--email", ANN, "--yes"))[0] == 0
+
+
+async def test_of_two_who_erase_the_same_person_at_once_the_second_is_told(api: Api, database: Database) -> None:
+    await fill(api)
+    async with connected(database) as holder:
+        await lock_log(holder, held=False)
+        erase_her = ("erase", "--email", ANN, "--yes")
+        both = [asyncio.create_task(modeltrail(database, *erase_her, stdin=b"")) for _ in range(2)]
+        await eventually(partial(two_wait_for_a_lock, database))
+    ends = sorted([await each for each in both])
+
+    assert [code for code, _, _ in ends] == [0, 1]
+    assert "was never seen here, or was erased before" in ends[1][2]
+    assert len([row for row in await read_rows(database) if row["topic"] == "person.erased"]) == 1
+
+
+async def two_wait_for_a_lock(database: Database) -> bool:
+    async with connected(database) as connection:
+        waiting: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    return waiting == 2

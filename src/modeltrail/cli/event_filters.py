@@ -103,18 +103,18 @@ async def selection_of(filters: Filters, auditor: "Auditor") -> "Selection":
     streams: tuple[UUID, ...] | None = None if filters.stream is None else (filters.stream,)
     if filters.model is not None:
         streams = await streams_of_model(connection, filters.model)
-    person = None
+    persons = None
     if filters.actor is not None:
         if auditor.people is None:
             raise CommandError("--actor needs the secret keys: set MODELTRAIL_SECRET_KEYS_FILE", exit_code=MISUSED)
-        person = await auditor.people.find(filters.actor)
-        if person is None:
+        persons = await auditor.people.find(filters.actor)
+        if not persons:
             raise CommandError("the person that --actor names was never seen here, or was erased")
     selection = Selection(
         project=filters.project,
         streams=streams,
         topics=None if filters.type is None else tuple(sorted(shapes_of(filters.type))),
-        person=person,
+        persons=persons,
         request_id=filters.request_id,
         after=filters.position,
     )

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.committing.rehearsal import Rehearsal
-from modeltrail.commands.erasure import Traces, erase, find_traces
+from modeltrail.commands.erasure import Traces, erase, find_traces, together
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
 from modeltrail.eventlog.auditor import Auditor
 from modeltrail.eventlog.keys import KeysAtHand
@@ -51,19 +51,17 @@ async def find_person(settings: Settings, address: str) -> Traces | None:
     """What an erasure would touch; None for a person who is not known."""
     keys = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
-        person = await People(auditor.pool, keys).find(address)
-        return None if person is None else await find_traces(auditor.connection, person)
+        persons = await People(auditor.pool, keys).find(address)
+        return together([await find_traces(auditor.connection, person) for person in persons])
 
 
 async def erase_person(settings: Settings, address: str) -> Traces | None:
     """Erase a person; what was touched, or None for a person who is not known."""
     keys = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
-        erased = None
-        while (person := await People(auditor.pool, keys).find(address)) is not None:
-            traces = await erase(auditor.connection, person, f"erase-{uuid4()}")
-            erased = traces if erased is None else erased.and_also(traces)
-        return erased
+        persons = await People(auditor.pool, keys).find(address)
+        erased = [await erase(auditor.connection, person, f"erase-{uuid4()}") for person in persons]
+        return together([traces for traces in erased if traces is not None])
 
 
 async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Callable[[int], None]) -> Imported:

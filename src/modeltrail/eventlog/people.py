@@ -60,15 +60,14 @@ class People:
         for digest in [digest for digest, person in self._known.items() if person.id in persons]:
             del self._known[digest]
 
-    async def find(self, address: str) -> UUID | None:
-        """Whose address it is; None for somebody who was never seen, or was erased. Makes no key."""
-        # Also as older code folded it, which may have kept this person under another spelling.
-        for text in dict.fromkeys((folded(address), address.casefold())):
-            row = await self._pool.fetchrow(SQL.get_person, await self._digest(text))
-            if row is not None:
-                person: UUID = row["person"]
-                return person
-        return None
+    async def find(self, address: str) -> tuple[UUID, ...]:
+        """Whose address it is; nobody's when that person was never seen, or was erased. Makes no key.
+
+        Older code, which folded addresses otherwise, may have taken one person for two.
+        """
+        digests = [await self._digest(text) for text in dict.fromkeys((folded(address), address.casefold()))]
+        rows = [await self._pool.fetchrow(SQL.get_person, digest) for digest in digests]
+        return tuple(row["person"] for row in rows if row is not None)
 
     async def secret(self, purpose: str) -> bytes:
         """A key for `purpose`, the same in every process, which tells nothing of the installation's keys."""

@@ -20,12 +20,13 @@ class Selection(Struct, frozen=True, kw_only=True):
     """Events that fit everything given. `after` and `until` are positions; `until` is included.
 
     `streams` are those of one model and all that belongs to it, or one stream. `topics` are types as they are stored.
+    `persons` are the actor: one, unless older code has taken that person for two.
     """
 
     project: UUID | None = None
     streams: tuple[UUID, ...] | None = None
     topics: tuple[str, ...] | None = None
-    person: UUID | None = None
+    persons: tuple[UUID, ...] | None = None
     request_id: str | None = None
     causes: tuple[int, ...] | None = None
     after: int = 0
@@ -117,6 +118,9 @@ def _conditions(selection: Selection) -> tuple[str, str, list[Any]]:  # Any: the
     position = "notification_id" if selection.streams is None else "notification_id + 0"
     # One topic comes from its index in the order of positions; several would have to be sorted.
     one_topic = selection.topics[0] if selection.topics and len(selection.topics) == 1 else None
+    # The same of one person, which nearly everybody is: older code may have taken one for two.
+    persons = None if selection.persons is None else [str(person) for person in selection.persons]
+    one_person = persons[0] if persons and len(persons) == 1 else None
     conditions = [f"{position} > $1"]
     arguments: list[Any] = [selection.after]  # Any: the same
     for condition, value in (
@@ -124,7 +128,7 @@ def _conditions(selection: Selection) -> tuple[str, str, list[Any]]:  # Any: the
         ("project_id = $", selection.project),
         ("topic = $", one_topic),
         ("request_id <> '' AND request_id = $", selection.request_id),
-        ("(actor->>'person') = $", None if selection.person is None else str(selection.person)),
+        ("(actor->>'person') = $", one_person),
     ):
         if value is not None:
             arguments.append(value)
@@ -133,6 +137,7 @@ def _conditions(selection: Selection) -> tuple[str, str, list[Any]]:  # Any: the
         ("originator_id", selection.streams),
         ("topic", None if one_topic else selection.topics),
         ("causation_id", selection.causes),
+        ("(actor->>'person')", None if one_person else persons),
     ):
         if values is not None:
             arguments.append(list(values))
