@@ -75,8 +75,10 @@ def test_json_holds_the_whole_event_on_one_line() -> None:
         ("東京大学工学部計数工学科@example.com", "東京大学工学部計数… "),
         ("e\u0301" * 30, "e\u0301" * 19 + "…"),  # an accent of its own takes none
         ("🙂", "🙂" + " " * 18),
+        ("👍🏽", "👍🏽" + " " * 18),  # two columns for both
+        ("❤\ufe0f", "❤\ufe0f" + " " * 18),
     ],
-    ids=["wide", "wide and cut", "accents", "emoji"],
+    ids=["wide", "wide and cut", "accents", "emoji", "emoji of a colour", "letter as emoji"],
 )
 def test_columns_stay_aligned_whatever_is_written_in_them(actor: str, shown: str) -> None:
     assert f" {shown} 9f8e7d6c" in line(Event(actor=actor), 120)

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import unicodedata
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 import click
 
@@ -93,24 +91,19 @@ def printable(text: str) -> str:
 
 def _fit(text: str, size: int) -> str:
     """The text, or as much of it as there is room for, in exactly `size` columns of a terminal."""
-    if (width := _width(text)) <= size:
-        return text + " " * (size - width)
     if text.isascii():
-        return f"{text[: size - 1]}…"
-    reached = accumulate(map(_columns_of, text))
-    kept = "".join(character for character, end in zip(text, reached, strict=True) if end < size)
-    return f"{kept}…".ljust(size - _width(kept) + len(kept))
+        return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"
+    from wcwidth import clip, ljust  # noqa: PLC0415 few texts need it
+
+    return ljust(text if _width(text) <= size else f"{clip(text, 0, size - 1, fillchar='')}…", size)
 
 
 def _width(text: str) -> int:
-    return len(text) if text.isascii() else sum(map(_columns_of, text))
+    if text.isascii():
+        return len(text)
+    from wcwidth import width  # noqa: PLC0415 the same
 
-
-def _columns_of(character: str) -> int:
-    """How many columns terminals give it: two for those of East Asia and emoji, none for what stands on another."""
-    if unicodedata.category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+    return width(text)
 
 
 def print_table(lines: Sequence[Sequence[str]]) -> None:
