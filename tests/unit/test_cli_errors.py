@@ -339,6 +339,20 @@ def test_an_output_that_nobody_reads_is_no_fault_to_speak_of() -> None:
     assert (answer.returncode, answer.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_nothing_else_takes_the_place_of_a_standard_stream_that_is_closed(closed: str) -> None:
+    code = (
+        "import os, sys\n"
+        "from modeltrail.__main__ import main\n"
+        "sys.argv[1:] = ['--version']\n"
+        "try: main()\n"
+        "except SystemExit: sys.exit(os.open(os.devnull, os.O_RDONLY) < 3)"
+    )
+    command = ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-c", code]
+
+    assert subprocess.run(command, check=False).returncode == 0
+
+
 async def test_a_child_with_wrong_settings_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
     lifeline = Lifeline()
     environment = {**os.environ, "SERVER_PORT": "http"}
