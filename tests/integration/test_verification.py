@@ -65,6 +65,8 @@ async def test_an_empty_log_is_whole(connection: asyncpg.Connection) -> None:
         "recorded_at = recorded_at + interval '1 microsecond'",
         "recorded_at = 'infinity'",
         "recorded_at = '-infinity'",
+        "recorded_at = '4000-01-01 BC'",
+        "recorded_at = '20000-01-01'",
         """actor = '{"system":"somebody else"}'""",
         "request_id = ''",
         "command_id = gen_random_uuid()",

@@ -15,6 +15,17 @@ WHERE notification_id > $1
 ORDER BY notification_id
 FETCH FIRST ($2) ROWS WITH TIES
 
+-- name: list_neighbours
+-- A time that Python knows no date for counts as infinite: only a forger writes it.
+SELECT notification_id, originator_id, originator_version, topic, state, project_id,
+       CASE WHEN recorded_at BETWEEN '0001-01-01 UTC' AND '9999-12-31 23:59:59.999999 UTC' THEN recorded_at
+            ELSE 'infinity' END AS recorded_at,
+       actor, request_id, command_id, causation_id, hash
+FROM stored_events
+WHERE notification_id > $1
+ORDER BY notification_id
+LIMIT $2
+
 -- name: list_hashes
 SELECT notification_id, hash FROM stored_events WHERE notification_id = ANY($1::bigint[])
 

@@ -11,7 +11,6 @@ from msgspec import Struct
 from modeltrail.eventlog import chain
 from modeltrail.eventlog.cloud_event import UnusableExportError, from_line, to_line
 from modeltrail.eventlog.copied_links import CopiedLinks
-from modeltrail.eventlog.log import read_after
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "audit.sql")
@@ -109,7 +108,7 @@ async def read_hashes(connection: Connection, positions: Collection[int]) -> dic
 
 async def _explain(connection: Connection, last_good: int, digest: bytes) -> Finding:
     """What was done to the event after `last_good`."""
-    rows = await read_after(connection, last_good - 1, NEIGHBOURS)
+    rows = await connection.fetch(SQL.list_neighbours, last_good - 1, NEIGHBOURS)
     after = rows[1:] if last_good else rows  # the last good one may be there twice, where no index keeps that out
     return explain(after, last_good, digest)
 
