@@ -11,11 +11,15 @@ from uuid import UUID
 import pytest
 from pyarrow import parquet
 
+from modeltrail.composition.records import open_auditor
 from modeltrail.eventlog.cloud_event import from_line
 from modeltrail.eventlog.parquet_export import export_parquet
 from modeltrail.eventlog.selection import Selection
-from support.command_line import modeltrail
-from support.committing import connected, read_rows
+from modeltrail.postgres.connect import WRITER_SETTINGS, writer
+from modeltrail.settings import Settings
+from support.cluster import eventually
+from support.command_line import environment_of, modeltrail
+from support.committing import address_of, connected, read_rows
 from support.database import Database
 from support.registry import Registry, registry
 
@@ -316,3 +320,18 @@ async def test_parquet_is_not_put_among_other_files(world: Registry, database: D
     assert (code, "it holds 'diary'" in err) == (1, True)
     code, _, err = await modeltrail(database, "events", "export", str(tmp_path), "--resume")
     assert (code, "Is a directory" in err) == (1, True)
+
+
+async def test_who_reads_what_is_printed_may_pause_for_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WRITER_SETTINGS, "idle_session_timeout", "100ms")
+    async with open_auditor(Settings.from_environment(environment_of(database))) as auditor:
+        other = await writer(address_of(database))()
+
+        async def has_ended() -> bool:
+            closed: bool = other.is_closed()
+            return closed
+
+        assert await eventually(has_ended)
+        assert await auditor.connection.fetchval("SELECT 1") == 1

@@ -21,6 +21,11 @@ from modeltrail.projections.log_import import Imported, LogImport
 from modeltrail.projections.table import Table
 from modeltrail.settings import Settings
 
+# Whoever reads what is printed may take as long as they like: nobody else waits for it.
+_AUDITOR = "SET application_name = 'modeltrail auditor'; SET statement_timeout = 0; SET idle_session_timeout = 0"
+# But for him who holds the log's lock between two statements.
+_WRITES = "RESET idle_session_timeout"
+
 
 @asynccontextmanager
 async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
@@ -29,7 +34,7 @@ async def open_auditor(settings: Settings) -> AsyncGenerator[Auditor, None]:
         pool = await open_pool_in(stack, settings, smallest=0, largest=2)
         connection = await writer(address_of(settings), statement_seconds=None)()
         stack.push_async_callback(connection.close)
-        await connection.execute("SET application_name = 'modeltrail auditor'; SET statement_timeout = 0")
+        await connection.execute(_AUDITOR)
         if not settings.secret_keys:
             yield Auditor(connection, pool, PersonKeys(pool, KeysAtHand(None)))
             return
@@ -60,6 +65,7 @@ async def erase_person(settings: Settings, address: str) -> Traces | None:
     keys = key_ring(settings)  # before anything is opened
     async with open_auditor(settings) as auditor:
         persons = await People(auditor.pool, keys).find(address)
+        await auditor.connection.execute(_WRITES)
         erased = [await erase(auditor.connection, person, f"erase-{uuid4()}") for person in persons]
         return together([traces for traces in erased if traces is not None])
 
@@ -68,6 +74,7 @@ async def import_log(settings: Settings, lines: Iterable[bytes], on_progress: Ca
     """Bring the log of an export into the database, with its read tables. Raises SettingsError where people's keys are
     in the database, and none to open them with is configured."""
     async with open_auditor(settings) as auditor:
+        await auditor.connection.execute(_WRITES)
         # Not the auditor's: an address that a key is missing for would be left out of the read tables for good.
         are_known = await has_people(auditor.pool)
         people = PersonKeys(auditor.pool, key_ring(settings)) if are_known else None
