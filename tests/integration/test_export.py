@@ -78,7 +78,7 @@ async def test_an_export_is_verified_without_a_database(world: Registry, databas
         (exported, None),
         ([*exported[:3], exported[3].replace(b'"requestid":"', b'"requestid":"x'), *exported[4:]], (4, "altered")),
         ([*exported[:3], *exported[4:]], (4, "removed")),
-        ([*exported[:2], exported[3], exported[2], *exported[4:]], (3, "removed")),
+        ([*exported[:2], exported[3], exported[2], *exported[4:]], (3, "reordered")),
         (exported[:-1], (len(exported), "removed")),
     ):
         verify(*changed)
@@ -137,6 +137,23 @@ async def test_a_line_that_no_export_writes_is_found_by_verify_and_import(
     }
     code, _, err = await modeltrail(database, "events", "import", str(file))
     assert (code, "line 4 is not as an export writes it" in err) == (1, True)
+
+
+@pytest.mark.parametrize(("first", "other"), [(1, 2), (2, 4)])
+async def test_lines_that_changed_places_are_found(
+    world: Registry, database: Database, tmp_path: Path, first: int, other: int
+) -> None:
+    file = tmp_path / "log.jsonl"
+    lines = await export(database, file)
+    lines[first - 1], lines[other - 1] = lines[other - 1], lines[first - 1]
+    write(file, b"".join(lines))
+
+    code, out, _ = await modeltrail(database, "events", "verify", "--export", str(file), "--json")
+
+    assert (code, json.loads(out)["finding"]) == (
+        1,
+        {"position": first, "fault": "reordered", "explanation": f"it comes behind the event at {other}"},
+    )
 
 
 async def test_a_cause_that_is_hashed_like_none_is_found(world: Registry, database: Database, tmp_path: Path) -> None:

@@ -118,6 +118,9 @@ def explain(rows: Sequence[LogRow], last_good: int, digest: bytes) -> Finding:
     expected, first = last_good + 1, rows[0]
     found = first["notification_id"]
     if found > expected:
+        # In the order of a file, where positions need not go up.
+        if any(link_of(row, digest, expected) == row["hash"] for row in rows[1:] if row["notification_id"] == expected):
+            return Finding(expected, Fault.REORDERED, f"it comes behind the event at {found}")
         return Finding(expected, Fault.REMOVED, f"it is not there; the next event is at {found}")
     if found < expected:
         return Finding(found, Fault.INSERTED, IMPOSSIBLE)
