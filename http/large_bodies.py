@@ -10,6 +10,9 @@ LARGE = 64 * 1024
 AT_ONCE = 8
 PATIENCE = 5.0  # seconds
 
+# Other routes leave the body where it is, and one of them, a stream of events, is open for as long as the caller likes.
+_READ_BODIES = frozenset(("POST", "PATCH"))
+
 
 class NoRoomError(Exception):
     """Too many large bodies are under way."""
@@ -36,7 +39,9 @@ class LargeBodies:
 
 
 def may_be_large(scope: HTTPScope) -> bool:
-    """Whether the request's body is announced as large, or comes without an announced length."""
+    """Whether the request has a body to be read, which is announced as large or comes without an announced length."""
+    if scope["method"] not in _READ_BODIES:
+        return False
     for name, value in scope["headers"]:
         if name == b"content-length":
             return not value.isdigit() or len(value) > 18 or int(value) > LARGE

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import httpx
@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from modeltrail.eventlog.reader import ShownEvent
 from modeltrail.http.app import BASE_PATH
+from modeltrail.http.large_bodies import AT_ONCE, LARGE
 from modeltrail.http.services import Services
 from support.api import Json, Project, client_of, made, refusal, running_services
 from support.cluster import eventually
@@ -148,6 +149,19 @@ async def test_streams_that_were_left_make_room(live: Live, monkeypatch: pytest.
             assert refusal(refused) == (503, "too many streams of events are open here; try again")
         while (await client.get(f"{BASE_PATH}/events/stream?follow=false")).status_code != 200:  # noqa: ASYNC110 see below
             await asyncio.sleep(0.01)  # the server does not tell when it has noticed
+
+
+async def test_streams_whose_request_may_have_a_large_body_leave_room_for_those_who_send_one(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.http.large_bodies.PATIENCE", 0.05)
+    async with AsyncExitStack() as streams, asyncio.timeout(30):
+        for _ in range(AT_ONCE):
+            await streams.enter_async_context(live.stream(Transfer_Encoding="chunked"))
+
+        async with httpx.AsyncClient(base_url=live.url, headers={"Project-ID": str(live.project.id)}) as client:
+            answer = await client.post(f"{BASE_PATH}/models", content=b'{"name": "large"}' + b" " * LARGE)
+        assert made(answer)["name"] == "large"
 
 
 async def test_a_stream_goes_on_after_the_database_has_lost_its_connections(live: Live, services: Services) -> None:
