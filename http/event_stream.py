@@ -17,12 +17,15 @@ from modeltrail.http.answers import AsItIs
 from modeltrail.http.errors import report_broken_off
 
 MEDIA_TYPE = "text/event-stream"
-AT_ONCE = 100  # events that are read, and sent, in one go
+AT_ONCE = 100  # events that are read in one go
+BYTES_AT_ONCE = 256 * 1024  # the same, but for the last of them
+# The server takes 32 pieces of an answer before it waits for a caller who reads slowly, or not at all.
+LARGEST_PIECE = 16 * 1024
 LARGEST = 200  # streams per process
 QUIET_SECONDS = 15.0  # after which a comment shows both sides that the other is there
 
 Read = Callable[[int], Awaitable[Sequence[ShownEvent]]]
-"""Up to AT_ONCE events after a position, oldest first."""
+"""Up to AT_ONCE events after a position, oldest first, that begin within BYTES_AT_ONCE."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -119,9 +122,9 @@ class StreamedEvents(AsItIs[bytes]):
         async with aclosing(self._chunks) as chunks:
             first = await anext(chunks)
             await _begin(send)
-            await send(_body(first, more=True))
+            await _send_in_pieces(send, first)
             async for chunk in _reported(chunks, scope):
-                await send(_body(chunk, more=True))
+                await _send_in_pieces(send, chunk)
         await send(_body(b"", more=False))
 
 
@@ -145,6 +148,11 @@ async def _begin(send: Send) -> None:
         ],
     }
     await send(start)
+
+
+async def _send_in_pieces(send: Send, chunk: bytes) -> None:
+    for begin in range(0, len(chunk), LARGEST_PIECE):
+        await send(_body(chunk[begin : begin + LARGEST_PIECE], more=True))
 
 
 def _body(chunk: bytes, *, more: bool) -> HTTPResponseBodyEvent:

@@ -16,7 +16,7 @@ from modeltrail.eventlog.upcasting import shapes_of
 from modeltrail.http.answers import Answer, error, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
 from modeltrail.http.errors import RETRY_AFTER, BadRequestError, invalid
-from modeltrail.http.event_stream import AT_ONCE, MEDIA_TYPE, StreamedEvents, TooManyStreamsError
+from modeltrail.http.event_stream import AT_ONCE, BYTES_AT_ONCE, MEDIA_TYPE, StreamedEvents, TooManyStreamsError
 from modeltrail.http.lists import LIMIT, text_filter
 from modeltrail.http.past import past_of
 from modeltrail.http.query import LARGEST_INT, Query
@@ -157,7 +157,7 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
         if selection is None:
             return ()
         async with _log(services) as log:
-            return await log.oldest(up_to(later_than(selection, position), until), AT_ONCE)
+            return await log.oldest_within(up_to(later_than(selection, position), until), AT_ONCE, BYTES_AT_ONCE)
 
     try:
         services.streams.check_room()

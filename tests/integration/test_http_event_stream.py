@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import httpx
 import pytest
+from asyncpg import Record
 from structlog.testing import capture_logs
 
-from modeltrail.eventlog.reader import ShownEvent
+from modeltrail.eventlog.reader import LogReader, ShownEvent
 from modeltrail.http.app import BASE_PATH
 from modeltrail.http.large_bodies import AT_ONCE, LARGE
 from modeltrail.http.services import Services
@@ -149,6 +151,35 @@ async def test_streams_that_were_left_make_room(live: Live, monkeypatch: pytest.
             assert refusal(refused) == (503, "too many streams of events are open here; try again")
         while (await client.get(f"{BASE_PATH}/events/stream?follow=false")).status_code != 200:  # noqa: ASYNC110 see below
             await asyncio.sleep(0.01)  # the server does not tell when it has noticed
+
+
+async def test_a_caller_who_does_not_read_is_not_read_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        await live.project.model(f"model {number}", description="x" * 400_000)  # 16 MB; the sockets take some 4
+    positions: list[int] = []
+    show = LogReader._show  # all that is read goes through it
+
+    async def noted(reader: LogReader, rows: Collection[Record]) -> list[ShownEvent]:
+        shown = await show(reader, rows)
+        positions.extend(each.position for each in shown)
+        return shown
+
+    monkeypatch.setattr(LogReader, "_show", noted)
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    caller.connect((HOST, httpx.URL(live.url).port))
+    path = f"{BASE_PATH}/events/stream?after=0"
+    caller.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nProject-ID: {live.project.id}\r\n\r\n".encode())
+
+    async def has_come_to_rest() -> bool:
+        read = len(positions)
+        await asyncio.sleep(0.5)
+        return 0 < read == len(positions)
+
+    await eventually(has_come_to_rest)
+    caller.close()
+
+    assert len(positions) < 30
 
 
 async def test_streams_whose_request_may_have_a_large_body_leave_room_for_those_who_send_one(

@@ -15,7 +15,7 @@ from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.log import CHANNEL, SQL, read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.record import Actor, System
-from modeltrail.eventlog.selection import Selection, read_newest, read_oldest
+from modeltrail.eventlog.selection import Selection, read_newest, read_oldest, read_oldest_within
 
 RELATED = 1_000
 ERASED = "(erased)"
@@ -76,6 +76,10 @@ class LogReader:
     async def oldest(self, selection: Selection, limit: int) -> list[ShownEvent]:
         """The oldest `limit` events of a selection, oldest first."""
         return await self._show(await read_oldest(self._connection, selection, limit))
+
+    async def oldest_within(self, selection: Selection, limit: int, size: int) -> list[ShownEvent]:
+        """The same, or as many of them as begin within `size` bytes: one at least."""
+        return await self._show(await read_oldest_within(self._connection, selection, limit, size))
 
     async def related(self, position: int, until: int | None = None) -> Relatives:
         """The event at a position, all that came of the same request, and what those caused, up to `until`.

@@ -61,6 +61,13 @@ async def read_oldest(connection: Reads, selection: Selection, limit: int) -> li
     return list(await connection.fetch(statement, *arguments))
 
 
+async def read_oldest_within(connection: Reads, selection: Selection, limit: int, size: int) -> list[Record]:
+    """The first `limit` events, or as many of them as begin within `size` bytes: one at least. Oldest first."""
+    statement, arguments = query(selection, limit, "ASC")
+    within = SQL.list_events_within.format(events=statement, size=f"${len(arguments) + 1}")
+    return list(await connection.fetch(within, *arguments, size))
+
+
 async def read_newest(connection: Reads, selection: Selection, limit: int) -> list[Record]:
     """The last `limit` events, oldest first."""
     statement, arguments = query(selection, limit, "DESC")

@@ -3,6 +3,14 @@ SELECT notification_id, originator_id, originator_version, topic, state, project
        actor, request_id, command_id, causation_id, hash
 FROM stored_events
 
+-- name: list_events_within
+-- Sizes are known without reading what is stored out of line.
+SELECT * FROM (
+    SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+    FROM ({events}) AS listed
+) AS measured
+WHERE bytes_before < {size} ORDER BY notification_id
+
 -- name: count_events
 SELECT count(*) FROM stored_events
 
