@@ -11,6 +11,7 @@ from modeltrail.commands.remembered import KEPT
 from modeltrail.http.bodies import EMAIL_LENGTH
 from modeltrail.http.documentation import UUID_TEXT, Json, Operation, Parameter
 from modeltrail.http.errors import RETRY_AFTER
+from modeltrail.http.event_stream import MEDIA_TYPE
 from modeltrail.http.idempotency import LONGEST_KEY
 from modeltrail.http.limits import BODY_SECONDS, LARGEST_BODY
 from modeltrail.http.request_ids import LONGEST_ID
@@ -40,12 +41,21 @@ def of_a_project(route: Route) -> bool:
     return route.is_of_a_project
 
 
+def only_looks(route: Route) -> bool:
+    return route.method == "get" or (route.method == "post" and route.operation.success.status == 200)  # sync
+
+
 def writes(route: Route) -> bool:
-    return route.is_of_a_project and route.method != "get"
+    return route.is_of_a_project and not only_looks(route)
 
 
 def reads_a_body(route: Route) -> bool:
-    return route.operation.takes is not None
+    # With an Idempotency-Key, also a body that says nothing is read: it is part of what the request is known by.
+    return route.operation.takes is not None or is_carried_out_once(route)
+
+
+def is_a_stream(route: Route) -> bool:
+    return route.operation.success.media_type == MEDIA_TYPE
 
 
 def shows_a_revision(route: Route) -> bool:
@@ -53,7 +63,7 @@ def shows_a_revision(route: Route) -> bool:
 
 
 def is_carried_out_once(route: Route) -> bool:
-    return route.is_of_a_project and route.method == "post" and route.operation.success.status != 200  # sync only looks
+    return writes(route) and route.method == "post"
 
 
 def may_be_held_already(route: Route) -> bool:
@@ -132,6 +142,13 @@ REQUEST_HEADERS = (
         may_be_held_already,
         "Revisions that the caller has, with commas between, or `*`; one of them is answered with 304.",
         {"type": "string", "examples": ['"3"']},
+    ),
+    Header(
+        "Last-Event-ID",
+        is_a_stream,
+        "The position of the last event that came before the connection broke: the stream goes on after it, whatever"
+        " `after` says.",
+        {"type": "string", "pattern": "^[0-9]+$", "examples": ["42"]},
     ),
 )
 

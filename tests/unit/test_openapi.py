@@ -109,6 +109,8 @@ def test_statuses_that_many_routes_share_stand_where_they_can_occur(document: Js
     assert (
         statuses(document, "patch", f"{BASE_PATH}/models/{{model_id}}") == {"200", "404", "409", "412"} | shared | body
     )
+    promotion = statuses(document, "post", f"{BASE_PATH}/inference_services/{{service_id}}/promote")
+    assert promotion == {"202", "404", "412", "422"} | shared | body
     assert statuses(document, "get", "/healthz") == {"200", "503"}
 
 
@@ -121,6 +123,8 @@ def test_headers_stand_where_they_are_read(document: Json) -> None:
     assert headers("get", f"{BASE_PATH}/models") == {"Project-ID", "X-Request-ID"}
     assert headers("get", f"{BASE_PATH}/models/{{model_id}}") == {"Project-ID", "X-Request-ID", "If-None-Match"}
     assert headers("post", f"{BASE_PATH}/models") == {"Project-ID", "X-Request-ID", "X-User-Email", "Idempotency-Key"}
+    assert headers("get", f"{BASE_PATH}/events/stream") == {"Project-ID", "X-Request-ID", "Last-Event-ID"}
+    assert headers("post", f"{BASE_PATH}/inference_services/{{service_id}}/sync") == {"Project-ID", "X-Request-ID"}
     patch = {"Project-ID", "X-Request-ID", "X-User-Email", "If-Match"}
     assert headers("patch", f"{BASE_PATH}/models/{{model_id}}") == patch
     assert document["components"]["parameters"]["Project-ID"]["required"] is True
