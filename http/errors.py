@@ -50,6 +50,14 @@ class BadRequestError(Exception):
         self.message = message
 
 
+class BusyError(Exception):
+    """This process has no room for the request; the message says for what."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 def invalid(field: str, problem: str) -> BadRequestError:
     """An error that names a field of the request."""
     return BadRequestError(f"invalid {field}: {problem}")
@@ -59,7 +67,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
     """The answer to a request that failed. What is nobody's mistake but ours is logged, and not told."""
     if isinstance(failure, BadRequestError):
         return error(400, failure.message)
-    if isinstance(failure, ForgottenPersonError):
+    if isinstance(failure, BusyError | ForgottenPersonError):
         return error(503, failure.message, RETRY_AFTER)
     if isinstance(failure, DomainError):
         return error(_status_of(failure), failure.message)

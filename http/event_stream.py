@@ -14,7 +14,7 @@ from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receiv
 from modeltrail.eventlog.bell import Bell
 from modeltrail.eventlog.reader import ShownEvent
 from modeltrail.http.answers import AsItIs
-from modeltrail.http.errors import report_broken_off
+from modeltrail.http.errors import BusyError, report_broken_off
 
 MEDIA_TYPE = "text/event-stream"
 AT_ONCE = 100  # events that are read in one go
@@ -28,10 +28,6 @@ Read = Callable[[int], Awaitable[Sequence[ShownEvent]]]
 """Up to AT_ONCE events after a position, oldest first, that begin within BYTES_AT_ONCE."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class TooManyStreamsError(Exception):
-    """This process has as many streams as it can serve."""
 
 
 class EventStreams:
@@ -48,15 +44,11 @@ class EventStreams:
         self._closed = True
         self._bell.ring()
 
-    def check_room(self) -> None:
-        """Raise TooManyStreamsError when there are as many as can be."""
-        if self._open >= LARGEST:
-            raise TooManyStreamsError
-
     async def chunks(self, read: Read, after: int, until: int | None) -> AsyncGenerator[bytes, None]:
         """The events after position `after`, up to `until`; without that, also all that are still to come.
 
-        The first piece comes once the log was read, whether or not there was an event.
+        The first piece comes once the log was read, whether or not there was an event. Instead of it, raises BusyError
+        when there are as many streams as can be.
         """
         with self._counted(), self._bell.heard() as news:
             events = await read(after)
@@ -75,6 +67,8 @@ class EventStreams:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
+        if self._open >= LARGEST:
+            raise BusyError("too many streams of events are open here; try again")
         self._open += 1
         try:
             yield

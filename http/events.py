@@ -13,10 +13,10 @@ from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.reader import LogReader, ShownEvent
 from modeltrail.eventlog.selection import Selection, later_than, streams_of_model, up_to, within_times
 from modeltrail.eventlog.upcasting import shapes_of
-from modeltrail.http.answers import Answer, error, json
+from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
-from modeltrail.http.errors import RETRY_AFTER, BadRequestError, invalid
-from modeltrail.http.event_stream import AT_ONCE, BYTES_AT_ONCE, MEDIA_TYPE, StreamedEvents, TooManyStreamsError
+from modeltrail.http.errors import BadRequestError, invalid
+from modeltrail.http.event_stream import AT_ONCE, BYTES_AT_ONCE, MEDIA_TYPE, StreamedEvents
 from modeltrail.http.lists import LIMIT, text_filter
 from modeltrail.http.past import past_of
 from modeltrail.http.query import LARGEST_INT, Query
@@ -137,7 +137,7 @@ async def show_event(request: ApiRequest) -> Answer:
         success=Success(status=200, says="Events, one `data` each, as long as you stay.", media_type=MEDIA_TYPE),
     ),
 )
-async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
+async def stream_events(request: ApiRequest) -> StreamedEvents:
     """Follow what happens in the project, as server-sent events.
 
     Begins after position `after`; without that with what is still to come. The `id` of each is its position: after a
@@ -159,10 +159,6 @@ async def stream_events(request: ApiRequest) -> Answer | StreamedEvents:
         async with _log(services) as log:
             return await log.oldest_within(up_to(later_than(selection, position), until), AT_ONCE, BYTES_AT_ONCE)
 
-    try:
-        services.streams.check_room()
-    except TooManyStreamsError:
-        return error(503, "too many streams of events are open here; try again", RETRY_AFTER)
     return StreamedEvents(services.streams.chunks(read, after, until))
 
 

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from modeltrail.eventlog.reader import LogReader, ShownEvent
 from modeltrail.http.app import BASE_PATH
+from modeltrail.http.errors import BusyError
 from modeltrail.http.large_bodies import AT_ONCE, LARGE
 from modeltrail.http.services import Services
 from support.api import Json, Project, client_of, made, refusal, running_services
@@ -151,6 +152,26 @@ async def test_streams_that_were_left_make_room(live: Live, monkeypatch: pytest.
             assert refusal(refused) == (503, "too many streams of events are open here; try again")
         while (await client.get(f"{BASE_PATH}/events/stream?follow=false")).status_code != 200:  # noqa: ASYNC110 see below
             await asyncio.sleep(0.01)  # the server does not tell when it has noticed
+
+
+async def test_of_two_who_find_room_for_one_stream_one_has_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modeltrail.http.event_stream.LARGEST", 1)
+
+    async def read(_after: int) -> list[ShownEvent]:
+        await asyncio.sleep(0)
+        return []
+
+    first, second = (services.streams.chunks(read, 0, None) for _ in range(2))
+    await anext(first)
+
+    with pytest.raises(BusyError):
+        await anext(second)
+    await first.aclose()
+    third = services.streams.chunks(read, 0, None)
+    await anext(third)
+    await third.aclose()
 
 
 async def test_a_caller_who_does_not_read_is_not_read_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
