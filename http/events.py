@@ -11,7 +11,14 @@ from modeltrail.domain.ids import ProjectId
 from modeltrail.eventlog.log import read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.reader import LogReader, ShownEvent
-from modeltrail.eventlog.selection import Selection, later_than, streams_of_model, up_to, within_times
+from modeltrail.eventlog.selection import (
+    OF_NO_PROJECT,
+    Selection,
+    later_than,
+    streams_of_model,
+    up_to,
+    within_times,
+)
 from modeltrail.eventlog.upcasting import shapes_of
 from modeltrail.http.answers import Answer, json
 from modeltrail.http.documentation import Operation, Parameter, Success, Tag, plain, uuid_filter
@@ -114,7 +121,8 @@ async def show_event(request: ApiRequest) -> Answer:
     end = LARGEST_INT if past is None else past.position
     async with _log(request.services) as log:
         related = await log.related(position, end)
-    known = tuple(each for each in related.events if each.project_id == project_id and each.position <= end)
+    theirs = (each for each in related.events if each.project_id == project_id and each.type != OF_NO_PROJECT)
+    known = tuple(each for each in theirs if each.position <= end)
     event = next((each for each in known if each.position == position), None)
     if event is None:
         raise NotFoundError("event not found")

@@ -13,6 +13,7 @@ from msgspec import structs
 from modeltrail.commands.erasure import erase
 from modeltrail.commands.takeovers import ModelTakeover
 from modeltrail.domain.errors import ForgottenPersonError
+from modeltrail.domain.person import EVERYWHERE
 from modeltrail.domain.registered_model_messages import TakeOverModel
 from modeltrail.eventlog.log import Head, lock_log, read_head
 from modeltrail.eventlog.verification import verify_log
@@ -71,6 +72,24 @@ async def test_an_erased_address_is_nowhere_and_the_log_verifies(api: Api, datab
     assert actors.count("(erased)") == 2
     await modeltrail(database, "events", "export", str(tmp_path / "log"))
     assert b"example" not in (tmp_path / "log").read_bytes()
+
+
+async def test_no_project_is_told_who_was_erased(api: Api, database: Database) -> None:
+    await fill(api)
+    await modeltrail(database, "erase", "--email", ANN, "--yes")
+    nobody = api.project()
+    nobody.id = EVERYWHERE
+    await nobody.model("own")
+    *_, erased, own = (row["notification_id"] for row in await read_rows(database))
+
+    listed = made(await nobody.get("/events"), 200)["items"]
+    streamed = await nobody.get("/events/stream?after=0&follow=false")
+
+    assert [each["position"] for each in listed] == [own]
+    assert made(await nobody.get("/events?type=person.erased"), 200)["items"] == []
+    assert ("person.erased" in streamed.text, "registered_model" in streamed.text) == (False, True)
+    assert (await nobody.get(f"/events/{erased}")).status_code == 404
+    assert (await nobody.get(f"/events/{own}")).status_code == 200
 
 
 async def test_the_read_tables_are_what_the_log_without_the_key_gives(api: Api, database: Database) -> None:

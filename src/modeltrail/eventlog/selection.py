@@ -8,11 +8,14 @@ from uuid import UUID
 from asyncpg import Record
 from msgspec import Struct, structs
 
+from modeltrail.domain.person import EVERYWHERE, PersonErased
+from modeltrail.eventlog.codec import topic_of
 from modeltrail.eventlog.log import read_head
 from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "selection.sql")
+OF_NO_PROJECT = topic_of(PersonErased())
 TICK = timedelta(microseconds=1)  # no two moments in the log are closer
 
 
@@ -21,6 +24,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 
     `streams` are those of one model and all that belongs to it, or one stream. `topics` are types as they are stored.
     `persons` are the actor: one, unless older code has taken that person for two.
+    No `project` has the events of people.
     """
 
     project: UUID | None = None
@@ -149,4 +153,7 @@ def _conditions(selection: Selection) -> tuple[str, str, list[Any]]:  # Any: the
         if values is not None:
             arguments.append(list(values))
             conditions.append(f"{column} = ANY(${len(arguments)})")
+    if selection.project == EVERYWHERE:  # an id that callers may take for their project
+        arguments.append(OF_NO_PROJECT)
+        conditions.append(f"topic <> ${len(arguments)}")
     return position, " AND ".join(conditions), arguments
