@@ -21,7 +21,7 @@ from modeltrail.eventlog.keys import UnusableKeyError
 from modeltrail.failures import causes_of, stack_of
 from modeltrail.http.answers import Answer, error
 from modeltrail.postgres.connect import is_passing
-from modeltrail.projections.past import UnknownPastError, UnsettledError
+from modeltrail.projections.past import BusyPastError, UnknownPastError, UnsettledError
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ def answer_to(request: Request[Any, Any, Any], failure: Exception) -> Answer:
 
 
 def _unanswered(failure: UnknownPastError) -> Answer:
-    if isinstance(failure, UnsettledError):
+    if isinstance(failure, BusyPastError | UnsettledError):
         return error(503, f"{failure}; try again", RETRY_AFTER)
     return error(400, f"invalid at: {failure}")
 

@@ -40,6 +40,9 @@ AT_ONCE = 500
 # Events for one answer. Measured: 100,000 that each make a row take 3 s; a process has others to serve.
 MOST = 200_000
 
+# Seconds for which others' answers of that kind are waited for. Who has left waits like everybody else.
+PATIENCE = 10.0
+
 # How often, and how far apart, it is looked whether what was under way at a moment is written.
 LOOKS, LOOK_SECONDS = 100, 0.02
 
@@ -62,6 +65,10 @@ class NotYetError(UnknownPastError):
 
 class UnsettledError(NotYetError):
     """Somebody still writes what happened by then."""
+
+
+class BusyPastError(UnknownPastError):
+    """Others ask about so much of the past that this has to wait."""
 
 
 class TooMuchPastError(UnknownPastError):
@@ -235,7 +242,7 @@ class PastReader:
         if selection.streams is not None:
             yield
             return
-        async with self._large:
+        async with self._alone():
             await self._check_size(selection)
             yield
 
@@ -252,6 +259,18 @@ class PastReader:
         if selection.streams is None or selection.streams:
             await self._take(fold, selection)
         return self.tables_of(fold.tables)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None, None]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._large.acquire()
+        except TimeoutError:
+            raise BusyPastError("other questions about the past are being answered") from None
+        try:
+            yield
+        finally:
+            self._large.release()
 
     async def _check_size(self, selection: Selection) -> None:
         statement, arguments = query(selection, MOST + 1, "ASC")

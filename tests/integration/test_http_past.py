@@ -17,6 +17,7 @@ from modeltrail.domain.inference_service_facts import RecordDrift, RecordInterru
 from modeltrail.domain.inference_service_messages import ConfirmUndeployment, FailDeployment, RecordApplied
 from modeltrail.eventlog.log import lock_log
 from modeltrail.eventlog.record import Context, Recorded
+from modeltrail.eventlog.selection import Selection
 from modeltrail.projections import fold, past, past_streams
 from modeltrail.projections.fold import FoldedRows
 from modeltrail.projections.projection import Target
@@ -404,6 +405,32 @@ async def test_changes_take_no_notice_of_a_moment(project: Project) -> None:
     model = await project.model("iris")
     answer = made(await project.patch(f"/models/{model['id']}?at=0", {"name": "rose"}), 200)
     assert answer["name"] == "rose"
+
+
+async def test_who_waits_too_long_for_others_who_ask_about_the_past_is_told_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "PATIENCE", 0.05, raising=False)
+    model = await project.model("iris")
+    then, begun, end = await end_of(project), asyncio.Event(), asyncio.Event()
+
+    async def long(_reader: past.PastReader, _selection: Selection) -> None:
+        begun.set()
+        await end.wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(past.PastReader, "_check_size", long)
+        first = asyncio.create_task(project.get(f"/models?at={then}"))
+        await begun.wait()
+        async with asyncio.timeout(10):
+            waited = await project.get(f"/models?at={then}")
+            assert (await project.get(f"/models/{model['id']}?at={then}")).status_code == 200
+        end.set()
+        assert (await first).status_code == 200
+
+    assert refusal(waited) == (503, "other questions about the past are being answered; try again")
+    assert waited.headers["retry-after"] == "1"
+    assert (await project.get(f"/models?at={then}")).status_code == 200
 
 
 async def test_a_past_that_would_take_too_long_is_refused_with_the_way_out(
