@@ -1,17 +1,22 @@
 """The API behind its real server, on bytes that no HTTP library would send."""
 
 import asyncio
+import resource
+import socket
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
 from modeltrail.http.app import BASE_PATH
+from modeltrail.server import OTHER_FILES
 from support.api import running_services
 from support.cluster import eventually
 from support.committing import connected
 from support.database import Database
 from support.server import HOST, served
+
+IDLE = 1_500
 
 
 @pytest.fixture
@@ -49,6 +54,23 @@ async def test_a_connection_that_sends_no_request_is_closed(port: int, sent: byt
     assert reader.at_eof()
     writer.close()
     await writer.wait_closed()
+
+
+async def test_idle_connections_keep_nobody_out(database: Database, unused_tcp_port: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < 2 * IDLE + OTHER_FILES:
+        pytest.skip("the system lets a process open too few files")
+    async with running_services(database) as services, served(services, unused_tcp_port):
+        idle = [socket.create_connection((HOST, unused_tcp_port)) for _ in range(IDLE)]
+        try:
+            async with asyncio.timeout(10):
+                status, _, body = await exchange(unused_tcp_port, "GET", b"/livez")
+        finally:
+            for each in idle:
+                each.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert (status, body) == (200, b'{"status":"ok"}')
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT"])
