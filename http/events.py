@@ -174,7 +174,8 @@ def _first(request: ApiRequest, query: Query, end: int) -> int:
     """The position after which a stream begins."""
     given = request.raw_header(b"last-event-id")
     if given is not None:
-        called, after = "Last-Event-ID", _position(given.decode("latin-1"))
+        called = "Last-Event-ID"
+        after = _position(given.decode("latin-1"), called)
     elif query.word("after"):
         called, after = "after", query.after
     else:
@@ -184,9 +185,9 @@ def _first(request: ApiRequest, query: Query, end: int) -> int:
     return after
 
 
-def _position(text: str) -> int:
+def _position(text: str, called: str = "position") -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise BadRequestError("invalid position: it is a number of the log, from 1 on")
+        raise invalid(called, "it is a number of the log, from 1 on")
     return min(int(text[:20]), LARGEST_INT)
 
 

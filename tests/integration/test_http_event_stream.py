@@ -138,7 +138,8 @@ async def test_a_stream_from_beyond_the_log_is_refused(project: Project, after: 
 
 
 async def test_what_is_no_last_event_id_is_refused(project: Project) -> None:
-    assert refusal(await project.get("/events/stream", Last_Event_ID="x"))[0] == 400
+    answer = await project.get("/events/stream", Last_Event_ID="x")
+    assert refusal(answer) == (400, "invalid Last-Event-ID: it is a number of the log, from 1 on")
 
 
 async def test_streams_that_were_left_make_room(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
