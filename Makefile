@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run test fuzz model-test check format lint types imports lock soak bench bench-rebuild bench-peers clean
+.PHONY: help environment run test fuzz model-test simulate check format lint types imports lock soak bench bench-rebuild bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ fuzz: $(READY) ## Try the API against its own document for long; FUZZ_EXAMPLES=1
 
 model-test: $(READY) ## Compare the API with a model of its contract for long; MODEL_EXAMPLES=20000 for longer
 	MODEL_EXAMPLES=$${MODEL_EXAMPLES:-2000} $(BIN)/pytest -q tests/integration/test_http_contract.py
+
+simulate: $(READY) ## Deployments under everything at once, by chance; SIMULATION_SEEDS=200 for longer
+	SIMULATION_SEEDS=$${SIMULATION_SEEDS:-20} $(BIN)/pytest -q -n 2 --dist worksteal tests/e2e/test_simulation.py
 
 check: lint types imports test ## The one gate: format, lint, types, import rules, tests
 

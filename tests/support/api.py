@@ -39,13 +39,12 @@ HOST = "http://test"
 ARTIFACT = {"model_framework": "sklearn", "model_framework_version": "1.4", "uri": "s3://models/iris"}
 
 
-class Project:
+class Caller:
     """A client of the API that sends one project's header with everything."""
 
-    def __init__(self, client: httpx.AsyncClient, services: Services) -> None:
+    def __init__(self, client: httpx.AsyncClient) -> None:
         self.id = uuid4()
         self.client = client
-        self.services = services
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """Bytes go out as they are, anything else as JSON; underscores in the names of headers become hyphens."""
@@ -82,6 +81,14 @@ class Project:
         order = {"registered_model_id": model["id"], "serving_environment_id": environment["id"], **fields}
         service: Json = made(await self.post("/deploy", order), 202)["inference_service"]
         return service
+
+
+class Project(Caller):
+    """One project, as its callers see it, and what the API in this process works with."""
+
+    def __init__(self, client: httpx.AsyncClient, services: Services) -> None:
+        super().__init__(client)
+        self.services = services
 
     async def confirm(self, service: Json) -> None:
         """What the worker reports once the cluster serves it."""

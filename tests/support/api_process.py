@@ -21,6 +21,15 @@ START_SECONDS = 30.0
 @contextmanager
 def api_process(database: Database, folder: Path, **settings: str) -> Iterator[str]:
     """Its URL, once it answers. Its log is in `folder`; `settings` are variables that differ from the usual ones."""
+    with mortal_api_process(database, folder, **settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def mortal_api_process(
+    database: Database, folder: Path, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The same, with the process, to be killed."""
     port = free_port(HOST, 0)
     url = f"http://{HOST}:{port}"
     environment = os.environ | {
@@ -38,10 +47,10 @@ def api_process(database: Database, folder: Path, **settings: str) -> Iterator[s
     }
     command = [sys.executable, "-m", "modeltrail", "serve"]
     log = folder / "api.log"
-    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+    with log.open("ab") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
             _wait_for(process, url, log)
-            yield url
+            yield url, process
         finally:
             process.terminate()
             process.wait()

@@ -16,6 +16,7 @@ from modeltrail.cli.main import run
 from support.database import Database
 
 KEY = ("test", b"k" * 32)  # as the API of the tests has
+SECRET_KEYS = f"{KEY[0]}:{b64encode(KEY[1]).decode()}"
 
 
 def environment_of(database: Database) -> dict[str, str]:
@@ -26,7 +27,7 @@ def environment_of(database: Database) -> dict[str, str]:
         "DATABASE_USER": database.user,
         "DATABASE_PASSWORD": database.password,
         "DATABASE_DBNAME": database.name,
-        "MODELTRAIL_SECRET_KEYS": f"{KEY[0]}:{b64encode(KEY[1]).decode()}",
+        "MODELTRAIL_SECRET_KEYS": SECRET_KEYS,
     }
 
 

@@ -29,7 +29,7 @@ from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.projection_status import outdated, record_versions
 
-__all__ = ["Database", "DatabaseServer", "start_server", "temporary_postgres"]
+__all__ = ["Database", "DatabaseServer", "migrate_as_the_command_does", "start_server", "temporary_postgres"]
 
 _ROOM = 4 * 2**30  # bytes; a run with several workers has used less than a quarter of that
 
@@ -78,7 +78,7 @@ class DatabaseServer:
         flushes = self._session.execute("SELECT current_setting('fsync')::bool").fetchone() == (True,)
         self._strategy = "wal_log" if flushes else "file_copy"
         self._template = self.create_empty()
-        asyncio.run(_migrate(self._template.dsn))
+        asyncio.run(migrate_as_the_command_does(self._template.dsn))
 
     def create(self) -> Database:
         """A new database that holds the schema and no rows."""
@@ -175,10 +175,11 @@ def _container_postgres() -> Iterator[Database | None]:
         container.stop()
 
 
-async def _migrate(dsn: str) -> None:
+async def migrate_as_the_command_does(dsn: str) -> None:
+    """Bring an empty database to today's schema."""
     connection = await asyncpg.connect(dsn)
     try:
         await migrate(connection)
-        await record_versions(connection, await outdated(connection))  # as the command does while there is no event
+        await record_versions(connection, await outdated(connection))  # while there is no event
     finally:
         await connection.close()

@@ -26,7 +26,10 @@ class WorkerProcess:
         folder: Path,
         log: str = "worker.log",
         mode: DeploymentMode = DeploymentMode.STANDARD,
+        program: tuple[str, ...] = ("-m", "modeltrail", "worker"),
+        **settings: str,
     ) -> None:
+        """`program` is what Python runs; `settings` are variables that differ from the usual ones."""
         kubeconfig = folder / "kubeconfig"
         write_kubeconfig(kubeconfig, cluster.url)
         self._environment = os.environ | {
@@ -39,7 +42,9 @@ class WorkerProcess:
             "KSERVE_DEPLOYMENT_MODE": mode.value,
             "KUBERNETES_KUBECONFIG": str(kubeconfig),
             "MODELTRAIL_SECRET_KEYS": "test:" + b64encode(bytes(32)).decode(),
+            **settings,
         }
+        self._program = program
         self._log = folder / log
 
     async def has_begun(self, times: int) -> bool:
@@ -53,7 +58,7 @@ class WorkerProcess:
     async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "modeltrail", "worker", env=self._environment, stdout=log, stderr=log
+                sys.executable, *self._program, env=self._environment, stdout=log, stderr=log
             )
         try:
             yield process

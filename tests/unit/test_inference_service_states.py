@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from modeltrail.domain import inference_service_state
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import DeploymentId
@@ -38,7 +37,6 @@ from modeltrail.domain.inference_service_messages import (
     RequestUndeployment,
     ServiceDeleted,
 )
-from modeltrail.domain.inference_service_state import Service, ServiceSituation
 from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask, TaskParked
 from modeltrail.domain.serving_options import ServingOptions
 from support.given import fold
@@ -58,6 +56,7 @@ from support.samples import (
     target,
     undeployment_requested,
 )
+from support.states import name_of, table
 
 # How a service comes into each of its states. Those that wait for an answer wait for FIRST or THIRD.
 HISTORIES: dict[str, tuple[LifeEvent, ...]] = {
@@ -95,17 +94,6 @@ COMMANDS: tuple[LifeCommand, ...] = (
     RetryTask(task_id=FIRST),
     DismissTask(task_id=FIRST, reason="not needed"),
 )
-
-
-def name_of(state: ServiceSituation) -> str:
-    return type(state.deployment if isinstance(state, Service) else state).__name__
-
-
-def table() -> dict[tuple[str, str], tuple[str, str]]:
-    """The table in the module's docstring: event and next state, by state and command."""
-    text = inference_service_state.__doc__ or ""
-    _, *rows = [line.split() for line in text.splitlines() if line.startswith("    ")]
-    return {(state, command): (event, after) for state, command, event, after in rows}
 
 
 def test_the_table_names_no_other_states_and_commands_than_those_that_are_tried_here() -> None:
