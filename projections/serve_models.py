@@ -118,9 +118,9 @@ def changed_serve_model(body: ServeModelBody, recorded: Recorded) -> ServeModelB
         case CanaryDeployed(model_version_id=canary, stable_version_id=stable):
             if body.model_version_id not in (canary, stable):
                 return None  # it replaces another canary, too
-            if body.model_version_id != canary:
+            if body.model_version_id != canary and body.last_known_state is ServeModelState.RUNNING:
                 return body
-            state = ServeModelState.RUNNING
+            state = ServeModelState.RUNNING  # the other, too: it may wait for a deployment that this one replaced
         case EarlierVersionRecovered(model_version_id=version) if version == body.model_version_id:
             state = ServeModelState.RUNNING
         case DeploymentRequested(target=target) if target.model_version_id == body.model_version_id:
@@ -232,7 +232,7 @@ def _read(record: Record) -> ServeModelRow:
 
 SERVE_MODELS = Projection(
     name="serve_models",
-    version=5,
+    version=6,
     columns=(
         Column("inference_service_id", "uuid", lambda row: row.body.inference_service_id),
         Column("model_version_id", "uuid", lambda row: row.body.model_version_id),

@@ -105,6 +105,17 @@ async def test_a_canary_is_live_beside_the_version_before(scene: Scene) -> None:
     assert (new, rest) == (10, (stable, 90))
 
 
+async def test_a_canary_that_replaces_a_change_of_what_is_live_does_not_leave_that_pending(
+    scene: Scene, cluster: SimulatedCluster
+) -> None:
+    cluster.faults.add(Fault(action=Fail(503, "ServiceUnavailable"), verb="apply", times=1))
+    made(await scene.project.patch(scene.path, {"min_replicas": 2}), 200)
+    _, shown = await with_canary(scene)
+
+    assert {each["last_known_state"] for each in shown["served_models"]} == {"RUNNING"}
+    assert [each["model_version_id"] for each in shown["served_models"]] == [scene.first, scene.second]
+
+
 async def test_a_canary_that_replaces_another_leaves_nothing_of_it(scene: Scene) -> None:
     await with_canary(scene)
     third = await scene.project.ready_version({"id": scene.service["registered_model_id"]}, "v3", uri="s3://models/3")
