@@ -39,7 +39,6 @@ from modeltrail.domain.inference_service_facts import (
     UndeploymentStalled,
 )
 from modeltrail.domain.inference_service_messages import (
-    RecordApplied,
     RequestDeployment,
     ServeModelRemoved,
     ServiceCommand,
@@ -64,6 +63,7 @@ from modeltrail.domain.inference_service_state import (
     target_in,
 )
 from modeltrail.domain.parked_task import TaskCommand, TaskFact
+from modeltrail.domain.roll_out import found_replaced, gone, serves_on
 
 LifeCommand = ServiceCommand | Observation | TaskCommand
 LifeEvent = ServiceEvent | ServiceFact
@@ -75,7 +75,8 @@ def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
     Raises NotFoundError for a change to a service that does not exist.
     """
     if not isinstance(command, Observation | TaskCommand):
-        return [*_found_replaced(command, state), *inference_service.decide(command, state)]
+        decided = inference_service.decide(command, state)
+        return [*found_replaced(command, state), *decided, *serves_on(command, state)]
     if isinstance(state, Missing):
         raise service_not_found()
     if isinstance(command, TaskCommand):
@@ -95,27 +96,6 @@ def decide(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
             return _stalled(command, state)
         case _:
             assert_never(command)
-
-
-def _found_replaced(command: LifeCommand, state: ServiceSituation) -> list[LifeEvent]:
-    """That a roll-out made a new object: what it was to replace is not there any more, and serves nothing."""
-    match command, state:
-        case (
-            RecordApplied(deployment_id=applied, external_id=found),
-            Service(deployment=Deploying(deployment_id=current, replacing=Live() as live)),
-        ) if applied == current and found != live.external_id and canary_in(state.deployment) is None:
-            return [_gone(current, live.version, live.external_id, state)]
-        case _:
-            return []
-
-
-def _gone(deployment: DeploymentId, version: VersionId, external_id: str, service: Service) -> ObjectDisappeared:
-    return ObjectDisappeared(
-        deployment_id=deployment,
-        registered_model_id=service.registered_model_id,
-        model_version_id=version,
-        external_id=external_id,
-    )
 
 
 def _deployed(service: Service, deployment: DeploymentId) -> Deployed | None:
@@ -215,7 +195,7 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[LifeEve
             return []
     if current != command.deployment_id or command.external_id not in (there, ""):
         return []
-    told: list[LifeEvent] = [_gone(current, version, there, service), *end_with_canary(service)]
+    told: list[LifeEvent] = [gone(current, version, there, service), *end_with_canary(service)]
     left: ServiceSituation = service
     for event in told:
         left = evolve(left, event)
@@ -275,8 +255,11 @@ def _evolved(before: Deployment, event: ClusterFact) -> Deployment:
             return Deployed(deployment_id=event.deployment_id, target=target, live=_live_since(event))
         case EarlierVersionInterrupted(reason=reason), Failed(still_live=Live() as live):
             return structs.replace(before, still_live=structs.replace(live, interruption=reason))
-        case EarlierVersionRecovered(external_id=external_id), Failed():
-            return structs.replace(before, external_id=external_id, still_live=_live_since(event), attempted=())
+        case EarlierVersionRecovered(deployment_id=earlier, external_id=external_id), Failed(still_live=live):
+            # The object may be of one of those that were attempted as long as it was not seen to be of another.
+            is_known = live is not None and live.deployment_id == earlier
+            attempted = before.attempted if is_known else ()
+            return structs.replace(before, external_id=external_id, still_live=_live_since(event), attempted=attempted)
         case ServiceMoved(external_id=external_id, url=url), Deployed(live=live):
             return structs.replace(before, live=structs.replace(live, external_id=external_id, url=url))
         case ObjectDisappeared(), Deployed(deployment_id=deployment, target=target) | Failed(

@@ -112,7 +112,10 @@ def _changed(  # noqa: C901 - one flat case per event
         case EarlierVersionInterrupted(reason=reason):
             return structs.replace(before, earlier_reason=reason)
         case EarlierVersionRecovered(deployment_id=earlier, external_id=uid, url=url):
-            return structs.replace(before, external_id=uid, url=url, earlier=earlier, earlier_reason="", attempted=())
+            attempted = before.attempted if earlier == before.earlier else ()
+            return structs.replace(
+                before, external_id=uid, url=url, earlier=earlier, earlier_reason="", attempted=attempted
+            )
         case ServiceMoved(external_id=uid, url=url):
             return structs.replace(before, external_id=uid, url=url)
         case ObjectDisappeared() if before.standing is Standing.REQUESTED:
@@ -152,7 +155,7 @@ def read_standing(record: Record) -> StandingRow:
 
 STANDING_DEPLOYMENTS = Projection(
     name="standing_deployments",
-    version=4,
+    version=5,
     columns=(
         *REQUEST_COLUMNS,
         Column("body", "json", lambda row: _write(row.deployment)),

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from modeltrail.domain.ids import ModelId, ServiceId
+from modeltrail.domain.ids import ModelId, ServiceId, VersionId
 from modeltrail.domain.inference_service_facts import ObjectDrifted, ServiceInterrupted, UndeploymentStalled
+from modeltrail.domain.serving_options import ServingOptions
 from modeltrail.simulated_cluster import ExpireHistory, Fail, Fault, Reset, SimulatedCluster, TearWatch
 from modeltrail.simulated_cluster.faults import Action
 from modeltrail.workers import repairs
@@ -205,6 +206,22 @@ async def test_a_failed_roll_out_that_serves_after_all_is_told_though_another_wa
         await set_status(api, namespace, ready(False, "MinimumReplicasUnavailable"))
         await until(world, deployed, "EarlierVersionInterrupted")
     assert (await world.service(deployed))["current_state"] == "UNDEPLOYED"
+
+
+async def test_what_serves_on_is_running_though_a_change_of_it_was_replaced_by_a_roll_out_that_is_refused(
+    world: Registry, cluster: SimulatedCluster
+) -> None:
+    async with worker(world, cluster):
+        deployed, _ = await live(world)
+    version = VersionId(UUID((await world.service(deployed))["model_version_id"]))
+    await world.roll_out(deployed, version, ServingOptions(min_replicas=2))
+    await roll_out(world, deployed)
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", "over quota"), verb="apply", times=1))
+    async with worker(world, cluster):
+        await until(world, deployed, "DeploymentFailed", "EarlierVersionRecovered")
+    shown = await world.service(deployed)
+    assert (shown["current_state"], states(shown)) == ("DEPLOYED", ["RUNNING", "FAILED"])
+    assert "over quota" in shown["last_error"]
 
 
 async def test_an_outage_during_a_roll_out_that_is_refused_then_is_told(

@@ -17,6 +17,7 @@ from modeltrail.domain.inference_service_messages import ConfirmDeployment, Depl
 from modeltrail.domain.model_version_messages import Artifact, RegisterVersion, VersionStatus
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.domain.serving_environment import CreateEnvironment
+from modeltrail.domain.serving_options import ServingOptions
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.postgres.connect import writer
 from modeltrail.projections.catalogue import INLINE
@@ -25,6 +26,7 @@ from modeltrail.projections.inference_services import INFERENCE_SERVICES
 from support.committing import address_of, read_log
 from support.database import Database
 
+UNCHANGED = ServingOptions()
 SKLEARN = Artifact("model-artifact", "sklearn", "1", "", "s3://models/iris")
 
 
@@ -80,8 +82,8 @@ class Registry:
         await self.submit(command, "the-click")
         return service
 
-    async def roll_out(self, service: ServiceId, version: VersionId) -> None:
-        """Ask for another version in the place of the one that is there."""
+    async def roll_out(self, service: ServiceId, version: VersionId, options: ServingOptions = UNCHANGED) -> None:
+        """Ask for a version in the place of the one that is there, or for other options of the same."""
         await self.submit(
             inference_services.Revise(
                 project_id=self.project,
@@ -90,6 +92,7 @@ class Registry:
                 default_namespace="models",
                 cluster=deployments.Cluster.CONFIGURED,
                 version_id=version,
+                options=options,
             )
         )
 
