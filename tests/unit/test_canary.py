@@ -121,6 +121,23 @@ def test_the_serve_models_beside_a_canary_stay(history: tuple[LifeEvent, ...], v
     given(*history).when(RemoveServeModel(model_version_id=version)).then_refused(RuleError, message)
 
 
+def test_a_canary_is_beside_a_roll_out_that_had_failed_and_serves_after_all() -> None:
+    third = VersionId(MODEL)
+    refused = (
+        requested(SECOND, OTHER_VERSION),
+        failed(SECOND, OTHER_VERSION),
+        requested(THIRD, third),
+        failed(THIRD, third),
+    )
+    serves = EarlierVersionRecovered(SECOND, MODEL, OTHER_VERSION, "uid-1", "http://iris")
+    wish = target(third, options=ServingOptions(canary_traffic_percent=10))
+    fourth = DeploymentId(MODEL)
+
+    given(*LIVE, *refused, serves).when(RequestDeployment(deployment_id=fourth, target=wish)).then(
+        asked(structs.replace(wish, canary_beside=OTHER_VERSION), fourth)
+    )
+
+
 def test_the_serve_model_of_a_canary_that_another_replaces_is_gone() -> None:
     third = VersionId(MODEL)
     replaced = (*RUNNING, asked(structs.replace(BESIDE, model_version_id=third), THIRD), canary(10, THIRD, third))
