@@ -120,9 +120,9 @@ class TaskRunner:
                 if failures >= self._options.tries:
                     await self._park(task, failures, cause)
                     return
-                if await self._try(task):
+                if await self._try(task) and (self.is_done or not self._nudged.is_set()):
                     return
-                failures = 0
+                failures = 0  # or there is news that came while the answer of before it was dealt with
             except ClusterUnavailable as error:
                 _log.warning("the cluster does not answer; trying again", service=str(task.id), error=str(error))
                 await sleep(error.retry_after or 0.0)  # it asked for this: no news cuts it short

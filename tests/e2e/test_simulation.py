@@ -46,7 +46,7 @@ async def test_what_is_shown_is_what_is_there_once_all_is_quiet(
     await embedded_server.ensure_database("models")
     database = Database.from_dsn(embedded_server.dsn("models"))
     await migrate_as_the_command_does(database.dsn)
-    async with raw_api(cluster) as kubernetes:
+    async with raw_api(cluster, patience=3.0) as kubernetes:
         modeltrail = Modeltrail(embedded_server, database, cluster, kubernetes, tmp_path, setting)
         story = [f"seed {seed}: {setting}"]
         with told(story):
@@ -57,6 +57,7 @@ async def test_what_is_shown_is_what_is_there_once_all_is_quiet(
                     await happen(modeltrail, moments(dice, MOMENTS, setting.mode), story)
                     await settle(modeltrail)
                     story.append(f"{time.strftime('%X')} quiet")
+                assert await record_violations(modeltrail) == []
 
 
 @contextmanager
@@ -100,4 +101,3 @@ async def settle(modeltrail: Modeltrail) -> None:
     for service in now.services:
         await eventually(partial(has_synced, modeltrail.caller, service), within=PATIENCE)
     assert (await scene(modeltrail)).position == position, "a look at the cluster found what nobody had told"
-    assert await record_violations(modeltrail) == []

@@ -1,5 +1,6 @@
 """The deploy worker with a real database and the real Kubernetes client, against the simulated cluster."""
 
+import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
@@ -15,13 +16,14 @@ from modeltrail.domain.inference_service_messages import (
     DeploymentSucceeded,
     ServiceCreated,
 )
+from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import WRITER_SETTINGS, writer
-from modeltrail.simulated_cluster import Fail, Fault, Reset, SimulatedCluster, objects
+from modeltrail.simulated_cluster import Delay, Fail, Fault, Reset, SimulatedCluster, objects
 from modeltrail.workers import settling
 from modeltrail.workers.options import WorkerOptions
 from support.cluster import QUICK, SERVICES, RawApi, eventually, options, raw_api, service
-from support.committing import address_of
+from support.committing import address_of, somebody_waits_for_a_lock
 from support.database import Database
 from support.deploy_worker import until, worker
 from support.registry import Registry
@@ -129,6 +131,40 @@ async def test_a_roll_out_that_makes_no_progress_fails_when_kubernetes_gives_it_
     shown = await world.service(service)
     assert "timed out progressing" in shown["last_error"]
     assert "ProgressDeadlineExceeded" in shown["last_error"]
+
+
+async def test_a_status_of_that_second_that_is_seen_while_the_apply_is_reported_is_looked_at_again(
+    world: Registry,
+    cluster: SimulatedCluster,
+    kubernetes: RawApi,
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settling, "SETTLING_SECONDS", 0.3)
+    async with worker(world, cluster):
+        deployed = await world.deploy(name="iris")
+        await until(world, deployed, "DeploymentSucceeded")
+        created = (await world.events(deployed))[0].event
+        assert isinstance(created, ServiceCreated)
+        monkeypatch.setattr(objects, "_moment", lambda: "2030-01-01T00:00:00Z")
+        cluster.faults.add(Fault(action=Delay(0.5), verb="apply", times=1))
+        await world.roll_out(deployed, await world.another_version(created.registered_model_id, "s3://models/better"))
+        # Whoever holds the log's lock keeps the worker at its report.
+        await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
+
+        async def serves_the_better_one() -> bool:
+            found = (await kubernetes.get("iris", created.serving_environment_name)).body
+            is_better = found["spec"]["predictor"]["model"]["storageUri"] == "s3://models/better"
+            return bool(is_better and found["status"]["modelStatus"]["transitionStatus"] == "UpToDate")
+
+        async def is_reported() -> bool:
+            return await somebody_waits_for_a_lock(world.database)
+
+        await eventually(is_reported)
+        await eventually(serves_the_better_one)
+        await asyncio.sleep(0.2)  # for the watch to tell of it
+        await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        await until(world, deployed, "DeploymentRequested", "DeploymentSucceeded")
 
 
 async def test_a_refusal_fails_the_deployment_once(world: Registry, cluster: SimulatedCluster) -> None:

@@ -144,9 +144,12 @@ class RawApi:
 
 
 @asynccontextmanager
-async def raw_api(cluster: SimulatedCluster, token: str | None = None) -> AsyncIterator[RawApi]:
+async def raw_api(
+    cluster: SimulatedCluster, token: str | None = None, patience: float | None = None
+) -> AsyncIterator[RawApi]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with aiohttp.ClientSession(headers=headers) as session:
+    timeout = aiohttp.ClientTimeout(total=patience)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield RawApi(session, cluster.url)
 
 

@@ -60,7 +60,8 @@ class Scene:
             standing = self.standing.get(service["id"])
             there = self._object_of(service)
             found += [
-                f"{service['name']} ({service['id']}): {each}" for each in self._service(service, standing, there)
+                f"{service['name']} {each}: {service}, {standing}, {there}"
+                for each in self._service(service, standing, there)
             ]
             if there is not None and service["desired_state"] == "DEPLOYED":
                 wanted.add(there.uid)
@@ -88,16 +89,19 @@ class Scene:
             yield "its serve models are not those of their list"
         states = {each["model_version_id"]: each["last_known_state"] for each in shown["served_models"]}
         running = {version for version, state in states.items() if state == "RUNNING"}
-        if "PENDING" in states.values():
+        if "PENDING" in (
+            states.get(shown[each]) for each in ("model_version_id", "stable_model_version_id") if each in shown
+        ):
             yield f"waits for nothing: {states}"
-        if shown.get("external_id") != (there.uid if there else None):
+        # The answer that told of it may have been lost with the worker, or in an apply that was refused when repeated.
+        if "external_id" in shown and shown["external_id"] != (there.uid if there else None):
             yield f"is shown as {shown.get('external_id')}, and is {there and there.uid}"
         if shown["current_state"] == "DEPLOYED":
             if standing is None or there is None:
                 yield "is shown as deployed, and not wanted or not there"
             else:
                 yield from self._deployed(shown, standing, there, running)
-        elif running:
+        elif running - {shown.get("stable_model_version_id")}:  # how that is, the cluster does not tell
             yield "is not deployed, and shown as running"
         elif shown["desired_state"] == "UNDEPLOYED":
             if states or {"last_error", "url"} & shown.keys():
@@ -125,11 +129,10 @@ class Scene:
     def _deployed(
         self, shown: Json, standing: StandingDeployment, there: ObservedService, running: set[str]
     ) -> Iterator[str]:
-        if there.url != shown.get("url"):
+        if there.ready and there.url != shown.get("url"):
             yield f"is shown at {shown.get('url')}, and is at {there.url}"
-        if not running:
-            yield "is shown as deployed, and nothing as running"
         task, percent = standing.wanted, (there.spec.get("predictor") or {}).get("canaryTrafficPercent")
+        # What is left of the version before a roll-out that was applied and failed, the cluster does not tell.
         if not there.ready and ("last_error" not in shown or there.deployment_id != task.deployment_id):
             yield "is shown as deployed, and not ready"
         if "last_error" in shown:
