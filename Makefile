@@ -43,7 +43,8 @@ model-test: $(READY) ## Compare the API with a model of its contract for long; M
 	MODEL_EXAMPLES=$${MODEL_EXAMPLES:-2000} $(BIN)/pytest -q tests/integration/test_http_contract.py
 
 simulate: $(READY) ## Deployments under everything at once, by chance; SIMULATION_SEEDS=200 for longer
-	SIMULATION_SEEDS=$${SIMULATION_SEEDS:-20} $(BIN)/pytest -q -n 2 --dist worksteal tests/e2e/test_simulation.py
+	SIMULATION_SEEDS=$${SIMULATION_SEEDS:-20} SIMULATION_ROUNDS=$${SIMULATION_ROUNDS:-3} \
+		$(BIN)/pytest -q -n 2 --dist worksteal tests/e2e/test_simulation.py
 
 check: lint types imports test ## The one gate: format, lint, types, import rules, tests
 

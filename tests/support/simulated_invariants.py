@@ -133,7 +133,7 @@ class Scene:
             yield f"is shown at {shown.get('url')}, and is at {there.url}"
         task, percent = standing.wanted, (there.spec.get("predictor") or {}).get("canaryTrafficPercent")
         # What is left of the version before a roll-out that was applied and failed, the cluster does not tell.
-        if not there.ready and ("last_error" not in shown or there.deployment_id != task.deployment_id):
+        if not there.ready and ("last_error" not in shown or there.deployment_id == standing.earlier):
             yield "is shown as deployed, and not ready"
         if "last_error" in shown:
             return
