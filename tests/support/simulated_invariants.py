@@ -210,5 +210,6 @@ def _story(events: list[LifeEvent]) -> Iterator[str]:
         if step[0] != step[2] and step not in allowed:
             yield f"{step} is not in the table of states"
         about = getattr(event, "deployment_id", None) or getattr(event, "undeployment_id", None)
-        outcomes[about] += name in OUTCOMES
+        # A canary that comes back, from a failure or an outage, is told as one that is ready.
+        outcomes[about] += name in OUTCOMES and not (name == "CanaryDeployed" and before != "Deploying")
     yield from (f"{about} has {number} outcomes" for about, number in outcomes.items() if number > 1)
