@@ -36,7 +36,7 @@ def serves_on(command: ServiceCommand, state: ServiceSituation) -> list[EarlierV
                 external_id=live.external_id,
                 url=live.url,
             )
-            return [recovered] if any(each.version == live.version for each in attempted) else []
+            return [recovered] if any(each.target.model_version_id == live.version for each in attempted) else []
         case _:
             return []
 
