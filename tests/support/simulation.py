@@ -181,6 +181,8 @@ class Modeltrail:
 
     async def _start_workers(self) -> None:
         for name in WORKERS:
+            if name in self._processes and self._processes[name].returncode is not None:
+                await self.kill_worker(name)  # it has ended itself: there was no database when it started
             await self.start_worker(name)
 
     async def kill_worker(self, name: str) -> str:
