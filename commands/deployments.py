@@ -16,8 +16,8 @@ from modeltrail.commands.versions import existing_version
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, RuleError, service_not_found, version_not_found
 from modeltrail.domain.ids import DeploymentId, EnvironmentId, ModelId, ProjectId, ServiceId, VersionId
+from modeltrail.domain.inference_service import InferenceServiceCommand
 from modeltrail.domain.inference_service_facts import Observation
-from modeltrail.domain.inference_service_life import LifeCommand
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     ConfirmUndeployment,
@@ -29,7 +29,7 @@ from modeltrail.domain.inference_service_messages import (
     ServiceChange,
 )
 from modeltrail.domain.inference_service_state import Service, Undeploying
-from modeltrail.domain.parked_task import ParkTask
+from modeltrail.domain.parked_task_messages import ParkTask
 from modeltrail.domain.service_name import check_name, made_up_name
 from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, ServingOptions
 from modeltrail.projections.inference_services import INFERENCE_SERVICES, ServiceRow
@@ -106,7 +106,7 @@ def nothing_is_left(service: Service, undeployment_id: DeploymentId) -> ConfirmU
     return ConfirmUndeployment(undeployment_id=under_way)
 
 
-async def change_service(service_id: ServiceId, *commands: LifeCommand) -> Decision:
+async def change_service(service_id: ServiceId, *commands: InferenceServiceCommand) -> Decision:
     """Decide `commands`, one after the other, on the service; the service answers the caller."""
     change = await carry_on(INFERENCE_SERVICE, service_id, *commands)
     return Decision(Answer(INFERENCE_SERVICES, service_id), (change,))

@@ -5,7 +5,7 @@ from msgspec import Struct
 from modeltrail.commands.decision import Answer, Decision, carry_on
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.ids import ServiceId
-from modeltrail.domain.parked_task import DismissTask, RetryTask
+from modeltrail.domain.parked_task_messages import DismissTask, RetryTask
 from modeltrail.projections.deployment_tasks import DEPLOYMENT_TASKS
 
 Wish = RetryTask | DismissTask

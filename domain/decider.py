@@ -6,13 +6,13 @@ from typing import Any, Generic, TypeVar
 
 from modeltrail.domain import (
     inference_service,
-    inference_service_life,
-    inference_service_state,
     model_version,
     registered_model,
     serving_environment,
 )
-from modeltrail.domain.inference_service_life import LifeCommand, LifeEvent
+from modeltrail.domain.inference_service import InferenceServiceCommand
+from modeltrail.domain.inference_service_facts import InferenceServiceEvent
+from modeltrail.domain.inference_service_state import ServiceSituation
 from modeltrail.domain.model_version_messages import VersionCommand, VersionEvent
 from modeltrail.domain.person import PersonEvent
 from modeltrail.domain.registered_model_messages import ModelCommand, ModelEvent
@@ -66,13 +66,13 @@ SERVING_ENVIRONMENT: Decider[
     state_type=serving_environment.EnvironmentSituation,
     shape=1,
 )
-INFERENCE_SERVICE: Decider[LifeCommand, LifeEvent, inference_service_state.ServiceSituation] = Decider(
+INFERENCE_SERVICE: Decider[InferenceServiceCommand, InferenceServiceEvent, ServiceSituation] = Decider(
     name="inference_service",
     initial=inference_service.INITIAL,
-    decide=inference_service_life.decide,
-    evolve=inference_service_life.evolve,
-    state_type=inference_service_state.ServiceSituation,
+    decide=inference_service.decide,
+    evolve=inference_service.evolve,
+    state_type=ServiceSituation,
     shape=8,
 )
 
-AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | LifeEvent | PersonEvent
+AnyEvent = ModelEvent | VersionEvent | serving_environment.EnvironmentEvent | InferenceServiceEvent | PersonEvent

@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId, ModelId, VersionId
-from modeltrail.domain.parked_task import TaskFact
+from modeltrail.domain.inference_service_messages import ServiceEvent
+from modeltrail.domain.parked_task_messages import TaskFact
 
 
 class Repair(Struct, frozen=True):
@@ -155,6 +156,8 @@ ClusterFact = (
     | UndeploymentStalled
 )
 ServiceFact = ClusterFact | TaskFact
+InferenceServiceEvent = ServiceEvent | ServiceFact
+"""All that happens to an inference service."""
 
 
 def disappearance_message(event: ObjectDisappeared) -> str:

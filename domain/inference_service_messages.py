@@ -143,7 +143,8 @@ ServiceWish = (
     | AddServeModel
     | RemoveServeModel
 )
-ServiceChange = ServiceWish | RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
+ServiceAnswer = RecordApplied | ConfirmDeployment | FailDeployment | ConfirmUndeployment
+ServiceChange = ServiceWish | ServiceAnswer
 ServiceCommand = CreateService | ServiceChange
 
 

@@ -1,35 +1,5 @@
-"""The states of an inference service, and how they follow each other.
-
-    state        command              event                  next state
-    Missing      CreateService        ServiceCreated         Idle
-    Idle         RequestDeployment    DeploymentRequested    Deploying
-    Idle         PostponeDeployment   DeploymentPostponed    Waiting
-    Idle         DeleteService        ServiceDeleted         Deleted
-    Waiting      RequestDeployment    DeploymentRequested    Deploying
-    Waiting      RequestUndeployment  DeploymentWithdrawn    Idle
-    Waiting      DeleteService        ServiceDeleted         Deleted
-    Deploying    ConfirmDeployment    DeploymentSucceeded    Deployed
-    Deploying    FailDeployment       DeploymentFailed       Failed
-    Deploying    RequestUndeployment  UndeploymentRequested  Undeploying
-    Deploying    DeleteService        ServiceDeleted         Deleted
-    Deployed     RequestDeployment    DeploymentRequested    Deploying
-    Deployed     RequestUndeployment  UndeploymentRequested  Undeploying
-    Deployed     RecordDisappearance  ObjectDisappeared      Failed
-    Failed       RequestDeployment    DeploymentRequested    Deploying
-    Failed       RequestUndeployment  UndeploymentRequested  Undeploying
-    Failed       DeleteService        ServiceDeleted         Deleted
-    Failed       RecordReadiness      ServiceRecovered       Deployed
-    Undeploying  ConfirmUndeployment  Undeployed             Idle
-    Undeploying  DeleteService        ServiceDeleted         Deleted
-
-All else leaves the state what it is, or is refused, but for three: a disappearance or a drift that is to be repaired
-leads on to Deploying, what is Deployed but interrupted can be deleted as what has failed, and dismissing a parked task
-counts as the answer that it waits for, the failure of a deployment. Some of these decide more than the one event:
-deleting what may be in the cluster requests its undeployment first, and the end of a canary is told before what ends
-it (see canary.py).
-A deployment that is requested while another is under way replaces it; one of a service that is live is a roll-out, and
-the old version serves on until the new one is ready, unless the roll-out finds its object gone.
-"""
+"""What is known of an inference service, and what can be read off it. How the states follow each other is told in
+inference_service.py."""
 
 from typing import assert_never
 

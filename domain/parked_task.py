@@ -10,68 +10,28 @@ from typing import assert_never
 
 from msgspec import structs
 
-from modeltrail.domain import inference_service
 from modeltrail.domain.errors import RuleError
-from modeltrail.domain.event import Command, Event
 from modeltrail.domain.ids import DeploymentId
-from modeltrail.domain.inference_service_messages import ConfirmUndeployment, FailDeployment, ServiceEvent
+from modeltrail.domain.inference_service_answers import decide_answer
+from modeltrail.domain.inference_service_facts import InferenceServiceEvent
+from modeltrail.domain.inference_service_messages import ConfirmUndeployment, FailDeployment
 from modeltrail.domain.inference_service_state import Deleted, Deploying, Service, Undeploying
+from modeltrail.domain.parked_task_messages import (
+    DismissTask,
+    ParkTask,
+    RetryTask,
+    TaskCommand,
+    TaskDismissed,
+    TaskFact,
+    TaskParked,
+    TaskRetried,
+)
 
-# --- commands ---------------------------------------------------------------------------------------------
-
-
-class ParkTask(Command, frozen=True):
-    """Set the request with this id aside: it failed `tries` times in a row; `cause` says at what, and quotes nobody."""
-
-    task_id: DeploymentId
-    tries: int
-    cause: str
-
-
-class RetryTask(Command, frozen=True):
-    """Try a parked request again."""
-
-    task_id: DeploymentId
-    reason: str = ""
-
-
-class DismissTask(Command, frozen=True):
-    """Give a parked request up. Of an undeployment that states that nothing is left in the cluster."""
-
-    task_id: DeploymentId
-    reason: str
-
-
-TaskCommand = ParkTask | RetryTask | DismissTask
-
-
-# --- events -----------------------------------------------------------------------------------------------
-
-
-class TaskParked(Event, frozen=True, tag="inference_service.task_parked"):
-    task_id: DeploymentId
-    tries: int
-    cause: str
-
-
-class TaskRetried(Event, frozen=True, tag="inference_service.task_retried"):
-    task_id: DeploymentId
-    reason: str
-
-
-class TaskDismissed(Event, frozen=True, tag="inference_service.task_dismissed"):
-    """Followed by what that makes of the request."""
-
-    task_id: DeploymentId
-    reason: str
-
-
-TaskFact = TaskParked | TaskRetried | TaskDismissed
 Owing = Service | Deleted
 """What may have a request without an answer: a deleted service, too, while it is taken off the cluster."""
 
 
-def decide(command: TaskCommand, state: Owing) -> list[TaskFact | ServiceEvent]:
+def decide(command: TaskCommand, state: Owing) -> list[InferenceServiceEvent]:
     """What happens when `command` meets `state`. A request that has its answer by now is not parked any more.
 
     Raises RuleError for retrying or dismissing what is not parked.
@@ -104,12 +64,12 @@ def _open_task(state: Owing) -> tuple[DeploymentId | None, bool]:
             return None, False
 
 
-def _outcome(command: DismissTask, state: Owing) -> list[ServiceEvent]:
+def _outcome(command: DismissTask, state: Owing) -> list[InferenceServiceEvent]:
     if isinstance(state, Service) and isinstance(state.deployment, Deploying):
         message = f"given up by an operator: {command.reason}"
         failed = FailDeployment(deployment_id=command.task_id, reason="Dismissed", message=message)
-        return inference_service.decide(failed, state)
-    return inference_service.decide(ConfirmUndeployment(undeployment_id=command.task_id), state)
+        return decide_answer(failed, state)
+    return decide_answer(ConfirmUndeployment(undeployment_id=command.task_id), state)
 
 
 def evolve(state: Owing, event: TaskFact) -> Owing:
@@ -133,11 +93,3 @@ def _marked(state: Owing, *, parked: bool) -> Owing:
             return structs.replace(state, deployment=structs.replace(open_, parked=parked))
         case _:
             return state
-
-
-def parked_message(event: TaskParked) -> str:
-    """What a person is told of a task that was set aside."""
-    return (
-        f"parked: the deploy worker failed at this {event.tries} times in a row ({event.cause}); it waits until an"
-        " operator retries or dismisses it"
-    )

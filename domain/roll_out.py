@@ -2,25 +2,25 @@
 
 from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_facts import EarlierVersionRecovered, ObjectDisappeared
-from modeltrail.domain.inference_service_messages import FailDeployment, RecordApplied, ServiceCommand
-from modeltrail.domain.inference_service_state import Deploying, Live, Service, ServiceSituation, canary_in
+from modeltrail.domain.inference_service_messages import FailDeployment, RecordApplied, ServiceAnswer
+from modeltrail.domain.inference_service_state import Deploying, Live, Service, canary_in
 
 
-def found_replaced(command: ServiceCommand, state: ServiceSituation) -> list[ObjectDisappeared]:
+def found_replaced(command: ServiceAnswer, service: Service) -> list[ObjectDisappeared]:
     """That a roll-out made a new object: what it was to replace is not there any more, and serves nothing."""
-    match command, state:
+    match command, service:
         case (
             RecordApplied(deployment_id=applied, external_id=found),
             Service(deployment=Deploying(deployment_id=current, replacing=Live() as live)),
-        ) if applied == current and found != live.external_id and canary_in(state.deployment) is None:
-            return [gone(current, live.version, live.external_id, state)]
+        ) if applied == current and found != live.external_id and canary_in(service.deployment) is None:
+            return [gone(current, live.version, live.external_id, service)]
         case _:
             return []
 
 
-def serves_on(command: ServiceCommand, state: ServiceSituation) -> list[EarlierVersionRecovered]:
+def serves_on(command: ServiceAnswer, service: Service) -> list[EarlierVersionRecovered]:
     """That what is live still is, if a deployment of it was asked for and never came to it, and this one fails, too."""
-    match command, state:
+    match command, service:
         case (
             FailDeployment(deployment_id=failed),
             Service(
@@ -31,7 +31,7 @@ def serves_on(command: ServiceCommand, state: ServiceSituation) -> list[EarlierV
         ) if failed == current and target.model_version_id != live.version:
             recovered = EarlierVersionRecovered(
                 deployment_id=live.deployment_id,
-                registered_model_id=state.registered_model_id,
+                registered_model_id=service.registered_model_id,
                 model_version_id=live.version,
                 external_id=live.external_id,
                 url=live.url,

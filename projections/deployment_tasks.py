@@ -18,7 +18,7 @@ from modeltrail.domain.inference_service_messages import (
     UndeploymentRequested,
 )
 from modeltrail.domain.inference_service_messages import Target as DeploymentTarget
-from modeltrail.domain.parked_task import TaskFact, TaskParked, TaskRetried
+from modeltrail.domain.parked_task_messages import TaskFact, TaskParked, TaskRetried
 from modeltrail.eventlog.record import Recorded
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.projection import Column, Projection, own_row, types_in

@@ -38,7 +38,7 @@ from modeltrail.domain.inference_service_messages import (
     UndeploymentRequested,
     VersionChosen,
 )
-from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
+from modeltrail.domain.parked_task_messages import TaskDismissed, TaskParked, TaskRetried, parked_message
 from modeltrail.domain.serving_options import LET_KSERVE_CHOOSE, Resources, ServingOptions
 from modeltrail.eventlog.record import Recorded
 from modeltrail.projections.serve_models import ServeModelBody

@@ -10,6 +10,7 @@ from modeltrail.domain.canary_messages import CanaryAborted, CanaryDeployed, Can
 from modeltrail.domain.inference_service_facts import (
     EarlierVersionInterrupted,
     EarlierVersionRecovered,
+    InferenceServiceEvent,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceFact,
@@ -20,7 +21,6 @@ from modeltrail.domain.inference_service_facts import (
     disappearance_message,
     drift_message,
 )
-from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.domain.inference_service_messages import (
     DeploymentApplied,
     DeploymentFailed,
@@ -40,7 +40,7 @@ from modeltrail.domain.inference_service_messages import (
     UndeploymentRequested,
     VersionChosen,
 )
-from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried, parked_message
+from modeltrail.domain.parked_task_messages import TaskDismissed, TaskParked, TaskRetried, parked_message
 from modeltrail.projections.times import Microseconds, to_microseconds
 
 
@@ -84,7 +84,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     finalizers: tuple[str, ...] = ()
 
 
-def facts_of(event: LifeEvent) -> Facts:
+def facts_of(event: InferenceServiceEvent) -> Facts:
     """The fields of `event` that a program would ask for."""
     named = {name: getattr(event, name) for name in Facts.__struct_fields__ if hasattr(event, name)}
     match event:
@@ -100,7 +100,12 @@ def facts_of(event: LifeEvent) -> Facts:
 
 
 def moment(
-    position: int, at: datetime, by: str | None, event: LifeEvent, facts: Facts, version_name: str | None = None
+    position: int,
+    at: datetime,
+    by: str | None,
+    event: InferenceServiceEvent,
+    facts: Facts,
+    version_name: str | None = None,
 ) -> Moment:
     """The event as it is told, with its `facts`. `version_name` is what its version is called, when that is known."""
     version = version_name or str(facts.model_version_id)
@@ -124,7 +129,7 @@ def moment(
     )
 
 
-def _in_words(event: LifeEvent, version: str) -> str:
+def _in_words(event: InferenceServiceEvent, version: str) -> str:
     return _unasked(event) if isinstance(event, ServiceFact) else _asked_or_answered(event, version)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncpg import Pool
 
 from modeltrail.domain.ids import ServiceId
-from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.inference_service_facts import InferenceServiceEvent
 from modeltrail.eventlog.codec import Codec
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import PersonKeys, persons_in
@@ -30,7 +30,7 @@ async def read_timeline(
         await people.learn(persons)
     codec = Codec(people.open)
     # A stream holds events of its own aggregate only.
-    events = [cast("LifeEvent", codec.decode(row["topic"], row["state"])) for row in rows]
+    events = [cast("InferenceServiceEvent", codec.decode(row["topic"], row["state"])) for row in rows]
     facts = [facts_of(event) for event in events]
     tables = pool if past is None else await past.tables(SQL.list_version_names, {"inference_service_id": service_id})
     names = await _version_names(tables, (each.model_version_id for each in facts))

@@ -18,7 +18,7 @@ from modeltrail.domain.inference_service_messages import (
     FailDeployment,
     RecordApplied,
 )
-from modeltrail.domain.parked_task import ParkTask
+from modeltrail.domain.parked_task_messages import ParkTask
 from modeltrail.failures import causes_of, place_of, stack_of
 from modeltrail.postgres.connect import is_lost, is_passing
 from modeltrail.postgres.ids import new_id

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from modeltrail.domain.parked_task import TaskDismissed, TaskParked, TaskRetried
+from modeltrail.domain.parked_task_messages import TaskDismissed, TaskParked, TaskRetried
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import SimulatedCluster

@@ -12,7 +12,7 @@ import msgspec
 
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.ids import DeploymentId
-from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.inference_service_facts import InferenceServiceEvent
 from modeltrail.projections.catalogue import ASYNC
 from modeltrail.projections.standing_deployments import Standing, StandingDeployment
 from modeltrail.workers.cluster import ObservedService
@@ -189,16 +189,16 @@ async def record_violations(modeltrail: Modeltrail) -> list[str]:
             found.append(f"{' '.join(arguments)}: {out}{error}")
     for log in modeltrail.folder.glob("*.log"):
         found += [f"{log.name}: {line}" for line in log.read_text().splitlines() if '"stack":' in line]
-    streams: dict[UUID, list[LifeEvent]] = {}
+    streams: dict[UUID, list[InferenceServiceEvent]] = {}
     for recorded in await read_log(modeltrail.database):
-        if isinstance(recorded.event, LifeEvent):
+        if isinstance(recorded.event, InferenceServiceEvent):
             streams.setdefault(recorded.stream, []).append(recorded.event)
     for stream, events in streams.items():
         found += [f"{stream}: {each}" for each in _story(events)]
     return found
 
 
-def _story(events: list[LifeEvent]) -> Iterator[str]:
+def _story(events: list[InferenceServiceEvent]) -> Iterator[str]:
     """What the table of states does not allow, and what was answered more than once."""
     allowed = {(before, event, after) for (before, _), (event, after) in table().items()} | BESIDE_THE_TABLE
     state = INFERENCE_SERVICE.initial

@@ -9,6 +9,7 @@ from modeltrail.domain.errors import NotFoundError, RuleError
 from modeltrail.domain.ids import DeploymentId, VersionId
 from modeltrail.domain.inference_service_facts import (
     EarlierVersionRecovered,
+    InferenceServiceEvent,
     ObjectDisappeared,
     RecordDisappearance,
     RecordInterruption,
@@ -16,7 +17,6 @@ from modeltrail.domain.inference_service_facts import (
     Repair,
     ServiceInterrupted,
 )
-from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentRequested,
@@ -45,7 +45,7 @@ from support.samples import (
 )
 
 given = stories_of(INFERENCE_SERVICE)
-LIVE: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), succeeded())
+LIVE: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied(), succeeded())
 CANARY = target(OTHER_VERSION, options=ServingOptions(canary_traffic_percent=10))
 BESIDE = structs.replace(CANARY, canary_beside=VERSION)
 BACK = target(aborts_canary=True)
@@ -110,13 +110,13 @@ def test_a_promoted_canary_is_deployed_with_all_the_traffic() -> None:
     [ROLLING_OUT, RUNNING, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))],
     ids=["on its way", "running", "failed"],
 )
-def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[LifeEvent, ...]) -> None:
+def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[InferenceServiceEvent, ...]) -> None:
     given(*history).when(wish(BACK)).then(ABORTED, asked(BACK, THIRD))
 
 
 @pytest.mark.parametrize("history", [ROLLING_OUT, RUNNING], ids=["on its way", "running"])
 @pytest.mark.parametrize("version", [VERSION, OTHER_VERSION], ids=["stable", "canary"])
-def test_the_serve_models_beside_a_canary_stay(history: tuple[LifeEvent, ...], version: VersionId) -> None:
+def test_the_serve_models_beside_a_canary_stay(history: tuple[InferenceServiceEvent, ...], version: VersionId) -> None:
     message = "cannot delete serve model: its version is deployed; undeploy the inference service first"
     given(*history).when(RemoveServeModel(model_version_id=version)).then_refused(RuleError, message)
 
@@ -152,7 +152,7 @@ def test_a_third_version_waits_for_the_end_of_the_canary() -> None:
 
 
 @pytest.mark.parametrize("history", [ROLLING_OUT, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))])
-def test_a_canary_that_is_not_ready_does_not_get_all_the_traffic(history: tuple[LifeEvent, ...]) -> None:
+def test_a_canary_that_is_not_ready_does_not_get_all_the_traffic(history: tuple[InferenceServiceEvent, ...]) -> None:
     message = "the canary of this inference service is not ready; wait until it is, or abort it"
     given(*history).when(wish(target(OTHER_VERSION))).then_refused(RuleError, message)
 
@@ -162,7 +162,9 @@ def test_a_canary_that_is_not_ready_does_not_get_all_the_traffic(history: tuple[
     [ROLLING_OUT, RUNNING, (*ROLLING_OUT, failed(SECOND, OTHER_VERSION))],
     ids=["on its way", "running", "failed"],
 )
-def test_an_undeployed_canary_leaves_the_choice_with_the_version_before(history: tuple[LifeEvent, ...]) -> None:
+def test_an_undeployed_canary_leaves_the_choice_with_the_version_before(
+    history: tuple[InferenceServiceEvent, ...],
+) -> None:
     undeploy = RequestUndeployment(undeployment_id=THIRD)
     given(*history).when(undeploy).then(*BACK_TO_STABLE, undeployment_requested(THIRD))
 

@@ -9,7 +9,9 @@ from msgspec import structs
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import DomainError
 from modeltrail.domain.ids import DeploymentId
+from modeltrail.domain.inference_service import InferenceServiceCommand
 from modeltrail.domain.inference_service_facts import (
+    InferenceServiceEvent,
     RecordDisappearance,
     RecordDrift,
     RecordInterruption,
@@ -18,7 +20,6 @@ from modeltrail.domain.inference_service_facts import (
     Repair,
     ServiceInterrupted,
 )
-from modeltrail.domain.inference_service_life import LifeCommand, LifeEvent
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
     ChooseOptions,
@@ -37,7 +38,7 @@ from modeltrail.domain.inference_service_messages import (
     RequestUndeployment,
     ServiceDeleted,
 )
-from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask, TaskParked
+from modeltrail.domain.parked_task_messages import DismissTask, ParkTask, RetryTask, TaskParked
 from modeltrail.domain.serving_options import ServingOptions
 from support.given import fold
 from support.samples import (
@@ -59,7 +60,7 @@ from support.samples import (
 from support.states import name_of, table
 
 # How a service comes into each of its states. Those that wait for an answer wait for FIRST or THIRD.
-HISTORIES: dict[str, tuple[LifeEvent, ...]] = {
+HISTORIES: dict[str, tuple[InferenceServiceEvent, ...]] = {
     "Missing": (),
     "Idle": (CREATED,),
     "Waiting": (CREATED, DeploymentPostponed(model_version_id=None, message="wait", options=ServingOptions())),
@@ -69,7 +70,7 @@ HISTORIES: dict[str, tuple[LifeEvent, ...]] = {
     "Undeploying": (CREATED, requested(), applied(), succeeded(), undeployment_requested()),
     "Deleted": (CREATED, ServiceDeleted(name="iris", registered_model_id=MODEL)),
 }
-COMMANDS: tuple[LifeCommand, ...] = (
+COMMANDS: tuple[InferenceServiceCommand, ...] = (
     CREATE,
     RequestDeployment(deployment_id=DeploymentId(UUID(int=0xD4)), target=target()),
     PostponeDeployment(model_version_id=VERSION, message="wait", options=ServingOptions()),
@@ -99,13 +100,13 @@ COMMANDS: tuple[LifeCommand, ...] = (
 def test_the_table_names_no_other_states_and_commands_than_those_that_are_tried_here() -> None:
     tried = {type(command) for command in COMMANDS}
 
-    assert tried == set(get_args(LifeCommand))
+    assert tried == set(get_args(InferenceServiceCommand))
     assert table().keys() <= {(state, command.__name__) for state in HISTORIES for command in tried}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
 @pytest.mark.parametrize("state", HISTORIES)
-def test_a_command_leads_where_the_table_says_and_nowhere_else(state: str, command: LifeCommand) -> None:
+def test_a_command_leads_where_the_table_says_and_nowhere_else(state: str, command: InferenceServiceCommand) -> None:
     before = fold(INFERENCE_SERVICE, INFERENCE_SERVICE.initial, HISTORIES[state])
     assert name_of(before) == state
 
@@ -141,7 +142,7 @@ DISAPPEARANCE = RecordDisappearance(deployment_id=FIRST, external_id="uid-1", re
     ids=["drift", "disappearance", "interrupted", "parked", "parked undeployment"],
 )
 def test_what_is_said_beside_the_table_is_so(
-    state: str, since: tuple[LifeEvent, ...], command: LifeCommand, after: str
+    state: str, since: tuple[InferenceServiceEvent, ...], command: InferenceServiceCommand, after: str
 ) -> None:
     before = fold(INFERENCE_SERVICE, INFERENCE_SERVICE.initial, (*HISTORIES[state], *since))
 

@@ -7,8 +7,7 @@ from msgspec import structs
 
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import ConflictError, NotFoundError, RuleError
-from modeltrail.domain.inference_service_facts import ServiceInterrupted
-from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.inference_service_facts import InferenceServiceEvent, ServiceInterrupted
 from modeltrail.domain.inference_service_messages import (
     AddServeModel,
     ChooseOptions,
@@ -53,7 +52,7 @@ from support.samples import (
 
 given = stories_of(INFERENCE_SERVICE)
 
-DEPLOYING: tuple[LifeEvent, ...] = (CREATED, requested(), applied())
+DEPLOYING: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied())
 DEPLOYED = (*DEPLOYING, succeeded())
 FAILED = (*DEPLOYING, failed())
 ROLLING_OUT = (*DEPLOYED, requested(SECOND, OTHER_VERSION))
@@ -90,7 +89,7 @@ def test_a_renamed_service_is_deployed_under_its_new_name() -> None:
 
 
 @in_the_cluster
-def test_what_may_be_in_the_cluster_keeps_its_name(history: tuple[LifeEvent, ...]) -> None:
+def test_what_may_be_in_the_cluster_keeps_its_name(history: tuple[InferenceServiceEvent, ...]) -> None:
     message = "inference service cannot be renamed while it is in the cluster; undeploy it first"
     given(*history).when(RENAME).then_refused(RuleError, message)
 
@@ -146,7 +145,7 @@ def test_a_deployment_is_postponed_once_and_again_when_something_else_is_wanted(
 
 
 @in_the_cluster
-def test_what_may_be_in_the_cluster_does_not_wait(history: tuple[LifeEvent, ...]) -> None:
+def test_what_may_be_in_the_cluster_does_not_wait(history: tuple[InferenceServiceEvent, ...]) -> None:
     given(*history).when(WAIT).then_refused(RuleError, "not ready")
 
 
@@ -200,7 +199,7 @@ def test_a_second_deployment_of_a_version_makes_no_second_serve_model() -> None:
 
 
 @pytest.mark.parametrize("history", [(CREATED,), (CREATED, POSTPONED), UNDEPLOYING], ids=["idle", "waiting", "leaving"])
-def test_a_service_with_nothing_to_take_away_is_just_deleted(history: tuple[LifeEvent, ...]) -> None:
+def test_a_service_with_nothing_to_take_away_is_just_deleted(history: tuple[InferenceServiceEvent, ...]) -> None:
     given(*history).when(DELETE).then(DELETED)
 
 
@@ -208,7 +207,7 @@ def test_a_service_with_nothing_to_take_away_is_just_deleted(history: tuple[Life
     "history", [DEPLOYING, FAILED, (*DEPLOYED, INTERRUPTED)], ids=["deploying", "failed", "interrupted"]
 )
 def test_what_a_deleted_service_may_have_left_is_taken_away_and_that_is_told_once(
-    history: tuple[LifeEvent, ...],
+    history: tuple[InferenceServiceEvent, ...],
 ) -> None:
     gone = ConfirmUndeployment(undeployment_id=THIRD)
 

@@ -4,18 +4,27 @@ import pytest
 
 from modeltrail.domain.decider import INFERENCE_SERVICE
 from modeltrail.domain.errors import NotFoundError, RuleError
-from modeltrail.domain.inference_service_life import LifeEvent
+from modeltrail.domain.ids import DeploymentId, VersionId
+from modeltrail.domain.inference_service_facts import EarlierVersionRecovered, InferenceServiceEvent
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentFailed,
     ServiceDeleted,
 )
-from modeltrail.domain.parked_task import DismissTask, ParkTask, RetryTask, TaskDismissed, TaskParked, TaskRetried
+from modeltrail.domain.parked_task_messages import (
+    DismissTask,
+    ParkTask,
+    RetryTask,
+    TaskDismissed,
+    TaskParked,
+    TaskRetried,
+)
 from support.given import stories_of
 from support.samples import (
     CREATED,
     FIRST,
     MODEL,
+    OTHER_VERSION,
     SECOND,
     THIRD,
     VERSION,
@@ -28,9 +37,9 @@ from support.samples import (
 given = stories_of(INFERENCE_SERVICE)
 
 CAUSE = "KeyError in modeltrail.workers.manifest, line 56"
-DEPLOYING: tuple[LifeEvent, ...] = (CREATED, requested())
-UNDEPLOYING: tuple[LifeEvent, ...] = (*DEPLOYING, succeeded(), undeployment_requested())
-DELETED: tuple[LifeEvent, ...] = (*UNDEPLOYING, ServiceDeleted(name="iris", registered_model_id=MODEL))
+DEPLOYING: tuple[InferenceServiceEvent, ...] = (CREATED, requested())
+UNDEPLOYING: tuple[InferenceServiceEvent, ...] = (*DEPLOYING, succeeded(), undeployment_requested())
+DELETED: tuple[InferenceServiceEvent, ...] = (*UNDEPLOYING, ServiceDeleted(name="iris", registered_model_id=MODEL))
 PARK = ParkTask(task_id=FIRST, tries=10, cause=CAUSE)
 PARKED = TaskParked(task_id=FIRST, tries=10, cause=CAUSE)
 PARK_LAST = ParkTask(task_id=THIRD, tries=10, cause=CAUSE)
@@ -54,20 +63,33 @@ def test_a_task_that_is_retried_can_be_parked_again() -> None:
     given(*DEPLOYING, PARKED).when(RETRY, PARK).then(again, PARKED)
 
 
-def test_a_dismissed_deployment_has_failed_for_the_reason_given() -> None:
-    failed = DeploymentFailed(
-        deployment_id=FIRST,
+def dismissed_failure(deployment: DeploymentId, version: VersionId) -> DeploymentFailed:
+    return DeploymentFailed(
+        deployment_id=deployment,
         registered_model_id=MODEL,
-        model_version_id=VERSION,
+        model_version_id=version,
         reason="Dismissed",
         message="given up by an operator: nobody needs it",
     )
+
+
+def test_a_dismissed_deployment_has_failed_for_the_reason_given() -> None:
     dismissed = TaskDismissed(task_id=FIRST, reason="nobody needs it")
-    given(*DEPLOYING, PARKED).when(DISMISS).then(dismissed, failed)
+    given(*DEPLOYING, PARKED).when(DISMISS).then(dismissed, dismissed_failure(FIRST, VERSION))
+
+
+def test_of_a_dismissed_roll_out_is_told_that_the_version_before_serves_on() -> None:
+    dismiss = DismissTask(task_id=THIRD, reason="nobody needs it")
+    unanswered = (*DEPLOYING, succeeded(), requested(SECOND), requested(THIRD, OTHER_VERSION), PARKED_LAST)
+    given(*unanswered).when(dismiss).then(
+        TaskDismissed(task_id=THIRD, reason="nobody needs it"),
+        dismissed_failure(THIRD, OTHER_VERSION),
+        EarlierVersionRecovered(FIRST, MODEL, VERSION, "uid-1", "http://iris"),
+    )
 
 
 @pytest.mark.parametrize("history", [UNDEPLOYING, DELETED], ids=["undeploying", "deleted"])
-def test_a_dismissed_undeployment_is_done_on_the_operator_s_word(history: tuple[LifeEvent, ...]) -> None:
+def test_a_dismissed_undeployment_is_done_on_the_operator_s_word(history: tuple[InferenceServiceEvent, ...]) -> None:
     dismiss = DismissTask(task_id=THIRD, reason="removed by hand")
     dismissed = TaskDismissed(task_id=THIRD, reason="removed by hand")
     given(*history).when(PARK_LAST, dismiss).then(PARKED_LAST, dismissed, undeployed())
@@ -85,7 +107,7 @@ def test_a_service_that_is_deleted_while_its_undeployment_is_parked_can_be_retri
     ids=["at work", "replaced", "answered", "another"],
 )
 def test_what_is_not_parked_is_neither_retried_nor_dismissed(
-    history: tuple[LifeEvent, ...], wish: RetryTask | DismissTask
+    history: tuple[InferenceServiceEvent, ...], wish: RetryTask | DismissTask
 ) -> None:
     given(*history).when(wish).then_refused(RuleError, f"task {FIRST} is not parked, or not any more")
 

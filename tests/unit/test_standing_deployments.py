@@ -8,12 +8,12 @@ from modeltrail.domain.ids import DeploymentId
 from modeltrail.domain.inference_service_facts import (
     EarlierVersionInterrupted,
     EarlierVersionRecovered,
+    InferenceServiceEvent,
     ObjectDisappeared,
     ObjectDrifted,
     ServiceInterrupted,
     ServiceMoved,
 )
-from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.projections.standing_deployments import STANDING_DEPLOYMENTS, Standing, StandingDeployment
 from support.fold import Fold
@@ -36,19 +36,19 @@ from support.samples import (
 )
 
 NEVER_SEEN = DeploymentId(UUID(int=0xD9))
-LIVE: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), succeeded())
+LIVE: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied(), succeeded())
 ROLLING_OUT = (*LIVE, requested(SECOND, OTHER_VERSION))
 INTERRUPTED = ServiceInterrupted(FIRST, MODEL, VERSION, "NoPods", "no pod is ready")
 
 
-def row_after(*events: LifeEvent) -> StandingDeployment | None:
+def row_after(*events: InferenceServiceEvent) -> StandingDeployment | None:
     context = Context(PROJECT, SERVICE, "request-1")
     recorded = [Recorded(at, SERVICE, at, event, NOON, context) for at, event in enumerate(events, start=1)]
     row = Fold(STANDING_DEPLOYMENTS).over(recorded).row(STANDING_DEPLOYMENTS, SERVICE)
     return None if row is None else row.deployment
 
 
-def standing(*events: LifeEvent) -> StandingDeployment:
+def standing(*events: InferenceServiceEvent) -> StandingDeployment:
     deployment = row_after(*events)
     assert deployment is not None
     return deployment
@@ -70,7 +70,7 @@ def candidates(deployment: StandingDeployment) -> list[DeploymentId]:
     ids=["asked for", "live", "rolled out", "failed", "failed after another"],
 )
 def test_an_object_may_be_of_what_was_answered_and_after_a_failure_of_what_came_before(
-    history: tuple[LifeEvent, ...], expected: list[DeploymentId]
+    history: tuple[InferenceServiceEvent, ...], expected: list[DeploymentId]
 ) -> None:
     assert candidates(standing(*history)) == expected
 

@@ -87,7 +87,7 @@ def retry(*, task: UUID, operator: str, reason: str, data: Path | None) -> None:
     """Let the worker try a parked task again. The log keeps who decided that, when and why."""
 
     def wish(parked: "DeploymentId") -> "Wish":
-        from modeltrail.domain.parked_task import RetryTask  # noqa: PLC0415 it brings the domain along
+        from modeltrail.domain.parked_task_messages import RetryTask  # noqa: PLC0415 it brings the domain along
 
         return RetryTask(task_id=parked, reason=reason)
 
@@ -108,7 +108,7 @@ def dismiss(*, task: UUID, operator: str, reason: str, data: Path | None) -> Non
     """
 
     def wish(parked: "DeploymentId") -> "Wish":
-        from modeltrail.domain.parked_task import DismissTask  # noqa: PLC0415 the same
+        from modeltrail.domain.parked_task_messages import DismissTask  # noqa: PLC0415 the same
 
         return DismissTask(task_id=parked, reason=reason)
 

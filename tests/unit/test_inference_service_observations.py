@@ -9,6 +9,7 @@ from modeltrail.domain.ids import VersionId
 from modeltrail.domain.inference_service_facts import (
     EarlierVersionInterrupted,
     EarlierVersionRecovered,
+    InferenceServiceEvent,
     ObjectDisappeared,
     ObjectDrifted,
     Observation,
@@ -23,7 +24,6 @@ from modeltrail.domain.inference_service_facts import (
     ServiceRecovered,
     UndeploymentStalled,
 )
-from modeltrail.domain.inference_service_life import LifeEvent
 from modeltrail.domain.inference_service_messages import (
     ConfirmDeployment,
     DeploymentApplied,
@@ -54,8 +54,8 @@ from support.samples import (
 
 given = stories_of(INFERENCE_SERVICE)
 
-DEPLOYED: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), succeeded())
-FAILED: tuple[LifeEvent, ...] = (CREATED, requested(), applied(), failed())
+DEPLOYED: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied(), succeeded())
+FAILED: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied(), failed())
 UNDEPLOYING = (*DEPLOYED, undeployment_requested())
 
 INTERRUPT = RecordInterruption(deployment_id=FIRST, reason="NoPods", message="no pod is ready")
@@ -99,7 +99,7 @@ def test_an_interrupted_service_recovers_once() -> None:
 
 EARLIER_INTERRUPTED = EarlierVersionInterrupted(FIRST, MODEL, VERSION, "NoPods", "no pod is ready")
 EARLIER_RECOVERED = EarlierVersionRecovered(FIRST, MODEL, VERSION, "uid-1", "http://iris")
-ROLL_OUT_FAILED: tuple[LifeEvent, ...] = (*DEPLOYED, requested(SECOND), failed(SECOND))
+ROLL_OUT_FAILED: tuple[InferenceServiceEvent, ...] = (*DEPLOYED, requested(SECOND), failed(SECOND))
 
 
 def test_what_serves_on_after_a_failed_roll_out_is_interrupted_and_recovers() -> None:
@@ -120,7 +120,9 @@ def test_what_serves_on_after_two_failed_roll_outs_is_still_the_same() -> None:
 
 
 @pytest.mark.parametrize("answered", [(failed(SECOND, OTHER_VERSION),), ()], ids=["failed", "replaced"])
-def test_the_object_of_a_deployment_that_was_attempted_serves_after_all(answered: tuple[LifeEvent, ...]) -> None:
+def test_the_object_of_a_deployment_that_was_attempted_serves_after_all(
+    answered: tuple[InferenceServiceEvent, ...],
+) -> None:
     attempted = (*DEPLOYED, requested(SECOND, OTHER_VERSION), *answered)
     ready = msgspec.structs.replace(READY, deployment_id=SECOND)
     interrupt = msgspec.structs.replace(INTERRUPT, deployment_id=SECOND)
@@ -179,7 +181,7 @@ def test_the_object_of_a_failed_deployment_disappears_once() -> None:
 
 
 @pytest.mark.parametrize("since", [(), (requested(SECOND),), (requested(SECOND), failed(SECOND))])
-def test_the_object_of_a_failed_deployment_is_known_until_it_is_gone(since: tuple[LifeEvent, ...]) -> None:
+def test_the_object_of_a_failed_deployment_is_known_until_it_is_gone(since: tuple[InferenceServiceEvent, ...]) -> None:
     undeploy = RequestUndeployment(undeployment_id=THIRD)
     given(*FAILED, *since).when(undeploy).then(undeployment_requested())
 
@@ -190,7 +192,9 @@ def test_another_object_s_disappearance_is_no_news() -> None:
 
 
 @pytest.mark.parametrize("told", [(), (DISAPPEARED,)], ids=["there", "gone"])
-def test_a_disappearance_that_an_earlier_deployment_is_told_of_is_no_news(told: tuple[LifeEvent, ...]) -> None:
+def test_a_disappearance_that_an_earlier_deployment_is_told_of_is_no_news(
+    told: tuple[InferenceServiceEvent, ...],
+) -> None:
     earlier = RecordDisappearance(deployment_id=SECOND, external_id="uid-1", repair=Repair(THIRD))
     given(*DEPLOYED, *told).when(earlier).then()
 
@@ -249,7 +253,9 @@ def test_a_stall_is_told_once_and_ends_with_the_undeployment() -> None:
     [(CREATED,), (CREATED, requested()), (*DEPLOYED, requested(SECOND)), (*UNDEPLOYING, undeployed())],
     ids=["idle", "deploying", "rolling out", "gone"],
 )
-def test_news_of_what_does_not_stand_any_more_is_ignored(history: tuple[LifeEvent, ...], news: Observation) -> None:
+def test_news_of_what_does_not_stand_any_more_is_ignored(
+    history: tuple[InferenceServiceEvent, ...], news: Observation
+) -> None:
     given(*history).when(news).then()
 
 
