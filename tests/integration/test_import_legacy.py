@@ -201,6 +201,18 @@ async def test_whatever_a_row_holds_it_is_kept_and_named(database: Database, api
     assert [item["id"] for item in (await shown(project, "/models?state=draft"))["items"]] == [model]
 
 
+async def test_a_default_without_times_is_the_oldest(database: Database, api: Api, old: Old) -> None:
+    project = api.project()
+    model = await old.model(project)
+    for name in ("timeless", "also"):
+        await old.version(model, name=name, is_default=True, created_at=None, updated_at=None)
+    newest = await old.version(model, is_default=True)
+
+    await moved(database, "--write")
+
+    assert (await shown(project, f"/models/{model}"))["default_version"]["id"] == newest
+
+
 @pytest.mark.parametrize(
     ("moment", "shown_as"),
     [

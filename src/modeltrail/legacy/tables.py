@@ -18,6 +18,8 @@ PREFIXES = ("", "model_registry_")
 MODELS, VERSIONS = "registered_model", "model_version"
 NEEDED = {MODELS: {"id", "project_id", "name"}, VERSIONS: {"id", "registered_model_id", "name"}}
 CONNECT_SECONDS = 10.0
+# As legacy.rows takes it: to sort by, NULL is later than any time.
+_CREATED = "coalesce({0}.created_at, {0}.updated_at, to_timestamp(0))"
 
 
 class LegacyTablesError(Exception):
@@ -93,7 +95,7 @@ class LegacyTables:
                 SELECT m.*, d.default_id, coalesce(d.defaults, 0) AS defaults
                 FROM {self.models} AS m LEFT JOIN LATERAL (
                     SELECT count(*) AS defaults,
-                        (array_agg(v.id ORDER BY coalesce(v.created_at, v.updated_at) DESC, v.id DESC))[1] AS default_id
+                        (array_agg(v.id ORDER BY {_CREATED.format("v")} DESC, v.id DESC))[1] AS default_id
                     FROM {self.versions} AS v WHERE v.registered_model_id = m.id AND v.is_default
                 ) AS d ON true
                 WHERE $1::uuid IS NULL OR m.id > $1
