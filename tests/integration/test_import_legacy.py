@@ -213,6 +213,21 @@ async def test_a_default_without_times_is_the_oldest(database: Database, api: Ap
     assert (await shown(project, f"/models/{model}"))["default_version"]["id"] == newest
 
 
+async def test_versions_of_no_model_are_named(database: Database, api: Api, old: Old) -> None:
+    await old.connection.execute("ALTER TABLE old.model_version DROP CONSTRAINT model_version_registered_model_id_fkey")
+    version = await old.version(await old.model(api.project()))
+    orphans = [await old.version(str(uuid4())), await old.add("model_version", name="of none")]
+
+    facts = await moved(database, "--write", code=1)
+
+    assert numbers(facts["versions"]) == (1, 0, 0, 2)
+    assert {each["id"] for each in facts["versions"]["refused"]} == set(orphans)
+    assert {each["says"] for each in facts["versions"]["refused"]} == {
+        "its model is not in these tables, so no path would lead to it"
+    }
+    assert await api.pool.fetch("SELECT id::text FROM model_versions") == [(version,)]
+
+
 @pytest.mark.parametrize(
     ("moment", "shown_as"),
     [

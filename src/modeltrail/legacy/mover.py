@@ -27,6 +27,7 @@ from modeltrail.legacy.tables import LegacyTables, ModelPage
 PAGE = 200  # models; with their versions they are held in memory
 ACTOR = System("import-legacy")
 NOBODY = UUID(int=0)
+ORPHAN = "its model is not in these tables, so no path would lead to it"
 
 _TAKEN_OVER = """SELECT originator_id, notification_id FROM stored_events
 WHERE topic = $1 AND notification_id > $2 AND originator_version = 1
@@ -137,6 +138,7 @@ class Mover:
             await self._move_page(page, moved)
             done += len(page.models) + len(page.versions)
             on_progress(done, total)
+        moved.versions.refused += [Refusal(id_, ORPHAN) for id_ in await self._tables.orphans()]
         moved.models.gone = await self._gone(self._tables.models, "registered_model.taken_over", "models")
         moved.versions.gone = await self._gone(self._tables.versions, "model_version.taken_over", "model_versions")
         return moved

@@ -116,6 +116,14 @@ class LegacyTables:
             yield ModelPage(models, versions)
             after = models[-1]["id"]
 
+    async def orphans(self) -> list[UUID]:
+        """The versions of no model that is there, which `pages` leaves out."""
+        rows = await self._fetch(
+            f"SELECT id FROM {self.versions} AS v"  # noqa: S608 - the same
+            f" WHERE NOT EXISTS (SELECT FROM {self.models} AS m WHERE m.id = v.registered_model_id) ORDER BY id"
+        )
+        return [row["id"] for row in rows]
+
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:  # Any: asyncpg's records
         with _told(self._named_by):
             rows: list[Any] = await self._connection.fetch(statement, *arguments)
