@@ -1,6 +1,9 @@
 """Finding events: by what they touched, who asked, when, and as a tree of causes and effects."""
 
+import asyncio
 import json
+import signal
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
@@ -13,7 +16,7 @@ from modeltrail.cli.errors import CommandError
 from modeltrail.eventlog.reader import LogReader
 from modeltrail.eventlog.selection import Selection, position_before, query
 from support.api import Api, made
-from support.command_line import modeltrail
+from support.command_line import environment_of, modeltrail
 from support.committing import connected, read_rows
 from support.database import Database, DatabaseServer
 
@@ -35,6 +38,15 @@ def long_log(database_server: DatabaseServer) -> Iterator[Database]:
         connection.execute(MANY)
     yield database
     database_server.drop(database)
+
+
+async def cut_others(database: Database) -> None:
+    """End all sessions, as a restart of the server does."""
+    async with connected(database) as connection:
+        await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 async def listed(database: Database, *arguments: str) -> list[str]:
@@ -110,6 +122,33 @@ async def test_who_follows_a_stream_waits_for_what_is_behind_the_end_of_the_log(
     await modeltrail(database, *command, "--follow", "--stream", followed["id"])
 
     assert waits == [2]
+
+
+@pytest.mark.parametrize("command", [["events"], ["events", "list"]])
+async def test_who_follows_goes_on_when_the_database_is_back(api: Api, database: Database, command: list[str]) -> None:
+    project = api.project()
+    await project.model("iris")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modeltrail", *command, "--follow", "--json", env=environment_of(database),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            shown = [json.loads(await process.stdout.readline())["data"]["name"]]
+            for name in ("rose", "lily"):
+                await project.model(name)
+                shown.append(json.loads(await process.stdout.readline())["data"]["name"])
+                await cut_others(database)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+
+    assert shown == ["iris", "rose", "lily"]
+    assert process.returncode == 0
+    assert {line.partition(" (")[0].partition(" at ")[0] for line in err.decode().splitlines()} == {
+        "modeltrail: the connection to PostgreSQL"
+    }
 
 
 async def test_causes_and_effects_are_shown_as_a_tree(api: Api, database: Database) -> None:

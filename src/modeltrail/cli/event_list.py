@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from modeltrail.cli.errors import CommandError
 from modeltrail.cli.event_filters import Filters, filter_options, selection_of
 from modeltrail.cli.event_reader import EventRecord
 from modeltrail.cli.event_table import as_json, print_events, printable
+from modeltrail.cli.following import keep_on
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.quantities import WholeNumber
@@ -50,17 +51,33 @@ def list_events(
     settings = load_settings(with_dev_environment(data))
     wanted = Filters(**filters)
 
-    async def run() -> None:
-        await check_schema(settings.database)
+    last: int | None = None
+
+    async def session() -> AsyncGenerator[None, None]:
+        nonlocal last
         async with load_core().open_auditor(settings) as auditor:
             reader = _reader(auditor)
-            selection = await selection_of(wanted, auditor)
-            read = reader.oldest if oldest else reader.newest
-            found = await read(selection, limit)
-            print_events(found, json_lines=json_lines, with_header=True)
-            if follow:
+            if last is None:
+                selection = await selection_of(wanted, auditor)
+                read = reader.oldest if oldest else reader.newest
+                found = await read(selection, limit)
+                print_events(found, json_lines=json_lines, with_header=True)
                 last = found[-1].position if found else selection.after
-                await _follow(auditor, wanted, last, json_lines=json_lines)
+            while follow:
+                end = await reader.end()
+                yield
+                # Looked up anew each time: a model may have got another version meanwhile.
+                selection = await selection_of(msgspec.structs.replace(wanted, position=last), auditor)
+                found = await reader.oldest(selection, _PAGE)
+                print_events(found, json_lines=json_lines)
+                if found:
+                    last = found[-1].position
+                else:
+                    await reader.wait(end)
+
+    async def run() -> None:
+        await check_schema(settings.database)
+        await keep_on(settings.database, session)
 
     with explained(settings.database):
         run_until_stopped(run())
@@ -106,20 +123,6 @@ def _reader(auditor: "Auditor") -> "LogReader":
     from modeltrail.eventlog.reader import LogReader  # noqa: PLC0415 it brings asyncpg along
 
     return LogReader(auditor.connection, auditor.person_keys)
-
-
-async def _follow(auditor: "Auditor", filters: Filters, last: int, *, json_lines: bool) -> None:
-    reader = _reader(auditor)
-    while True:
-        end = await reader.end()
-        # Looked up anew each time: a model may have got another version meanwhile.
-        selection = await selection_of(msgspec.structs.replace(filters, position=last), auditor)
-        found = await reader.oldest(selection, _PAGE)
-        print_events(found, json_lines=json_lines)
-        if found:
-            last = found[-1].position
-        else:
-            await reader.wait(end)
 
 
 def _tree(events: Sequence[EventRecord], chosen: EventRecord) -> list[str]:

@@ -1,6 +1,6 @@
 """`modeltrail events`: shows the event log."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +18,7 @@ from modeltrail.cli.event_proof import new_seal_key, public_key, seal, verify
 from modeltrail.cli.event_reader import EventReader, EventRecord
 from modeltrail.cli.event_state import diff, state
 from modeltrail.cli.event_table import print_events, table_width
+from modeltrail.cli.following import keep_on
 from modeltrail.cli.groups import Group, refuse_options_before
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
@@ -58,13 +59,28 @@ def events(
         return
     settings = load_settings(with_dev_environment(data))
 
+    last: int | None = None
+
+    async def session() -> AsyncGenerator[None, None]:
+        nonlocal last
+        async with open_reader(settings) as reader:
+            if last is None:
+                found = await _first(reader, limit, stream, position)
+                print_events(found, json_lines=json_lines, with_header=True)
+                last = found[-1].position if found else position or 0
+            while follow:
+                end = await reader.end()
+                yield
+                found = await reader.after(last, _PAGE, stream=stream)
+                print_events(found, json_lines=json_lines)
+                if found:
+                    last = found[-1].position
+                else:
+                    await reader.wait(end)  # not the stream's last: what others have appended after it is not news
+
     async def show() -> None:
         await check_schema(settings.database)
-        async with open_reader(settings) as reader:
-            found = await _first(reader, limit, stream, position)
-            print_events(found, json_lines=json_lines, with_header=True)
-            if follow:
-                await _follow(reader, found[-1].position if found else position or 0, stream, json_lines=json_lines)
+        await keep_on(settings.database, session)
 
     with explained(settings.database):
         run_until_stopped(show())
@@ -83,14 +99,3 @@ async def _first(reader: EventReader, limit: int, stream: UUID | None, position:
     if position is None:
         return await reader.last(limit, stream=stream)
     return await reader.after(position, limit, stream=stream)
-
-
-async def _follow(reader: EventReader, position: int, stream: UUID | None, *, json_lines: bool) -> None:
-    while True:
-        end = await reader.end()
-        found = await reader.after(position, _PAGE, stream=stream)
-        print_events(found, json_lines=json_lines)
-        if found:
-            position = found[-1].position
-        else:
-            await reader.wait(end)  # not the stream's last: what others have appended after it is not news
