@@ -335,8 +335,26 @@ async def test_parquet_is_not_put_among_other_files(world: Registry, database: D
     assert (await modeltrail(database, *to))[0] == 2
     code, _, err = await modeltrail(database, *to, "--resume")
     assert (code, "it holds 'diary'" in err) == (1, True)
-    code, _, err = await modeltrail(database, "events", "export", str(tmp_path), "--resume")
-    assert (code, "Is a directory" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "says"),
+    [
+        ("", (), "FILE is empty"),
+        ("", ("--format", "parquet"), "FILE is empty"),
+        ("{folder}", ("--resume",), "is a folder; to go on with an export that is Parquet, take --format parquet"),
+        ("{folder}/diary", ("--resume", "--format", "parquet"), "is not a folder, as Parquet is exported to"),
+    ],
+)
+async def test_a_place_that_the_form_cannot_be_written_to_is_named(
+    database: Database, tmp_path: Path, file: str, arguments: tuple[str, ...], says: str
+) -> None:
+    write(tmp_path / "diary", b"dear diary")
+
+    code, out, err = await modeltrail(database, "events", "export", file.replace("{folder}", str(tmp_path)), *arguments)
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
 
 
 async def test_who_reads_what_is_printed_may_pause_for_long(

@@ -55,8 +55,8 @@ def export(*, file: str, form: str, resume: bool, data: Path | None, **filters: 
         raise click.UsageError("standard output takes only whole JSON Lines; name a file, without --resume or Parquet")
     write: Writer = _print_events if to_output else _writer(form)
     path = Path(file)
-    if path.exists() and not (resume or to_output):
-        raise CommandError(f"{file!r} exists; name another file, or go on with it: --resume", exit_code=MISUSED)
+    if not to_output:
+        _check_target(file, form, resume=resume)
     settings = load_settings(with_dev_environment(data))
 
     async def run() -> int:
@@ -81,6 +81,22 @@ def export(*, file: str, form: str, resume: bool, data: Path | None, **filters: 
             f"{file!r} cannot be written ({error.strerror})", exit_code=MISUSED if is_wrong_path else FAILED
         ) from None
     click.echo(f"wrote {written} events to {'standard output' if to_output else file}", err=True)
+
+
+def _check_target(file: str, form: str, *, resume: bool) -> None:
+    """Raise CommandError unless an export of that form can be begun there, or gone on with."""
+    path = Path(file)
+    if not file:
+        wrong = "FILE is empty; name a file, or - for standard output"
+    elif path.exists() and not resume:
+        wrong = f"{file!r} exists; name another file, or go on with it: --resume"
+    elif form == "parquet" and path.exists() and not path.is_dir():
+        wrong = f"{file!r} is not a folder, as Parquet is exported to; name another one, or leave out --format parquet"
+    elif form == "jsonl" and path.is_dir():
+        wrong = f"{file!r} is a folder; to go on with an export that is Parquet, take --format parquet"
+    else:
+        return
+    raise CommandError(wrong, exit_code=MISUSED)
 
 
 async def _print_events(
