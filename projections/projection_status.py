@@ -8,8 +8,10 @@ from asyncpg import Connection
 from msgspec import Struct
 
 from modeltrail.eventlog.log import read_head
+from modeltrail.postgres.connect import Reads
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.catalogue import ALL
+from modeltrail.projections.checkpoint import OtherVersionError
 from modeltrail.projections.projection import Projection
 
 SQL = Statements("modeltrail.projections", "rebuild.sql")
@@ -69,6 +71,20 @@ async def outdated(connection: Connection) -> list[Projection[Any]]:  # Any: of 
     """Those whose table was filled by older code than today's."""
     stored = {row["name"]: row["version"] for row in await connection.fetch(SQL.list_projections)}
     return [projection for projection in ALL if stored.get(projection.name, 0) < projection.version]
+
+
+async def check_versions(
+    connection: Reads,
+    projections: Sequence[Projection[Any]],  # Any: the same
+) -> None:
+    """Raise OtherVersionError when one of the tables was filled by other code than today's, which neither its reader
+    nor its writer would notice."""
+    stored = {row["name"]: row["version"] for row in await connection.fetch(SQL.list_projections)}
+    by = {projection.name: stored.get(projection.name, 0) - projection.version for projection in projections}
+    if newer := [name for name, ahead in by.items() if ahead > 0]:
+        raise OtherVersionError(f"newer code than this filled {', '.join(newer)}: run that version of modeltrail")
+    if older := [name for name, ahead in by.items() if ahead < 0]:
+        raise OtherVersionError(f"older code than this filled {', '.join(older)}; run: modeltrail migrate")
 
 
 async def record_versions(connection: Connection, projections: Sequence[Projection[Any]]) -> None:

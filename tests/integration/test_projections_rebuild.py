@@ -285,6 +285,32 @@ async def test_migrating_rebuilds_what_older_code_filled_and_says_so(database: D
         assert await outdated(connection) == []
 
 
+@pytest.mark.parametrize("command", [("serve",), ("worker",), ("import-legacy", "--dsn", "{dsn}", "--write")])
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        (0, "modeltrail: older code than this filled models; run: modeltrail migrate\n"),
+        (99, "modeltrail: newer code than this filled models: run that version of modeltrail\n"),
+    ],
+)
+async def test_what_writes_read_tables_does_not_start_on_those_of_other_code(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    unused_tcp_port: int,
+    command: tuple[str, ...],
+    version: int,
+    says: str,
+) -> None:
+    monkeypatch.setenv("SERVER_PORT", str(unused_tcp_port))
+    monkeypatch.setenv("KSERVE_ENABLED", str(command == ("worker",)))
+    async with connected(database) as connection:
+        await connection.execute("UPDATE projections SET version = $1 WHERE name = 'models'", version)
+
+    code, _, err = await modeltrail(database, *(each.replace("{dsn}", database.dsn) for each in command))
+
+    assert (code, err) == (1, says)
+
+
 @pytest.fixture
 def found_out(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set once somebody has found out that another rebuild is under way."""

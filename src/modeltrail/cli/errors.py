@@ -56,6 +56,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
     from modeltrail.legacy.tables import LegacyTablesError, UnusableSourceError  # noqa: PLC0415
     from modeltrail.postgres.embedded import EmbeddedPostgresError  # noqa: PLC0415
     from modeltrail.postgres.migrate import MigrationError  # noqa: PLC0415
+    from modeltrail.projections.checkpoint import OtherVersionError  # noqa: PLC0415
     from modeltrail.projections.rebuild import RebuildError  # noqa: PLC0415
     from modeltrail.settings import SettingsError  # noqa: PLC0415
     from modeltrail.workers.cluster import ClusterError, ClusterNotConfigured  # noqa: PLC0415
@@ -70,6 +71,7 @@ def _explain(error: Exception) -> tuple[str, int] | None:
         case (
             EmbeddedPostgresError()
             | RebuildError()
+            | OtherVersionError()
             | MigrationError()
             | ClusterError()
             | LogUnavailableError()

@@ -18,6 +18,7 @@ from modeltrail.legacy.tables import Source, open_tables
 from modeltrail.postgres.connect import writer
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.log_import import Imported, LogImport
+from modeltrail.projections.projection_status import check_versions
 from modeltrail.projections.table import Table
 from modeltrail.settings import Settings
 
@@ -90,6 +91,7 @@ async def import_legacy(
     async with AsyncExitStack() as stack:
         pool = await open_pool_in(stack, settings, smallest=0, largest=4)
         await check_keys(pool, keys)
+        await check_versions(pool, INLINE)
         tables = await stack.enter_async_context(open_tables(source))
         connection = await stack.enter_async_context(open_connection(address))
         sink: Sink

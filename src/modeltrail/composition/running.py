@@ -19,10 +19,11 @@ from modeltrail.http.services import Services
 from modeltrail.memory import settle
 from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import ANSWER_SECONDS, READ_SECONDS, writer
-from modeltrail.projections.catalogue import ASYNC, INLINE
+from modeltrail.projections.catalogue import ALL, ASYNC, INLINE
 from modeltrail.projections.documents import DocumentReader
 from modeltrail.projections.list_reader import ListReader
 from modeltrail.projections.past import PastReader
+from modeltrail.projections.projection_status import check_versions
 from modeltrail.server import serve
 from modeltrail.settings import Settings
 from modeltrail.workers.access import Access
@@ -37,7 +38,8 @@ _log = structlog.get_logger(__name__)
 async def run_api(settings: Settings) -> None:
     """Serve the API until cancelled.
 
-    Raises SettingsError without a secret key, and UnusableKeyError when stored data needs another key.
+    Raises SettingsError without a secret key, UnusableKeyError when stored data needs another key, and
+    OtherVersionError when other code than today's filled the read tables.
     """
     keys = key_ring(settings)
     address = address_of(settings)
@@ -51,6 +53,7 @@ async def run_api(settings: Settings) -> None:
             statement_seconds=READ_SECONDS,
         )
         await check_keys(pool, keys)
+        await check_versions(pool, ALL)
         services = Services(
             committer=await stack.enter_async_context(
                 Committer(writer(address), INLINE, answer_seconds=ANSWER_SECONDS)
@@ -78,7 +81,8 @@ async def run_worker(settings: Settings) -> None:
     """Drive the cluster, and keep the projections up that follow the log, until cancelled.
 
     With KServe off there is no cluster to drive. Raises ClusterNotConfigured, SettingsError when there is no secret
-    key, and UnusableKeyError when stored data needs another key.
+    key, UnusableKeyError when stored data needs another key, and OtherVersionError when other code than today's filled
+    the read tables.
     """
     projections = ProjectionRunner(writer(address_of(settings)), ASYNC)
     if settings.kserve.enabled:
@@ -99,6 +103,7 @@ async def _drive_cluster(settings: Settings, projections: ProjectionRunner) -> N
     address = address_of(settings)
     async with open_connection(address) as connection:
         await check_keys(connection, keys)
+        await check_versions(connection, INLINE)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await KServeCluster.connect(access))
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))

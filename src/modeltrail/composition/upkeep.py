@@ -25,7 +25,7 @@ from modeltrail.projections.comparison import Compared, Difference, verify_table
 from modeltrail.projections.one_rebuild import RebuildUnderWayError, only_rebuild, stopped_names
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
-from modeltrail.projections.projection_status import outdated, record_versions
+from modeltrail.projections.projection_status import check_versions, outdated, record_versions
 from modeltrail.projections.rebuild import Rebuilt
 from modeltrail.settings import Settings
 
@@ -153,6 +153,7 @@ async def decide_on_parked(
     async with AsyncExitStack() as stack:
         pool = await open_pool_in(stack, settings, smallest=0, largest=2)
         await check_keys(pool, keys)
+        await check_versions(pool, INLINE)
         actor = await People(pool, keys).seal(operator)
         committer = await stack.enter_async_context(Committer(writer(address), INLINE))
         context = Context(ProjectId(found.project_id), uuid4(), f"cli-{uuid4()}", actor)
