@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Connection
+from asyncpg import Connection, Record
 from msgspec import Struct
 
 from modeltrail.eventlog.keys import KeyRing
@@ -104,6 +104,8 @@ async def compare_with_shadow(
     )
     for row in rows:
         _add_row(found, projection, row["id"], row["expected"], row["found"])
+    counts = await connection.fetch(SQL.compare_counts_with_shadow, projection.name, shadow, SHOWN)
+    _add_counts(found, projection, counts)
 
 
 def _texts(alias: str, names: Sequence[str]) -> str:
@@ -164,6 +166,12 @@ async def _compare_counts(connection: Connection, table: FoldedRows, found: Diff
     arrays = "".join(f", ${number}::text[]" for number in range(4, len(texts) + 4))
     statement = SQL.compare_counts.format(facets=facets, names=names, arrays=arrays)
     keys = [key[0] for key in expected]
-    for row in await connection.fetch(statement, projection.name, keys, list(expected.values()), *texts):
+    _add_counts(
+        found, projection, await connection.fetch(statement, projection.name, keys, list(expected.values()), *texts)
+    )
+
+
+def _add_counts(found: Differences, projection: Projection[Any], rows: Iterable[Record]) -> None:  # Any: the same
+    for row in rows:
         facet = " ".join(row["facets"])
         found.add("row_counts", row["project_id"], f"{projection.name} {facet}".strip(), row["expected"], row["found"])

@@ -9,6 +9,12 @@ SELECT project_id, facets, coalesce(w.count, 0)::bigint AS expected, coalesce(s.
 FROM wanted AS w FULL JOIN stored AS s USING (project_id, facets)
 WHERE w.count IS DISTINCT FROM s.count
 
+-- name: compare_counts_with_shadow
+SELECT project_id, facets, coalesce(s.count, 0) AS expected, coalesce(l.count, 0) AS found
+FROM (SELECT * FROM row_counts WHERE source = $1 AND count <> 0) AS l
+FULL JOIN (SELECT * FROM row_counts WHERE source = $2 AND count <> 0) AS s USING (project_id, facets)
+WHERE l.count IS DISTINCT FROM s.count LIMIT $3
+
 -- name: list_projections
 SELECT name, version, position, rebuilt_at, rebuilt_position, failed_position, failure FROM projections
 

@@ -125,6 +125,28 @@ async def test_a_comparison_swaps_only_when_told_to(database: Database) -> None:
     assert await differences(database, *INLINE) == []
 
 
+async def test_a_comparison_finds_a_wrong_count(database: Database) -> None:
+    async with registry(database) as world:
+        await world.ready_version()
+        await world.environment()
+    async with connected(database) as connection:
+        await connection.execute("DELETE FROM row_counts WHERE source = 'models'")
+        await connection.execute("UPDATE row_counts SET count = 7 WHERE source = 'serving_environments'")
+
+    names = ("models", "serving_environments", "model_versions")
+    code, out, _ = await modeltrail(database, "projections", "rebuild", *names, "--verify", "--swap")
+
+    assert (code, out.splitlines()[:-1]) == (
+        0,
+        [
+            f"row_counts.models LIVE CUSTOMTRAIN of {world.project}: found 0, expected 1",
+            f"row_counts.serving_environments of {world.project}: found 7, expected 1",
+            "2 differences",
+        ],
+    )
+    assert await differences(database, *INLINE) == []
+
+
 async def test_a_comparison_tells_of_a_row_that_is_missing_or_too_much_in_one_line(database: Database) -> None:
     async with registry(database) as world:
         model, _ = await world.ready_version()
