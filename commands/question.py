@@ -11,6 +11,7 @@ from uuid import UUID
 
 from modeltrail.commands.remembered import Remembered
 from modeltrail.domain.decider import Decider
+from modeltrail.eventlog.first_mention import PersonKey
 from modeltrail.projections.projection import Projection, Row, unique_key
 
 T = TypeVar("T")
@@ -77,6 +78,13 @@ class HasKey(Question[bool]):
     """Whether a person's key is there: whether that person was not erased."""
 
     person: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWith(Question[PersonKey | None]):
+    """The key of the person whose address has this digest, or None when nobody knows that person."""
+
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)

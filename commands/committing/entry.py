@@ -11,8 +11,11 @@ from modeltrail.commands.remembered import SQL as REMEMBERED
 from modeltrail.commands.remembered import Remembered
 from modeltrail.commands.remembered import columns_of as columns_of_remembered
 from modeltrail.domain.decider import Decider
+from modeltrail.eventlog.first_mention import PersonKey
+from modeltrail.eventlog.first_mention import columns_of as columns_of_keys
 from modeltrail.eventlog.log import CHANNEL, Head, columns_of
 from modeltrail.eventlog.log import SQL as LOG
+from modeltrail.eventlog.people import SQL as PEOPLE
 from modeltrail.eventlog.record import Recorded
 from modeltrail.eventlog.streams import Loaded
 from modeltrail.eventlog.streams import columns_of as columns_of_snapshots
@@ -40,6 +43,7 @@ class Entry:
         events: Sequence[Recorded],
         rows: Sequence[ChangedRows[Any]],  # Any: rows of several tables
         snapshots: Mapping[UUID, tuple[Decider[Any, Any, Any], Loaded]],  # Any: deciders of several kinds
+        new_people: Sequence[PersonKey],
         credentials: Sequence[Credentials],
         forgotten: Sequence[UUID],
         remembered: Sequence[Remembered],
@@ -50,7 +54,7 @@ class Entry:
             self._only_remember(remembered)
             return
         self._statements += [(each.table.delete_statement, [each.gone]) for each in rows if each.gone]
-        self._add_events_and_rows(events, rows, remembered)
+        self._add_events_and_rows(events, rows, new_people, remembered)
         if snapshots:
             self._statements.append((LOG.save_snapshots, columns_of_snapshots(snapshots)))
         if credentials:
@@ -75,9 +79,13 @@ class Entry:
             self._statements.append((f"WITH part_0 AS ({save}) {delete}", arguments.values))
 
     def _add_events_and_rows(
-        self, events: Sequence[Recorded], rows: Sequence[ChangedRows[Any]], remembered: Sequence[Remembered]
+        self,
+        events: Sequence[Recorded],
+        rows: Sequence[ChangedRows[Any]],
+        new_people: Sequence[PersonKey],
+        remembered: Sequence[Remembered],
     ) -> None:
-        """The events, all changed rows and what is remembered, in one statement."""
+        """The events, the keys of whom they name first, all changed rows and what is remembered, in one statement."""
         arguments = Arguments()
         columns, self.end = columns_of(self.behind, events)
         parts = [arguments.of(LOG.insert_events, _without_empty(columns))]
@@ -85,6 +93,8 @@ class Entry:
             if changed.kept:
                 statement = changed.table.insert_statement if changed.all_new else changed.table.save_statement
                 parts.append(arguments.of(statement, _without_empty(changed.table.columns_of(changed.kept))))
+        if new_people:
+            parts.append(arguments.of(PEOPLE.insert_keys, columns_of_keys(new_people)))
         if remembered:
             parts.extend(_keeping(remembered, arguments))
         parts_by_name = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))

@@ -16,7 +16,7 @@ from asyncpg import Connection
 from modeltrail.commands.committing.entry import Entry
 from modeltrail.commands.committing.named_people import NamedPeople
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
-from modeltrail.commands.question import AnswerTo, HasKey, Question, RowAt, RowsHaving, RowWith, StateOf
+from modeltrail.commands.question import AnswerTo, HasKey, KeyWith, Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
 from modeltrail.domain.decider import Decider
 from modeltrail.domain.errors import id_is_taken
@@ -74,6 +74,7 @@ class WorkingSet:
             events=self.events,
             rows=[changed for rows in self._rows.values() if (changed := rows.take()) is not None],
             snapshots=due_snapshots(self._changed_streams),
+            new_people=self._people.take_new(),
             credentials=self._credentials,
             forgotten=self._forgotten,
             remembered=self._remembered,
@@ -106,9 +107,7 @@ class WorkingSet:
     def unknown_to(self, asking: Asking, context: Context) -> tuple[Question[Any], ...]:
         """The next questions of a command that are not known yet, if its turn comes on what is known now."""
         try:
-            decision = self.decide(asking)
-            self._require_people(decision, context)
-            self._require_rows(decision)
+            self._require(self.decide(asking), context)
         except NotKnownYet as signal:
             return signal.questions
         except Exception:  # noqa: BLE001 - whether it is refused is decided when its turn comes
@@ -163,20 +162,21 @@ class WorkingSet:
                 self._rows[projection].want_key(key)
             case RowsHaving(projection=projection, column=column, value=value):
                 self._rows[projection].want_where(column, value)
-            case HasKey(person=person):
-                self._people.want(person)
+            case HasKey() | KeyWith():
+                self._people.want(question)
             case _:
                 raise TypeError(f"nobody answers a {type(question).__name__}")
 
     def apply(self, decision: Decision, context: Context) -> None:
         """Take a decision as done.
 
-        Raises, with nothing done, NotKnownYet when rows that it touches are missing, and ForgottenPersonError.
+        Raises, with nothing done, NotKnownYet when rows that it touches or people whom it names are missing, and
+        ForgottenPersonError.
         """
-        self._require_people(decision, context)
-        self._require_rows(decision)
+        self._require(decision, context)
         if any(change.begins and self._has_begun(change.stream) for change in decision.changes):
             raise id_is_taken()
+        decision, context = self._people.sealed(decision, context)
         for change in decision.changes:
             self._apply_change(change, context)
         self._credentials.extend(decision.credentials)
@@ -188,13 +188,12 @@ class WorkingSet:
         loaded = self._streams.get(stream)
         return loaded is not None and loaded.version > 0
 
-    def _require_people(self, decision: Decision, context: Context) -> None:
-        persons = self._people.in_doubt(decision, context)
-        if unknown := self._people.unknown(persons):
-            raise NotKnownYet(map(HasKey, unknown))
-        self._people.require_keys(persons)
+    def _require(self, decision: Decision, context: Context) -> None:
+        if missing := [*self._people.unknown(decision, context), *self._missing_rows(decision)]:
+            raise NotKnownYet(missing)
+        self._people.require_keys(decision, context)
 
-    def _require_rows(self, decision: Decision) -> None:
+    def _missing_rows(self, decision: Decision) -> list[Question[Any]]:  # Any: questions of all kinds
         missing: list[Question[Any]] = []
         for change in decision.changes:
             for event in change.events:
@@ -207,8 +206,7 @@ class WorkingSet:
                                 missing.append(RowsHaving(projection, column, value))
                             case _:
                                 pass
-        if missing:
-            raise NotKnownYet(missing)
+        return missing
 
     def _apply_change(self, change: Change, context: Context) -> None:
         if not change.events:

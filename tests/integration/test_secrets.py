@@ -18,8 +18,9 @@ import asyncpg
 import pytest
 
 from modeltrail.domain.personal import Personal
+from modeltrail.eventlog.first_mention import FirstMention, columns_of
 from modeltrail.eventlog.keys import KeyRing, UnusableKeyError
-from modeltrail.eventlog.people import People, PersonKeys
+from modeltrail.eventlog.people import SQL, People, PersonKeys
 from modeltrail.eventlog.rotation import check_keys, list_key_uses, rotate
 from support.api import Api, Project, made, refusal
 from support.database import Database
@@ -35,6 +36,15 @@ async def pool(database: Database) -> AsyncIterator[asyncpg.Pool]:
     pool = await asyncpg.create_pool(database.dsn, min_size=1, max_size=6)
     yield pool
     await pool.close()
+
+
+async def known(pool: asyncpg.Pool, ring: KeyRing, address: str = ADDRESS) -> Personal:
+    """An address of somebody whose key is stored, as the committer does with the first event that names a person."""
+    mention = await People(pool, ring).seal(address)
+    assert isinstance(mention, FirstMention)
+    key = mention.new_key()
+    await pool.execute(SQL.insert_keys, *columns_of([key]))
+    return mention.sealed(key)
 
 
 def quiet(_moved: int, _total: int) -> None: ...
@@ -85,7 +95,7 @@ async def start(environment: dict[str, str], *arguments: str) -> asyncio.subproc
 
 async def test_everything_opens_with_the_new_key_alone_after_a_rotation(pool: asyncpg.Pool) -> None:
     texts = await store(pool, 450)
-    ann = await People(pool, BEFORE).seal(ADDRESS)
+    ann = await known(pool, BEFORE)
 
     assert await turn(pool) == 450 + 2
 
@@ -97,7 +107,7 @@ async def test_everything_opens_with_the_new_key_alone_after_a_rotation(pool: as
 
 
 async def test_a_person_is_found_again_after_a_rotation_and_without_the_oldest_key(pool: asyncpg.Pool) -> None:
-    before = await People(pool, BEFORE).seal(ADDRESS)
+    before = await known(pool, BEFORE)
     await turn(pool)
 
     assert (await People(pool, AFTER).seal(ADDRESS.upper())).person == before.person
@@ -119,12 +129,12 @@ async def test_two_rotations_at_once_share_the_work(pool: asyncpg.Pool) -> None:
 
 async def test_what_writers_write_during_a_rotation_is_readable_and_people_stay_one(pool: asyncpg.Pool) -> None:
     texts = await store(pool, 900)
-    people = People(pool, KeyRing([OLD, NEW]))  # as long as not all hosts have been restarted
+    ring = KeyRing([OLD, NEW])  # as long as not all hosts have been restarted
     rotation = asyncio.create_task(turn(pool))
     sealed: list[Personal] = []
     while not rotation.done():
         texts |= await store(pool, 5, BOTH)
-        sealed.append(await people.seal(f"{len(sealed)}@example.org"))
+        sealed.append(await known(pool, ring, f"{len(sealed)}@example.org"))
     await rotation
     await turn(pool)
 
@@ -183,7 +193,7 @@ async def test_what_cannot_be_opened_stays_and_is_told(pool: asyncpg.Pool, datab
 
 
 async def test_a_digest_key_that_cannot_be_opened_is_told_like_all_else(pool: asyncpg.Pool, database: Database) -> None:
-    await People(pool, BEFORE).seal(ADDRESS)
+    await known(pool, BEFORE)
     await pool.execute("DELETE FROM person_keys")  # the digest key outlives the last person that was erased
 
     code, out, _ = await modeltrail(variables(database, NEW), "secrets", "rotate")
@@ -201,7 +211,7 @@ async def test_a_digest_key_that_cannot_be_opened_is_told_like_all_else(pool: as
 
 async def test_status_counts_and_tells_what_lacks_a_key(pool: asyncpg.Pool, database: Database) -> None:
     await store(pool, 2)
-    await People(pool, BEFORE).seal(ADDRESS)
+    await known(pool, BEFORE)
 
     code, out, _ = await modeltrail(variables(database, NEW), "secrets", "status", "--json")
     assert code == 1
@@ -268,8 +278,9 @@ async def test_a_process_that_knows_a_person_goes_on_when_others_rotate(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("modeltrail.eventlog.people.FRESH_SECONDS", 0.0)
+    before = await known(pool, BEFORE)
     people = People(pool, BEFORE)
-    before = await people.seal(ADDRESS)
+    await people.seal(ADDRESS)
     await turn(pool)
 
     assert (await people.seal(ADDRESS)).person == before.person
@@ -279,8 +290,9 @@ async def test_the_key_of_somebody_who_was_erased_is_forgotten(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("modeltrail.eventlog.people.FRESH_SECONDS", 0.0)
+    before = await known(pool, BEFORE)
     people, readers = People(pool, BEFORE), PersonKeys(pool, BEFORE)
-    before = await people.seal(ADDRESS)
+    await people.seal(ADDRESS)
     await readers.learn([before.person])
     await pool.execute("DELETE FROM person_keys")
 

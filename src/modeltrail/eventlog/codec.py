@@ -28,6 +28,8 @@ def keep_sealed(_person: UUID, _box: bytes) -> None:
 
 def _write(value: object) -> object:
     if isinstance(value, Personal):
+        if not value.box:
+            raise ValueError("somebody's address is to be stored that is not sealed")
         return {"person": str(value.person), "box": b64encode(value.box).decode()}
     raise NotImplementedError(f"no JSON form for {type(value).__name__}")
 

@@ -12,14 +12,15 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from asyncpg import Connection, Pool
 from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 
 from modeltrail.domain.personal import Personal
-from modeltrail.eventlog.keys import KEY_BYTES, KeyRing, UnusableKeyError, seal, unseal
+from modeltrail.eventlog.first_mention import FirstMention, PersonKey
+from modeltrail.eventlog.keys import KEY_BYTES, KeyRing, seal, unseal
 from modeltrail.postgres.statements import Statements
 
 SQL = Statements("modeltrail.eventlog", "people.sql")
@@ -39,7 +40,7 @@ class _Person(Struct, frozen=True):
 
 
 class People:
-    """Knows the key of each person, making one for a person seen for the first time."""
+    """Knows the keys of those who are known."""
 
     def __init__(self, pool: Pool, keys: KeyRing) -> None:
         self._pool = pool
@@ -50,9 +51,13 @@ class People:
     async def seal(self, address: str) -> Personal:
         """`address` as personal data, as it is written. Whose it is, `folded` says.
 
+        A FirstMention when the database does not know that person. Nothing is stored: the writer of an event does so.
         Raises UnusableKeyError when that person's key is wrapped under a key that this process was not given.
         """
-        person = await self._person(await self._digest(folded(address)))
+        digest = await self._digest(folded(address))
+        person = await self._person(digest)
+        if person is None:
+            return FirstMention(address, digest, self._keys)
         return Personal(person.id, seal(person.key, address.encode(), person.id.bytes), address, person.last_erasure)
 
     def forget(self, persons: Collection[UUID]) -> None:
@@ -61,7 +66,7 @@ class People:
             del self._known[digest]
 
     async def find(self, address: str) -> tuple[UUID, ...]:
-        """Whose address it is; nobody's when that person was never seen, or was erased. Makes no key.
+        """Whose address it is; nobody's when no event names that person, or the person was erased.
 
         Older code, which folded addresses otherwise, may have taken one person for two.
         """
@@ -88,17 +93,19 @@ class People:
             row = await self._pool.fetchrow(SQL.get_digest_key)  # another process may have been first
         return self._keys.unseal(row["key_id"], row["wrapped_key"], DIGEST_PURPOSE)
 
-    async def _person(self, digest: bytes) -> _Person:
+    async def _person(self, digest: bytes) -> _Person | None:
         known = self._known.pop(digest, None)
         now = time.monotonic()
         if known is None or now - known.seen >= FRESH_SECONDS:
-            known = await self._find(digest, now, known) or await self._add(digest, now)
+            known = await self._find(digest, now, known)
+        if known is None:
+            return None
         self._known[digest] = known
         if len(self._known) > CACHED:
             self._known.popitem(last=False)
         return known
 
-    async def _find(self, digest: bytes, now: float, known: _Person | None = None) -> _Person | None:
+    async def _find(self, digest: bytes, now: float, known: _Person | None) -> _Person | None:
         row = await self._pool.fetchrow(SQL.get_person, digest)
         if row is None:
             return None
@@ -107,16 +114,6 @@ class People:
             return _Person(known.id, known.key, now, row["last_erasure"])
         key = self._keys.unseal(row["key_id"], row["wrapped_key"], row["person"].bytes)
         return _Person(row["person"], key, now, row["last_erasure"])
-
-    async def _add(self, digest: bytes, now: float) -> _Person:
-        person, key = uuid4(), os.urandom(KEY_BYTES)
-        key_id, wrapped = self._keys.seal(key, person.bytes)
-        await self._pool.execute(SQL.add_person, person, digest, key_id, wrapped)
-        # Another process may have been first, or a rotation has wrapped the key anew already.
-        found = await self._find(digest, now, _Person(person, key, now, 0))
-        if found is None:
-            raise UnusableKeyError("a person's key was removed at the moment it was made; try again")
-        return found
 
 
 def folded(address: str) -> str:
@@ -135,6 +132,12 @@ def persons_in(payloads: Iterable[bytes]) -> set[UUID]:
 async def people_with_keys(connection: Connection, persons: Collection[UUID]) -> set[UUID]:
     """Which of these people were not erased."""
     return {row["person"] for row in await connection.fetch(SQL.list_keys_of, list(persons))}
+
+
+async def keys_by_digest(connection: Connection, digests: Collection[bytes]) -> dict[bytes, PersonKey]:
+    """The keys of those of these people who are known."""
+    rows = await connection.fetch(SQL.list_keys_by_digest, list(digests))
+    return {row["digest"]: PersonKey(row["person"], row["digest"], row["key_id"], row["wrapped_key"]) for row in rows}
 
 
 async def has_people(pool: Pool) -> bool:

@@ -5,9 +5,13 @@ SELECT person, key_id, wrapped_key, coalesce((
 ), 0) AS last_erasure
 FROM person_keys WHERE digest = $1
 
--- name: add_person
-INSERT INTO person_keys (person, digest, key_id, wrapped_key) VALUES ($1, $2, $3, $4)
-ON CONFLICT (digest) DO NOTHING
+-- name: list_keys_by_digest
+SELECT person, digest, key_id, wrapped_key FROM person_keys WHERE digest = ANY($1::bytea[])
+
+-- name: insert_keys
+-- By whoever has the log's lock, in the statement that inserts the events which name these people.
+INSERT INTO person_keys (person, digest, key_id, wrapped_key)
+SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::bytea[])
 
 -- name: list_people
 SELECT person, key_id, wrapped_key FROM person_keys WHERE person = ANY($1::uuid[])

@@ -18,6 +18,7 @@ from modeltrail.domain.ids import ProjectId
 from modeltrail.domain.model_version_messages import TakeOverVersion
 from modeltrail.domain.personal import Personal
 from modeltrail.domain.registered_model_messages import TakeOverModel
+from modeltrail.eventlog.first_mention import NOBODY
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.people import People
 from modeltrail.eventlog.record import Context, System
@@ -26,7 +27,6 @@ from modeltrail.legacy.tables import LegacyTables, ModelPage
 
 PAGE = 200  # models; with their versions they are held in memory
 ACTOR = System("import-legacy")
-NOBODY = UUID(int=0)
 ORPHAN = "its model is not in these tables, so no path would lead to it"
 
 _TAKEN_OVER = """SELECT originator_id, notification_id FROM stored_events
