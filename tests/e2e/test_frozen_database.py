@@ -17,11 +17,10 @@ from modeltrail.http.app import BASE_PATH
 from modeltrail.postgres.asking import Asker
 from modeltrail.postgres.connect import STATEMENT_SECONDS, open_pool
 from modeltrail.postgres.embedded import EmbeddedPostgres
-from modeltrail.postgres.migrate import migrate
 from modeltrail.postgres.server_processes import server_processes
 from support.api_process import api_process
 from support.committing import address_of, connected
-from support.database import Database
+from support.database import Database, migrate_as_the_command_does
 
 
 @contextmanager
@@ -42,8 +41,7 @@ async def test_who_asks_a_database_that_hangs_is_told_so_and_answered_when_it_go
 ) -> None:
     await embedded_server.ensure_database("models")
     database = Database.from_dsn(embedded_server.dsn("models"))
-    async with connected(database) as connection:
-        await migrate(connection)
+    await migrate_as_the_command_does(database.dsn)
     headers = {"Project-ID": str(uuid4()), "X-User-Email": "ada@example.com"}
 
     with api_process(database, tmp_path) as url:
