@@ -716,47 +716,36 @@ async def test_a_writer_reads_what_was_committed_while_it_waited_whatever_the_de
         assert await writing.fetchval("SHOW transaction_isolation") == "read committed"
 
 
-async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(database: Database) -> None:
+async def assert_others_are_let_in(database: Database, connect: Connect, within: float | None = None) -> None:
+    """A writer over `connect` stands still with the lock; another takes the name that it has decided on."""
     stopped, go_on = asyncio.Event(), asyncio.Event()
 
     async def stand_still(_connection: Fragile, _statement: str) -> None:
         stopped.set()
         await go_on.wait()
 
-    connect = fragile(connect_with(database, "idle_session_timeout = '100ms'"), before=at(WRITE, stand_still))
-    async with committer_on(connect) as still, committer_on(connect_to(database)) as other:
+    standing = fragile(connect, before=at(WRITE, stand_still))
+    async with committer_on(standing) as still, committer_on(connect_to(database)) as other:
         waiting = asyncio.ensure_future(still.submit(register("iris"), context()))
         await stopped.wait()
-        outcome = await asyncio.wait_for(other.submit(register("iris"), context()), 5)
+        outcome = await asyncio.wait_for(other.submit(register("iris"), context()), within)
         go_on.set()
         with pytest.raises(ConflictError):
             await waiting
 
     assert outcome.events == 1
     await assert_sound(database)
+
+
+async def test_a_writer_that_stands_still_with_the_lock_does_not_keep_out_the_others(database: Database) -> None:
+    await assert_others_are_let_in(database, connect_with(database, "idle_session_timeout = '100ms'"), within=5)
 
 
 async def test_those_who_wait_put_out_a_writer_that_stands_still_with_the_lock(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standstill, "STILL_SECONDS", 0.1)
-    stopped, go_on = asyncio.Event(), asyncio.Event()
-
-    async def stand_still(_connection: Fragile, _statement: str) -> None:
-        stopped.set()
-        await go_on.wait()
-
-    connect = fragile(connect_to(database), before=at(WRITE, stand_still))
-    async with committer_on(connect) as still, committer_on(connect_to(database)) as other:
-        waiting = asyncio.ensure_future(still.submit(register("iris"), context()))
-        await stopped.wait()
-        outcome = await other.submit(register("iris"), context())
-        go_on.set()
-        with pytest.raises(ConflictError):
-            await waiting
-
-    assert outcome.events == 1
-    await assert_sound(database)
+    await assert_others_are_let_in(database, connect_to(database))
 
 
 async def test_a_writer_that_is_frozen_in_a_transaction_does_not_keep_out_the_others(
