@@ -16,7 +16,7 @@ from asyncpg import Connection
 from modeltrail.postgres.connect import DatabaseAddress, writer
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
-from modeltrail.projections.projection_status import outdated, record_versions
+from modeltrail.projections.projection_status import record_versions
 
 _WAL_FILES = 96  # of 16 MB each
 
@@ -79,7 +79,7 @@ async def fresh_database(running: EmbeddedPostgres, name: str) -> DatabaseAddres
     connection = await writer(address)()
     try:
         await migrate(connection)
-        await record_versions(connection, await outdated(connection))  # as `modeltrail migrate` does before any event
+        await record_versions(connection)  # as `modeltrail migrate` does before any event
     finally:
         await connection.close()
     return address

@@ -87,7 +87,7 @@ async def check_versions(
         raise OtherVersionError(f"older code than this filled {', '.join(older)}; run: modeltrail migrate")
 
 
-async def record_versions(connection: Connection, projections: Sequence[Projection[Any]]) -> None:
-    """Note that today's code fills these tables: there was no event before it."""
-    for projection in projections:
+async def record_versions(connection: Connection) -> None:
+    """Note that today's code fills the tables that older code did or nobody: there must be no event yet."""
+    for projection in await outdated(connection):
         await connection.execute(SQL.save_version, projection.name, projection.version, projection.mode == "async")

@@ -27,7 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from modeltrail.postgres.embedded import EmbeddedPostgres
 from modeltrail.postgres.migrate import migrate
-from modeltrail.projections.projection_status import outdated, record_versions
+from modeltrail.projections.projection_status import record_versions
 
 __all__ = ["Database", "DatabaseServer", "migrate_as_the_command_does", "start_server", "temporary_postgres"]
 
@@ -180,6 +180,6 @@ async def migrate_as_the_command_does(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await migrate(connection)
-        await record_versions(connection, await outdated(connection))  # while there is no event
+        await record_versions(connection)  # while there is no event
     finally:
         await connection.close()

@@ -39,7 +39,7 @@ async def run_migrations(settings: Settings) -> list[str]:
     async with opened(writer(address_of(settings), statement_seconds=None), _PATIENTLY) as connection:
         applied = await migrate(connection)
         if (await read_head(connection)).position == 0:
-            await record_versions(connection, await outdated(connection))
+            await record_versions(connection)
         return applied
 
 
