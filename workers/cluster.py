@@ -3,7 +3,7 @@
 Nothing here knows Kubernetes' client: `workers.kserve` turns its answers and errors into these.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
@@ -82,6 +82,15 @@ class Condition(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+def why_unready(conditions: Iterable[Condition]) -> Condition | None:
+    """The condition that tells why the service is not ready; None when it is, or nothing is said of that.
+
+    That of the predictor, where there is one: of the service itself KServe says then that there is no ingress.
+    """
+    unready = {each.type: each for each in conditions if each.status != "True"}
+    return unready.get("PredictorReady", unready["Ready"]) if "Ready" in unready else None
+
+
 class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
     """An InferenceService as it was seen at one moment.
 
@@ -122,8 +131,8 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
         `Unknown` is nothing: so KServe calls a roll-out that is under way, as after a change of the ServingRuntime,
         while the pods of before serve on (https://github.com/kserve/kserve/pull/4667). One that breaks off is `False`.
         """
-        said = next((each for each in self.conditions if each.type == "Ready"), None)
-        if said is None or said.status == "True":
+        said = why_unready(self.conditions)
+        if said is None:
             return None
         if self.failed is not None:
             return self.failed.reason, self.failed.in_words()

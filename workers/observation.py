@@ -1,11 +1,12 @@
 """Reading what the cluster says of InferenceServices, straight from its JSON.
 
-KServe v0.20 facts used here: ready is the condition `Ready`; `modelStatus.lastFailureInfo` is not cleared on
-recovery, so it counts only while `transitionStatus` says that the model is blocked; `observedGeneration` is
-that of the Deployment underneath and says nothing of this object. A service in Knative mode that was scaled to zero
+Facts of KServe v0.17 to v0.20 (pkg/apis/serving/v1beta1/inference_service_status.go, `PropagateRawStatus` above all),
+which `make kserve` tries: ready is the condition `Ready`; but in Standard mode v0.20 says so during a roll-out, too, as
+long as pods of before serve, and only the reason of `PredictorReady`, which is the Deployment's, tells. That one also
+tells why a service is not ready, since `Ready` then has the reason that there is no ingress. `observedGeneration` is
+that of the Deployment and says nothing of this object. `modelStatus.lastFailureInfo` is not cleared on recovery, so it
+counts only while `transitionStatus` says that the model is blocked. A service in Knative mode that was scaled to zero
 is `InProgress` until somebody calls it (https://github.com/kserve/kserve/issues/6079): it serves all the same.
-Where the pods of before serve on, the model of a roll-out that Kubernetes has given up stays `InProgress`; only the
-reason of the condition tells (`PropagateRawStatus` in pkg/apis/serving/v1beta1/inference_service_status.go).
 """
 
 from collections.abc import Mapping
@@ -15,14 +16,17 @@ from uuid import UUID
 
 import msgspec
 
-from modeltrail.workers.cluster import Condition, Failure, ObservedService, as_text
+from modeltrail.workers.cluster import Condition, Failure, ObservedService, as_text, why_unready
 from modeltrail.workers.manifest import DEPLOYMENT_ID, SERVICE_ID
 
 MANAGER = "modeltrail"
 _UP_TO_DATE = ("", "UpToDate")
 _BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
-# https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
-_GIVEN_UP = "ProgressDeadlineExceeded"
+# Reasons of a Deployment's conditions: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
+_ROLLING_OUT = "MinimumReplicasAvailable"  # enough pods, old and new, while not all are new
+_GIVEN_UP = ("ProgressDeadlineExceeded", "FailedCreate")
+# KServe passes on what the container wrote, and who is killed writes nothing.
+_MEANINGS = {137: "the container was killed, as a rule because it took more memory than its limit"}
 # Whoever sets it keeps KServe from running anything, whatever is applied (`GetForceStopRuntime` in pkg/utils/utils.go;
 # https://github.com/kserve/kserve/issues/4207). KServe writes no new status then, so only the annotation tells.
 _STOP = "serving.kserve.io/stop"
@@ -145,12 +149,12 @@ def _observed(found: _Object) -> ObservedService:
     applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
     reported_at = _latest(metadata, manager=None, operation="", subresource="status")
     stale = applied_at is not None and (reported_at is None or reported_at < applied_at)
-    unsure = _is_of_that_moment(reported_at, applied_at) and metadata.creation_timestamp != applied_at
+    is_first = metadata.generation <= 1 and metadata.creation_timestamp == applied_at
+    unsure = _is_of_that_moment(reported_at, applied_at) and not is_first
     deleting = metadata.deletion_timestamp is not None
-    said_ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
     predictor = (status.components or {}).get("predictor") or _Component()
     sleeps = model.transition_status == "InProgress" and predictor.is_rolled_out
-    serving = said_ready and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
+    serving = _is_said_ready(conditions) and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
     return ObservedService(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -201,6 +205,13 @@ def _is_of_that_moment(reported_at: datetime | None, applied_at: datetime | None
     return reported_at - applied_at <= (timedelta(seconds=1) if are_whole else timedelta())
 
 
+def _is_said_ready(conditions: tuple[Condition, ...]) -> bool:
+    """Whether KServe says so of all that was asked for last."""
+    told = {each.type: each for each in conditions if each.status == "True"}
+    predictor = told.get("PredictorReady")
+    return "Ready" in told and (predictor is None or predictor.reason != _ROLLING_OUT)
+
+
 def _kept(said: Condition) -> Condition:
     return Condition(said.type, said.status, as_text(said.reason), as_text(said.message))
 
@@ -212,12 +223,13 @@ def _stopped(annotations: Mapping[str, str]) -> Failure | None:
 
 
 def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure | None:
+    unready = why_unready(conditions)
     if model.transition_status not in _BLOCKED:
-        given_up = (each for each in conditions if each.type == "Ready" and each.reason == _GIVEN_UP)
-        return next((Failure(each.reason, each.message) for each in given_up if each.status == "False"), None)
+        gave_up = unready is not None and unready.status == "False" and unready.reason in _GIVEN_UP
+        return Failure(unready.reason, unready.message) if unready is not None and gave_up else None
     info = model.last_failure_info or _FailureInfo()
-    said = next((each.message for each in conditions if each.type == "Ready" and each.message), "")
-    message = info.message or said or "KServe gave no reason"
+    said = unready.message if unready is not None else ""
+    message = info.message or said or _MEANINGS.get(info.exit_code, "KServe gave no reason")
     return Failure(as_text(info.reason or model.transition_status), as_text(message), info.exit_code)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, assert_never
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from modeltrail.workers.cluster import (
     ClusterRefused,
     ClusterUnavailable,
     Deletion,
+    Failure,
     FieldConflict,
     ObservedService,
 )
@@ -74,7 +75,7 @@ class TaskRunner:
         self._stall_told: RecordStall | None = None
         self._began = time.monotonic()
         self._settling = Settling()
-        self._applied_uid = ""
+        self._applied_told: RecordApplied | None = None
 
     @property
     def is_done(self) -> bool:
@@ -95,6 +96,7 @@ class TaskRunner:
     def replace(self, task: TaskRow) -> None:
         """Go on with a newer request."""
         self.task = task
+        self._settling = Settling()
         self.nudge()
 
     def nudge(self) -> None:
@@ -138,7 +140,7 @@ class TaskRunner:
                 await sleep(pause, self._nudged)
             else:
                 # Deletions: often enough to say in time that one hangs.
-                await sleep(min(pause, self._options.stall_seconds), self._nudged)
+                await sleep(self._settling.left or min(pause, self._options.stall_seconds), self._nudged)
 
     async def _try(self, row: TaskRow) -> bool:
         """One attempt; whether nothing is left to do here: the answer is given, or is the cluster's to give."""
@@ -165,10 +167,10 @@ class TaskRunner:
         if observed is None:
             await self._fail(row, task, "NameTaken", name_taken(task))
             return True
-        if not task.applied or observed.uid != self._applied_uid:  # it may have been deleted since, and made anew
-            applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
+        applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
+        if applied != self._applied_told:  # it may have been deleted since, and made anew
             await self._reporter.report(row, applied)
-            self._applied_uid = observed.uid
+            self._applied_told = applied
         return await self.consider(observed)  # the rest is the cluster's: its watch brings the verdict
 
     async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
@@ -260,9 +262,17 @@ class TaskRunner:
                 deployment_id=task.deployment_id, external_id=observed.uid, url=observed.url or ""
             )
             await self._answer(row, confirmed)
-        elif observed.failed is not None:
-            await self._fail(row, task, observed.failed.reason, observed.failed.in_words())
+        elif failed := observed.failed or self._failed_to_get_ready(observed):
+            await self._fail(row, task, failed.reason, failed.in_words())
         return True
+
+    def _failed_to_get_ready(self, observed: ObservedService) -> Failure | None:
+        """A verdict of ours, where there may never be one: KServe gives none on a first deployment in Standard mode."""
+        patience = timedelta(seconds=self._options.ready_seconds)
+        if observed.applied_at is None or datetime.now(UTC) - observed.applied_at < patience:
+            return None
+        _, said = observed.interruption or ("", "KServe says nothing of it")
+        return Failure("NotReadyInTime", f"not ready within {patience}; {said}")
 
     async def _fail(self, row: TaskRow, task: ToApply, reason: str, message: str) -> None:
         failed = FailDeployment(deployment_id=task.deployment_id, reason=reason, message=message)

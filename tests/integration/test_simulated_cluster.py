@@ -516,7 +516,7 @@ async def test_a_service_fails_when_asked_to(api: RawApi, body: Json) -> None:
 MODE = "serving.kserve.io/deploymentMode"
 
 
-@pytest.mark.parametrize(("mode", "is_ready"), [("Standard", "Unknown"), ("Knative", "False")])
+@pytest.mark.parametrize(("mode", "is_ready"), [("Standard", "True"), ("Knative", "False")])
 async def test_a_roll_out_that_fails_leaves_the_old_pods_serving_in_standard_mode(
     api: RawApi, mode: str, is_ready: str
 ) -> None:
@@ -564,7 +564,7 @@ async def test_after_a_change_the_old_status_lingers_then_the_rollout_is_in_prog
         rolling = await eventually(lambda: in_transition(api, "InProgress"))
 
     assert (transition(changed.body), condition(changed.body)) == ("UpToDate", "True")
-    assert (condition(rolling), "url" in rolling["status"]) == ("Unknown", True)  # the old pods serve on
+    assert (condition(rolling), "url" in rolling["status"]) == ("True", True)  # the old pods serve on
 
 
 async def test_a_recovered_service_still_shows_its_last_failure(api: RawApi) -> None:

@@ -1,6 +1,7 @@
 """What is read from an InferenceService as the cluster sends it."""
 
 import msgspec
+import pytest
 
 from modeltrail.workers.cluster import Failure, ObservedService
 from modeltrail.workers.observation import read_service
@@ -26,40 +27,82 @@ def test_words_of_a_failure_can_be_kept_by_the_database() -> None:
     assert found.failed.message == found.conditions[0].message == "Traceback\ufffd ends here"
 
 
-def said(status: str, reason: str, transition: str) -> ObservedService:
-    ready = {"type": "Ready", "status": status, "reason": reason, "message": f"{reason}, it says"}
+def said(ready: str, predictor: tuple[str, str], transition: str) -> ObservedService:
+    """What is read when KServe says this of readiness, this of the predictor and why, and that of the model."""
+    status, reason = predictor
+    no_ingress = {} if ready == "True" else {"reason": "Predictor ingress not created"}
+    conditions = [
+        {"type": "IngressReady", "status": ready, **no_ingress},
+        {"type": "PredictorReady", "status": status, "reason": reason, "message": f"{reason}, it says"},
+        {"type": "Ready", "status": ready, **no_ingress},
+    ]
     old_failure = {"reason": "ModelLoadFailed", "message": "of long ago"}
     model = {"transitionStatus": transition, "lastFailureInfo": old_failure}
-    whole = {"metadata": {"name": "iris", "uid": "u"}, "status": {"conditions": [ready], "modelStatus": model}}
+    whole = {"metadata": {"name": "iris", "uid": "u"}, "status": {"conditions": conditions, "modelStatus": model}}
     return read_service(msgspec.json.encode(whole))
 
 
-def test_a_roll_out_that_an_older_kserve_calls_ready_is_not() -> None:
-    assert not said("True", "", "InProgress").ready
+ROLLED_OUT, ROLLING_OUT = ("True", "NewReplicaSetAvailable"), ("True", "MinimumReplicasAvailable")
+
+
+def test_a_roll_out_that_kserve_calls_ready_is_not() -> None:
+    assert said("True", ROLLED_OUT, "UpToDate").ready
+    assert not said("True", ROLLED_OUT, "InProgress").ready
+    under_way = said("True", ROLLING_OUT, "UpToDate")
+    assert (under_way.ready, under_way.failed, under_way.interruption) == (False, None, None)
 
 
 def test_a_roll_out_under_way_beside_pods_that_serve_is_no_interruption() -> None:
-    rolling = said("Unknown", "ReplicaSetUpdated", "InProgress")
+    rolling = said("False", ("Unknown", "ReplicaSetUpdated"), "InProgress")
     assert (rolling.ready, rolling.failed, rolling.interruption) == (False, None, None)
 
-    broken = said("Unknown", "ReplicaSetUpdated", "BlockedByFailedLoad")
+    broken = said("False", ("Unknown", "ReplicaSetUpdated"), "BlockedByFailedLoad")
     assert broken.interruption == ("ModelLoadFailed", "of long ago (ModelLoadFailed)")
 
 
-def test_a_roll_out_that_kubernetes_gave_up_has_failed_for_that_reason() -> None:
-    found = said("False", "ProgressDeadlineExceeded", "InProgress")
+@pytest.mark.parametrize("reason", ["ProgressDeadlineExceeded", "FailedCreate"])
+def test_a_roll_out_that_kubernetes_gave_up_has_failed_for_that_reason(reason: str) -> None:
+    assert said("False", ("False", reason), "InProgress").failed == Failure(reason, f"{reason}, it says")
+    assert said("False", ("False", "MinimumReplicasUnavailable"), "InProgress").failed is None
 
-    assert found.failed == Failure("ProgressDeadlineExceeded", "ProgressDeadlineExceeded, it says")
-    assert said("False", "MinimumReplicasUnavailable", "InProgress").failed is None
+
+def test_why_a_service_is_not_ready_is_what_kserve_says_of_its_predictor() -> None:
+    down = said("False", ("False", "MinimumReplicasUnavailable"), "UpToDate")
+    words = "KServe says that the service is not ready: MinimumReplicasUnavailable, it says"
+    assert down.interruption == ("MinimumReplicasUnavailable", words)
+
+    unreachable = said("False", ROLLED_OUT, "UpToDate")
+    assert unreachable.interruption is not None
+    assert unreachable.interruption[0] == "Predictor ingress not created"
 
 
-def served(*, applied: str, reported: str, created: str = "2026-03-03T14:00:00Z") -> bytes:
+def test_who_was_killed_and_wrote_nothing_took_too_much_memory_as_a_rule() -> None:
+    model = {
+        "transitionStatus": "BlockedByFailedLoad",
+        "lastFailureInfo": {"reason": "ModelLoadFailed", "exitCode": 137},
+    }
+    whole = {"metadata": {"name": "iris", "uid": "u"}, "status": {"modelStatus": model}}
+
+    failed = read_service(msgspec.json.encode(whole)).failed
+
+    assert failed is not None
+    assert failed.in_words().startswith("the container was killed, as a rule because it took more memory")
+    assert failed.in_words().endswith("(ModelLoadFailed, exit code 137)")
+
+
+def served(*, applied: str, reported: str, created: str = "2026-03-03T14:00:00Z", generation: int = 1) -> bytes:
     """An object whose status says that it is ready."""
     managers = [
         {"manager": "modeltrail", "operation": "Apply", "time": applied},
         {"manager": "kserve", "operation": "Update", "subresource": "status", "time": reported},
     ]
-    metadata = {"name": "iris", "uid": "u", "creationTimestamp": created, "managedFields": managers}
+    metadata = {
+        "name": "iris",
+        "uid": "u",
+        "creationTimestamp": created,
+        "generation": generation,
+        "managedFields": managers,
+    }
     status = {"conditions": [{"type": "Ready", "status": "True"}], "modelStatus": {"transitionStatus": "UpToDate"}}
     return msgspec.json.encode({"metadata": metadata, "status": status})
 
@@ -79,3 +122,9 @@ def test_the_first_status_of_an_object_is_of_no_deployment_before() -> None:
     found = read_service(served(applied=at, reported=at, created=at))
 
     assert (found.unsure, found.ready) == (False, True)
+
+
+def test_of_an_object_changed_in_the_second_of_its_creation_nobody_knows() -> None:
+    at = "2026-03-03T14:05:01Z"
+
+    assert read_service(served(applied=at, reported=at, created=at, generation=2)).unsure

@@ -111,6 +111,7 @@ async def _drive_cluster(settings: Settings, projections: ProjectionRunner) -> N
         options = WorkerOptions(
             mode=kserve.deployment_mode,
             on_drift=OnDrift(kserve.on_drift.value),
+            ready_seconds=kserve.ready_within.total_seconds(),
             stall_seconds=kserve.undeploy_stall_after.total_seconds(),
             resync_seconds=kserve.resync_every.total_seconds(),
         )

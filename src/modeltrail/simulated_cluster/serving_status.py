@@ -8,7 +8,11 @@ from modeltrail.simulated_cluster.admission import deployment_mode
 from modeltrail.simulated_cluster.resources import Json
 
 DOMAIN = "example.simulated"
+# Reasons of a Deployment's conditions.
 _GIVEN_UP = "ProgressDeadlineExceeded"
+_ROLLING_OUT = "MinimumReplicasAvailable"
+_ROLLED_OUT = "NewReplicaSetAvailable"
+_NO_INGRESS = ("False", "Predictor ingress not created", "")  # what KServe says of the whole while its pods are not up
 _STOP = "serving.kserve.io/stop"
 
 
@@ -24,7 +28,7 @@ def revision(obj: Json) -> str:
 
 
 def is_ready(obj: Json) -> bool:
-    return bool(_said_of_readiness(obj)["status"] == "True")
+    return bool(_said_of(obj, "Ready")["status"] == "True")
 
 
 def created_revision(obj: Json) -> str | None:
@@ -45,14 +49,14 @@ def is_to_stop(obj: Json) -> bool:
 
 
 def is_stopped(obj: Json) -> bool:
-    return _said_of_readiness(obj).get("reason") == "Stopped"
+    return _said_of(obj, "Ready").get("reason") == "Stopped"
 
 
 def stopped(obj: Json, now: str) -> Json:
     """All that was said before is cleared, as by `Reconcile` in pkg/controller/v1beta1/inferenceservice/components/
     predictor.go, so that a service that goes on begins anew."""
     unready = ("False", "Stopped", "")
-    conditions = {"PredictorReady": unready, "Ready": unready, "Stopped": ("True", "", "")}
+    conditions = {"IngressReady": unready, "PredictorReady": unready, "Ready": unready, "Stopped": ("True", "", "")}
     return {
         "conditions": _conditions({}, conditions, now),
         "deploymentMode": deployment_mode(obj),
@@ -88,8 +92,8 @@ def asleep(obj: Json, _now: str) -> Json:
 def starting(obj: Json, now: str) -> Json:
     """A new revision is being rolled out.
 
-    In `Standard` mode the old pods go on serving meanwhile, so a service that was ready keeps its address; KServe says
-    of its readiness that it is unknown.
+    In `Standard` mode the old pods go on serving meanwhile, so a service that was ready keeps its address, and KServe
+    goes on saying that it is ready.
     """
     old = obj.get("status") or {}
     serving = is_ready(obj) or _serves_on(obj)
@@ -97,14 +101,8 @@ def starting(obj: Json, now: str) -> Json:
     model_status = {**_kept_failure(old), "transitionStatus": "InProgress", "states": states}
     status = _common(obj, model_status)
     if _serves_on(obj):
-        return {**status, "conditions": _conditions(old, _rolling_out(obj), now), **_addresses(obj)}
-    waiting = "Deployment does not have minimum availability."
-    conditions = {
-        "IngressReady": ("False", "Predictor ingress not created", ""),
-        "PredictorReady": ("False", "MinimumReplicasUnavailable", waiting),
-        "Ready": ("False", "MinimumReplicasUnavailable", waiting),
-    }
-    return {**status, "conditions": _conditions(old, conditions, now)}
+        return {**status, "conditions": _conditions(old, _UNDER_WAY, now), **_addresses(obj)}
+    return {**status, "conditions": _conditions(old, _UNAVAILABLE, now)}
 
 
 def ready(obj: Json, now: str) -> Json:
@@ -118,8 +116,8 @@ def ready(obj: Json, now: str) -> Json:
         "copies": {"failedCopies": 0, "totalCopies": 1},
     }
     status = _common(obj, model_status, newly_ready=revision(obj))
-    met = dict.fromkeys(("IngressReady", "PredictorReady", "Ready"), ("True", "", ""))
-    return {**status, "conditions": _conditions(old, met, now), **_addresses(obj)}
+    done = (_ROLLED_OUT, f'ReplicaSet "{revision(obj)}" has successfully progressed.')
+    return {**status, "conditions": _conditions(old, _available(*done), now), **_addresses(obj)}
 
 
 def failed(obj: Json, now: str) -> Json:
@@ -145,43 +143,45 @@ def failed(obj: Json, now: str) -> Json:
         "lastFailureInfo": failure,
     }
     if serves_on:
-        return {**_common(obj, model_status), "conditions": _conditions(old, _rolling_out(obj), now), **_addresses(obj)}
-    conditions = {
-        "IngressReady": ("False", "Predictor ingress not created", ""),
-        "PredictorReady": ("False", "ModelLoadFailed", message),
-        "Ready": ("False", "ModelLoadFailed", message),
-    }
-    return {**_common(obj, model_status), "conditions": _conditions(old, conditions, now)}
+        return {**_common(obj, model_status), "conditions": _conditions(old, _UNDER_WAY, now), **_addresses(obj)}
+    return {**_common(obj, model_status), "conditions": _conditions(old, _UNAVAILABLE, now)}
 
 
 def may_be_given_up(obj: Json) -> bool:
     """Whether a roll-out makes no progress while the old pods serve, which is when KServe tells of its end."""
-    return _serves_on(obj) and _said_of_readiness(obj)["status"] == "Unknown"
+    return deployment_mode(obj) == "Standard" and _said_of(obj, "PredictorReady").get("reason") == _ROLLING_OUT
 
 
 def given_up(obj: Json, now: str) -> Json:
     """The Deployment's deadline has passed. The model stays `InProgress`: KServe looks at one pod, an old one."""
     old: Json = obj["status"]
     timed_out = ("False", _GIVEN_UP, f'ReplicaSet "{revision(obj)}" has timed out progressing.')
-    conditions = {"IngressReady": ("True", "", ""), "PredictorReady": timed_out, "Ready": timed_out}
+    conditions = {"IngressReady": _NO_INGRESS, "PredictorReady": timed_out, "Ready": _NO_INGRESS}
     return {**old, "conditions": _conditions(old, conditions, now)}
 
 
 def _serves_on(obj: Json) -> bool:
     """Whether the pods of the spec before serve while those of the new one do not."""
-    said = _said_of_readiness(obj)
-    return deployment_mode(obj) == "Standard" and (said.get("status") != "False" or said.get("reason") == _GIVEN_UP)
+    said = _said_of(obj, "PredictorReady")
+    return deployment_mode(obj) == "Standard" and (said["status"] == "True" or said.get("reason") == _GIVEN_UP)
 
 
-def _said_of_readiness(obj: Json) -> Json:
+def _said_of(obj: Json, what: str) -> Json:
     conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == "Ready"), {"status": "False"})
+    return next((each for each in conditions if each["type"] == what), {"status": "False"})
 
 
-def _rolling_out(obj: Json) -> dict[str, tuple[str, str, str]]:
-    """Of a Deployment whose new pods are not up yet, or never will be (https://github.com/kserve/kserve/pull/4667)."""
-    progressing = ("Unknown", "ReplicaSetUpdated", f'ReplicaSet "{revision(obj)}" is progressing.')
-    return {"IngressReady": ("True", "", ""), "PredictorReady": progressing, "Ready": progressing}
+def _available(reason: str, message: str) -> dict[str, tuple[str, str, str]]:
+    return {"IngressReady": ("True", "", ""), "PredictorReady": ("True", reason, message), "Ready": ("True", "", "")}
+
+
+# Of a Deployment whose new pods are not up yet, or never will be, beside enough old ones.
+_UNDER_WAY = _available(_ROLLING_OUT, "Deployment has minimum availability.")
+_UNAVAILABLE = {
+    "IngressReady": _NO_INGRESS,
+    "PredictorReady": ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
+    "Ready": _NO_INGRESS,
+}
 
 
 def _common(obj: Json, model_status: Json, newly_ready: str | None = None) -> Json:
