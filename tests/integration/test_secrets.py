@@ -231,6 +231,27 @@ async def test_another_key_under_a_known_id_is_found_out(pool: asyncpg.Pool) -> 
     assert [use.has_key for use in await list_key_uses(pool, wrong)] == [False]
 
 
+async def test_a_rotation_to_another_key_of_an_id_in_use_is_refused(pool: asyncpg.Pool, database: Database) -> None:
+    await store(pool, 1, AFTER)
+    texts = await store(pool, 1)
+    other = ("new", b"x" * 32)  # made on another host, under the id of the day
+
+    code, out, err = await modeltrail(variables(database, other, OLD), "secrets", "rotate")
+
+    assert (code, out, err.count("secret key 'new' does not fit what was stored under that id")) == (2, "", 1)
+    assert texts.items() <= (await opened(pool, BOTH)).items()
+
+
+async def test_of_two_rotations_at_once_to_two_keys_of_one_id_only_one_is_made(pool: asyncpg.Pool) -> None:
+    texts = await store(pool, 900)
+    other = KeyRing([("new", b"x" * 32), OLD])
+
+    ends = await asyncio.gather(turn(pool), turn(pool, other), return_exceptions=True)
+
+    assert {type(end) for end in ends} == {int, UnusableKeyError}
+    assert await opened(pool, BOTH if isinstance(ends[0], int) else other) == texts
+
+
 @pytest.mark.parametrize("command", ["serve", "worker"])
 async def test_nothing_starts_without_a_key_that_is_in_use(
     pool: asyncpg.Pool, database: Database, command: str, unused_tcp_port: int, tmp_path: Path

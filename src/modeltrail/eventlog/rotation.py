@@ -1,6 +1,7 @@
 """Which keys the stored boxes are under, and putting all of them under the current one while the service runs."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from itertools import product
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from modeltrail.postgres.statements import Statements
 SQL = Statements("modeltrail.eventlog", "rotation.sql")
 BATCH = 200  # rows locked at a time: a few milliseconds
 ROUNDS = 5
+LOCK = 0x6D74_726F_7461_7465  # "mtrotate": held by a rotation for each of its batches
 
 _KINDS = {
     "credentials": (SQL.lock_credentials, SQL.save_credentials),
@@ -82,7 +84,7 @@ async def rotate(connection: Connection, keys: KeyRing, on_progress: Callable[[i
 
     Each batch is one transaction, so this may be interrupted anywhere and run again, also by several at once.
     `on_progress` is told how many boxes have moved, and how many there were to move. Boxes whose key is not at
-    hand stay as they are.
+    hand stay as they are. Raises UnusableKeyError when something stands under another key of the current one's id.
     """
     uses = await list_key_uses(connection, keys)
     total = sum(use.boxes for use in uses if not use.is_current)
@@ -105,7 +107,7 @@ async def rotate(connection: Connection, keys: KeyRing, on_progress: Callable[[i
 
 async def _move_digest_key(connection: Connection, keys: KeyRing) -> tuple[int, int]:
     """Whether it has moved, and whether it could not be opened, as numbers."""
-    async with connection.transaction():
+    async with _batch(connection, keys):
         row = await connection.fetchrow(SQL.lock_digest_key, keys.current_id)
         if row is None:
             return 0, 0
@@ -121,7 +123,7 @@ async def _move(connection: Connection, keys: KeyRing, old: str, kind: str) -> A
     lock, save = _KINDS[kind]
     last = _BEFORE_ALL
     while True:
-        async with connection.transaction():
+        async with _batch(connection, keys):
             rows = await connection.fetch(lock, old, last, BATCH)
             if not rows:
                 return
@@ -129,6 +131,19 @@ async def _move(connection: Connection, keys: KeyRing, old: str, kind: str) -> A
             await connection.execute(save, keys.current_id, list(moved), list(moved.values()))
         last = rows[-1]["id"]
         yield len(moved), len(rows) - len(moved)
+
+
+@asynccontextmanager
+async def _batch(connection: Connection, keys: KeyRing) -> AsyncGenerator[None, None]:
+    """A transaction, while no other rotation has one, and the current key fits what stands under its id.
+
+    Two hosts may have made keys of one id: what is under both of them, no ring of keys can open.
+    """
+    async with connection.transaction():
+        await connection.execute(SQL.take_turn, LOCK)
+        for row in await connection.fetch(SQL.list_samples_under, keys.current_id):
+            keys.unseal(keys.current_id, row["box"], _purpose(row["id"]))
+        yield
 
 
 def _resealed(keys: KeyRing, old: str, box: bytes, purpose: bytes) -> bytes | None:

@@ -33,6 +33,16 @@ ORDER BY version_id LIMIT $3 FOR UPDATE
 SELECT person AS id, wrapped_key AS box FROM person_keys WHERE key_id = $1 AND person > $2
 ORDER BY person LIMIT $3 FOR UPDATE
 
+-- name: take_turn
+SELECT pg_advisory_xact_lock($1)
+
+-- name: list_samples_under
+(SELECT version_id AS id, box FROM credentials WHERE key_id = $1 ORDER BY version_id LIMIT 1)
+UNION ALL
+(SELECT person, wrapped_key FROM person_keys WHERE key_id = $1 ORDER BY person LIMIT 1)
+UNION ALL
+SELECT NULL, wrapped_key FROM digest_key WHERE key_id = $1
+
 -- name: lock_digest_key
 SELECT key_id, wrapped_key FROM digest_key WHERE key_id <> $1 FOR UPDATE
 
