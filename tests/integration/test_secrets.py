@@ -17,6 +17,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from modeltrail.commands.committing.entry import SQL as CREDENTIALS
+from modeltrail.commands.committing.entry import _columns_of_credentials
+from modeltrail.commands.decision import Credentials
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.first_mention import FirstMention, columns_of
 from modeltrail.eventlog.keys import KeyRing, UnusableKeyError
@@ -53,6 +56,13 @@ def quiet(_moved: int, _total: int) -> None: ...
 async def turn(pool: asyncpg.Pool, ring: KeyRing = BOTH) -> int:
     async with pool.acquire() as connection:
         return (await rotate(connection, ring, quiet)).moved
+
+
+async def waiting(pool: asyncpg.Pool, sessions: int) -> None:
+    """Until so many wait for a lock."""
+    async with asyncio.timeout(30):
+        while await pool.fetchval(WAITING) < sessions:  # noqa: ASYNC110 some of them are of other processes
+            await asyncio.sleep(0.01)
 
 
 async def store(pool: asyncpg.Pool, count: int, ring: KeyRing = BEFORE) -> dict[UUID, bytes]:
@@ -151,9 +161,7 @@ async def test_a_rotation_that_is_killed_loses_nothing_and_is_finished_by_the_ne
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.fetch("SELECT FROM credentials ORDER BY version_id DESC LIMIT 1 FOR UPDATE")
         process = await start(environment, "secrets", "rotate")
-        async with asyncio.timeout(30):
-            while not await pool.fetchval(WAITING):  # noqa: ASYNC110 it happens in another process
-                await asyncio.sleep(0.01)
+        await waiting(pool, 1)
         process.send_signal(signal.SIGKILL)
         await process.communicate()
         assert await pool.fetchval("SELECT count(*) FROM credentials WHERE key_id = 'new'") == 400
@@ -164,6 +172,25 @@ async def test_a_rotation_that_is_killed_loses_nothing_and_is_finished_by_the_ne
     result = json.loads(out)
     assert (code, result["moved"], result["removable"]) == (0, 100, ["old"])
     assert await opened(pool, AFTER) == texts
+
+
+async def test_a_rotation_and_a_batch_that_brings_other_credentials_do_not_wait_for_each_other(
+    pool: asyncpg.Pool,
+) -> None:
+    first, middle, last = sorted(await store(pool, 3))
+    again = [Credentials(version, uuid4(), *BEFORE.seal(b"again", version.bytes)) for version in (last, first)]
+    async with pool.acquire() as blocker, pool.acquire() as writer:
+        await blocker.execute("BEGIN")
+        await blocker.execute("SELECT FROM credentials WHERE version_id = $1 FOR UPDATE", middle)
+        rotation = asyncio.create_task(turn(pool))
+        await waiting(pool, 1)
+        saving = asyncio.create_task(writer.execute(CREDENTIALS.save_credentials, *_columns_of_credentials(again)))
+        await waiting(pool, 2)
+        await blocker.execute("ROLLBACK")
+        await asyncio.gather(rotation, saving)
+
+    await turn(pool)
+    assert (await opened(pool, AFTER))[first] == b"again"
 
 
 async def test_a_rotation_that_is_cancelled_leaves_whole_batches(pool: asyncpg.Pool) -> None:
