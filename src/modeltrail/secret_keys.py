@@ -60,9 +60,7 @@ def add_key(path: Path, key_id: str) -> bool:
     Returns whether it is the only key, and so encrypts. Raises SettingsError when the file is not in order, or has a
     key of that id.
     """
-    if not _KEY_ID.fullmatch(key_id):
-        raise SettingsError(f"the key id {key_id!r} must be 1 to 64 letters, digits, dots, dashes, underscores")
-
+    _require_id(key_id)
     others: list[str] = []
 
     def added(lines: list[str]) -> list[str]:
@@ -77,6 +75,7 @@ def add_key(path: Path, key_id: str) -> bool:
 
 def use_key(path: Path, key_id: str) -> None:
     """Make a key of the file the current one, which is the first. Raises SettingsError when it is not there."""
+    _require_id(key_id)
 
     def moved(lines: list[str]) -> list[str]:
         chosen = [line for line in lines if _ids([line]) == [key_id]]
@@ -85,6 +84,15 @@ def use_key(path: Path, key_id: str) -> None:
         return chosen + [line for line in lines if line not in chosen]
 
     _rewrite(path, moved)
+
+
+def _require_id(key_id: str) -> None:
+    """Raise SettingsError for what is no id, without quoting it: somebody may have pasted a whole line, key and all."""
+    if not _KEY_ID.fullmatch(key_id):
+        raise SettingsError(
+            "KEY_ID must be 1 to 64 letters, digits, dots, dashes, underscores; it is what stands before the colon in a"
+            " line of the keys file"
+        )
 
 
 def _ids(lines: list[str]) -> list[str]:

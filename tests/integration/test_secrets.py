@@ -372,6 +372,20 @@ async def test_a_key_file_is_made_private_and_its_keys_take_turns(database: Data
         assert (code, problem in err) == (2, True), err
 
 
+@pytest.mark.parametrize("command", ["new-key", "use-key"])
+async def test_a_key_that_is_pasted_for_its_id_is_not_shown(database: Database, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text("a:" + b64encode(b"a" * 32).decode())
+    file.chmod(0o600)
+    environment = variables(database) | {"MODELTRAIL_SECRET_KEYS": "", "MODELTRAIL_SECRET_KEYS_FILE": str(file)}
+    key = b64encode(b"k" * 32).decode()
+
+    for pasted in (key, f"k:{key}"):
+        code, out, err = await modeltrail(environment, "secrets", command, pasted)
+
+        assert (code, out, "KEY_ID must be 1 to 64" in err, key in err) == (2, "", True, False), err
+
+
 async def test_keys_that_are_added_at_once_are_all_kept(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     environment = variables(database) | {"MODELTRAIL_SECRET_KEYS": "", "MODELTRAIL_SECRET_KEYS_FILE": str(file)}
