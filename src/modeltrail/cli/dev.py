@@ -13,6 +13,7 @@ from modeltrail.cli.dev_session import DevSession
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.ports import check_port
 from modeltrail.cli.running import run_until_stopped
+from modeltrail.paths import NamedPath
 from modeltrail.quantities import WholeNumber
 from modeltrail.settings import Settings
 
@@ -41,7 +42,7 @@ _PORT_PATIENCE = 8.0  # seconds; a killed `dev` leaves children that need up to 
 @click.command
 @click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NamedPath(file_okay=False, path_type=Path),
     default=DEFAULT_DATA_FOLDER,
     show_default=True,
     help="Folder that keeps the database, the keys and the simulated cluster.",

@@ -15,6 +15,7 @@ from modeltrail.cli.event_filters import Filters, filter_options, selection_of
 from modeltrail.cli.options import data_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
+from modeltrail.paths import NamedPath
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -28,7 +29,7 @@ Writer = Callable[["Connection", Path, "Selection", Callable[[int, int], None]],
 
 
 @click.command
-@click.argument("file", type=click.Path())
+@click.argument("file", type=NamedPath())
 @click.option(
     "--format",
     "form",
@@ -86,9 +87,7 @@ def export(*, file: str, form: str, resume: bool, data: Path | None, **filters: 
 def _check_target(file: str, form: str, *, resume: bool) -> None:
     """Raise CommandError unless an export of that form can be begun there, or gone on with."""
     path = Path(file)
-    if not file:
-        wrong = "FILE is empty; name a file, or - for standard output"
-    elif path.exists() and not resume:
+    if path.exists() and not resume:
         wrong = f"{file!r} exists; name another file, or go on with it: --resume"
     elif form == "parquet" and path.exists() and not path.is_dir():
         wrong = f"{file!r} is not a folder, as Parquet is exported to; name another one, or leave out --format parquet"

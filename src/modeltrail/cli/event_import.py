@@ -12,12 +12,13 @@ from modeltrail.cli.errors import CommandError
 from modeltrail.cli.options import data_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
+from modeltrail.paths import NamedPath
 
 __all__ = ["import_events"]
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, readable=True))
+@click.argument("file", type=NamedPath(path_type=Path, dir_okay=False, exists=True, readable=True))
 @data_option
 def import_events(*, file: Path, data: Path | None) -> None:
     """Bring the log in FILE, a whole export, into an empty database, with the read tables that follow from it.

@@ -18,6 +18,7 @@ from modeltrail.cli.errors import FAILED, MISUSED, CommandError
 from modeltrail.cli.options import data_option, json_option
 from modeltrail.cli.progress import progress
 from modeltrail.cli.running import load_settings
+from modeltrail.paths import NamedPath
 from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["new_seal_key", "public_key", "seal", "verify"]
 
-_file = click.Path(path_type=Path, dir_okay=False)
+_file = NamedPath(path_type=Path, dir_okay=False)
 _key_option = click.option(
     "--key", "key_file", type=_file, required=True, envvar="MODELTRAIL_SEAL_KEY_FILE", show_envvar=True,
     help="The private key, as `new-seal-key` makes it.",

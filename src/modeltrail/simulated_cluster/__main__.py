@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from modeltrail.paths import NamedPath
 from modeltrail.quantities import Seconds, WholeNumber
 from modeltrail.simulated_cluster.cluster import Options, PortInUseError, SimulatedCluster
 from modeltrail.simulated_cluster.controller import Timing
 from modeltrail.simulated_cluster.journal import DataFileError
 from modeltrail.simulated_cluster.kubeconfig import write_kubeconfig
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = NamedPath(dir_okay=False, path_type=Path)
 
 
 @click.command(help="Run a simulated Kubernetes cluster with KServe. It is for development: it serves no models.")
