@@ -25,6 +25,7 @@ from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.following import follow
 from modeltrail.projections.one_rebuild import forget_stopped_rebuild
 from modeltrail.projections.projection import Projection, RowsWhere
+from modeltrail.projections.projection_status import require_same_code
 from modeltrail.projections.table import Table
 
 SQL = Statements("modeltrail.commands", "erasure.sql")
@@ -69,7 +70,7 @@ async def _rows_of(connection: Connection, projection: Projection[Any], person: 
 async def erase(connection: Connection, person: UUID, request_id: str) -> Traces | None:
     """Make the person's address unreadable, and record that, all at once or not at all; what was touched.
 
-    None when somebody else has done so meanwhile.
+    None when somebody else has done so meanwhile. Raises OtherVersionError.
 
     Nobody writes to the log meanwhile, so no writer puts back a row that it read before.
     """
@@ -77,6 +78,7 @@ async def erase(connection: Connection, person: UUID, request_id: str) -> Traces
     named = await _count_naming(connection, person, until=before)  # takes long, so it is done while others still write
     head = await lock_log(connection, held=False)
     try:
+        require_same_code(head.filled_by, SHOWING_PEOPLE)
         async with connection.transaction():
             if not await connection.fetch(SQL.delete_person, person):
                 return None

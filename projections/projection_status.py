@@ -1,6 +1,6 @@
 """How it is with each projection: which code filled its table, and how far it is behind the log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -85,6 +85,19 @@ async def check_versions(
         raise OtherVersionError(f"newer code than this filled {', '.join(newer)}: run that version of modeltrail")
     if older := [name for name, ahead in by.items() if ahead < 0]:
         raise OtherVersionError(f"older code than this filled {', '.join(older)}; run: modeltrail migrate")
+
+
+def require_same_code(
+    filled_by: Sequence[str],
+    projections: Iterable[Projection[Any]],  # Any: the same
+) -> None:
+    """Raise OtherVersionError when one of the tables is filled by other code than today's, as the holder of the log's
+    lock knows: since this process began, another release may have rebuilt it."""
+    versions = dict(each.rsplit(" ", 1) for each in filled_by)
+    if other := [each.name for each in projections if versions.get(each.name, str(each.version)) != str(each.version)]:
+        raise OtherVersionError(
+            f"another version of modeltrail has filled {', '.join(other)} meanwhile: stop this one, and run that"
+        )
 
 
 async def record_versions(connection: Connection) -> None:

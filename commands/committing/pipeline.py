@@ -71,7 +71,7 @@ class Pipeline:
         connection, turn = await self._session.writer()
         clock = asyncio.get_running_loop().time
         began = clock()
-        working = WorkingSet(await turn.begin(), self._tables)
+        working = await WorkingSet.begin(turn, self._tables)
         batches = commands = 0
         while batches < BATCHES or clock() < began + SECONDS:
             await self._decide(connection, working, undecided)

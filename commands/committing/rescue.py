@@ -94,7 +94,7 @@ class Rescue:
                 lost = error
 
     async def _write(self, connection: Connection, turn: Turn, commands: Sequence[Pending]) -> None:
-        working = WorkingSet(await turn.begin(), self._tables)
+        working = await WorkingSet.begin(turn, self._tables)
         todo = await _not_yet_written(connection, commands)
         for pending in todo:
             pending.reset()

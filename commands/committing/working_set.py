@@ -6,15 +6,16 @@ a query that runs while a batch is being written sees the database before it or 
 that batch did not touch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from asyncpg import Connection
 
 from modeltrail.commands.committing.entry import Entry
 from modeltrail.commands.committing.named_people import NamedPeople
+from modeltrail.commands.committing.session import LogUnavailableError
 from modeltrail.commands.decision import Answer, Asking, Change, Credentials, Decision
 from modeltrail.commands.question import AnswerTo, HasKey, KeyWith, Question, RowAt, RowsHaving, RowWith, StateOf
 from modeltrail.commands.remembered import KeyInProject, Remembered, load_remembered
@@ -24,8 +25,11 @@ from modeltrail.domain.event import Event
 from modeltrail.eventlog.log import Head
 from modeltrail.eventlog.record import Context, Recorded
 from modeltrail.eventlog.streams import Loaded, due_snapshots, load_streams
+from modeltrail.eventlog.turn import Turn
+from modeltrail.projections.checkpoint import OtherVersionError
 from modeltrail.projections.documents import Document
 from modeltrail.projections.projection import OneRow, Projection, Row, RowsWhere, Targets
+from modeltrail.projections.projection_status import require_same_code
 from modeltrail.projections.rows import WorkingRows
 from modeltrail.projections.table import Table
 
@@ -55,6 +59,19 @@ class WorkingSet:
         self._position = head.position
         self._time = head.recorded_at + TICK
         self._begin_entry()
+
+    @classmethod
+    async def begin(cls, turn: Turn, tables: Sequence[Table[Any]]) -> Self:
+        """Wait for the lock, and know nothing yet but where the log ends.
+
+        Raises LogUnavailableError when these are not the read tables that this code knows any more.
+        """
+        head = await turn.begin()
+        try:
+            require_same_code(head.filled_by, [table.projection for table in tables])
+        except OtherVersionError as error:
+            raise LogUnavailableError(str(error)) from error
+        return cls(head, tables)
 
     def _begin_entry(self) -> None:
         self.events: list[Recorded] = []

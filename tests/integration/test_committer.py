@@ -34,7 +34,6 @@ from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.streams import Loaded, load_streams
 from modeltrail.postgres.connect import LOST
 from modeltrail.postgres.embedded import EmbeddedPostgres
-from modeltrail.postgres.migrate import migrate
 from modeltrail.projections.catalogue import INLINE
 from modeltrail.projections.documents import read_documents
 from modeltrail.projections.inference_services import INFERENCE_SERVICES
@@ -60,7 +59,7 @@ from support.committing import (
     somebody_waits_for_a_lock,
     submit_together,
 )
-from support.database import Database
+from support.database import Database, migrate_as_the_command_does
 from support.fold import assert_sound
 from support.registry import registry
 from support.samples import ENVIRONMENT, FIRST, MODEL, OTHER_VERSION, PROJECT, SERVICE, VERSION
@@ -818,8 +817,7 @@ async def test_a_database_that_goes_away_is_said_to_be_away_and_used_again_when_
 ) -> None:
     await embedded_server.ensure_database("models")
     database = Database.from_dsn(embedded_server.dsn("models"))
-    async with connected(database) as connection:
-        await migrate(connection)
+    await migrate_as_the_command_does(database.dsn)
 
     async with committer_on(connect_to(database), reconnect_seconds=0.2) as committer:
         await committer.submit(register("iris"), context())
@@ -853,8 +851,7 @@ async def test_a_database_that_is_away_does_not_fill_the_log(database: Database)
 async def test_a_database_that_restarts_is_waited_for(embedded_server: EmbeddedPostgres) -> None:
     await embedded_server.ensure_database("models")
     database = Database.from_dsn(embedded_server.dsn("models"))
-    async with connected(database) as connection:
-        await migrate(connection)
+    await migrate_as_the_command_does(database.dsn)
 
     async with committer_on(connect_to(database)) as committer:
         embedded_server.kill()

@@ -24,13 +24,15 @@ PAGE = 1000
 class Head(Struct, frozen=True):
     """The newest event: what the next one is chained to.
 
-    To the holder of the lock, `last_erasure` says where the newest erasure of a person is; 0 when there is none.
+    To the holder of the lock, `last_erasure` says where the newest erasure of a person is, 0 when there is none; and
+    `filled_by` which version of its code fills each read table, as "name version".
     """
 
     position: int = 0
     hash: bytes = chain.GENESIS
     recorded_at: datetime = datetime.min.replace(tzinfo=UTC)
     last_erasure: int = 0
+    filled_by: Sequence[str] = ()
 
 
 async def lock_log(connection: Connection, *, held: bool) -> Head:
@@ -39,7 +41,7 @@ async def lock_log(connection: Connection, *, held: bool) -> Head:
     With `held`, give the lock up first, so that writers who wait for it are not kept out by a busy one.
     """
     row = await connection.fetchrow(SQL.lock_log, LOCK, held)
-    return Head() if row["notification_id"] is None else Head(*row)
+    return Head(filled_by=row["filled_by"]) if row["notification_id"] is None else Head(*row)
 
 
 async def unlock_log(connection: Connection) -> None:

@@ -2,7 +2,8 @@
 SELECT notification_id, hash, recorded_at FROM stored_events ORDER BY notification_id DESC LIMIT 1
 
 -- name: lock_log
-SELECT notification_id, hash, recorded_at, last_erasure() AS last_erasure FROM lock_log($1, $2)
+SELECT notification_id, hash, recorded_at, last_erasure() AS last_erasure, filled_by() AS filled_by
+FROM lock_log($1, $2)
 
 -- name: unlock_log
 SELECT pg_advisory_unlock_all()

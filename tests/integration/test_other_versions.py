@@ -1,0 +1,67 @@
+"""Two releases at once: who still runs when another has rebuilt a read table writes nothing into it."""
+
+# asyncpg's functions carry no annotations.
+# mypy: allow-untyped-calls
+
+import asyncio
+
+import asyncpg
+
+from modeltrail.eventlog.log import lock_log, unlock_log
+from support.api import Api, Project, made, refusal
+from support.cluster import eventually
+from support.command_line import modeltrail
+from support.committing import somebody_waits_for_a_lock
+from support.database import Database
+from support.fold import assert_sound
+
+ANN = "ann@example.org"
+NEWER = "UPDATE projections SET version = version + 1 WHERE name = 'models'"
+SAME = "UPDATE projections SET version = version - 1 WHERE name = 'models'"
+
+
+async def test_a_process_of_another_release_writes_nothing_and_goes_on_reading(
+    project: Project, database: Database, connection: asyncpg.Connection
+) -> None:
+    model = await project.model("before")
+    await connection.execute(NEWER)
+
+    assert refusal(await project.post("/models", {"name": "after"})) == (503, "no change can be written now; try again")
+    assert made(await project.get(f"/models/{model['id']}"), 200)["name"] == "before"
+    assert await project.events() == 1
+    await connection.execute(SAME)
+    assert (await project.model("again"))["name"] == "again"
+    await assert_sound(database)
+
+
+async def test_a_writer_that_waits_while_tables_are_swapped_is_told(
+    project: Project, database: Database, connection: asyncpg.Connection
+) -> None:
+    await project.model("before")
+    await lock_log(connection, held=False)
+    posting = asyncio.create_task(project.post("/models", {"name": "meanwhile"}))
+    await eventually(lambda: somebody_waits_for_a_lock(database), 30.0)
+    await connection.execute(NEWER)
+    await unlock_log(connection)
+
+    assert (await posting).status_code == 503
+    assert await project.events() == 1
+
+
+async def test_the_first_event_of_an_empty_log_is_refused_too(api: Api, connection: asyncpg.Connection) -> None:
+    await connection.execute(NEWER)
+
+    assert (await api.project().post("/models", {"name": "iris"})).status_code == 503
+
+
+async def test_a_person_is_not_erased_by_another_release(
+    project: Project, database: Database, connection: asyncpg.Connection
+) -> None:
+    await project.model("iris", owner_email=ANN)
+    await connection.execute(NEWER)
+
+    code, out, err = await modeltrail(database, "erase", "--email", ANN, "--yes")
+
+    says = "modeltrail: another version of modeltrail has filled models meanwhile: stop this one, and run that\n"
+    assert (code, out, err) == (1, "", says)
+    assert await connection.fetchval("SELECT count(*) FROM person_keys") == 1
