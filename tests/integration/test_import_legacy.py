@@ -229,6 +229,31 @@ async def test_versions_of_no_model_are_named(database: Database, api: Api, old:
 
 
 @pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("model_version DROP is_default", "table model_version lacks is_default; is it the old service's?"),
+        ("model_version DROP created_at", "table model_version lacks created_at; is it the old service's?"),
+        (
+            "registered_model ALTER project_id TYPE text",
+            "column project_id of table registered_model is text, not uuid; is it the old service's?",
+        ),
+        (
+            "registered_model ALTER model_size TYPE numeric",
+            "column model_size of table registered_model is numeric, not bigint; is it the old service's?",
+        ),
+    ],
+)
+async def test_tables_that_are_not_the_old_service_s_are_told_from_them(
+    database: Database, old: Old, change: str, says: str
+) -> None:
+    await old.connection.execute(f"ALTER TABLE old.{change}")
+
+    code, out, err = await modeltrail(database, "import-legacy", "--dsn", database.dsn, "--schema", "old", "--write")
+
+    assert (code, out, err) == (1, "", f"modeltrail: {says}\n")
+
+
+@pytest.mark.parametrize(
     ("moment", "shown_as"),
     [
         ("0001-01-01 00:00:00Z", "0001-01-01T00:00:00Z"),  # Go's zero time
@@ -435,7 +460,10 @@ async def test_tables_with_the_other_names_are_found(database: Database, api: Ap
         (("--dsn", "postgresql://me:hidden@127.0.0.1:1/db"), "cannot be read (Connection refused); check --dsn"),
         (("--dsn", "postgresql://me:hidden@foo.invalid/db"), "(its host name is not known); check --dsn"),
         (("--dsn", "{dsn}", "--schema", "none"), "has no tables registered_model and model_version or"),
-        (("--dsn", "{dsn}", "--schema", "old", "--prefix", "x_"), "has no tables x_registered_model and"),
+        (
+            ("--dsn", "{dsn}", "--schema", "old", "--prefix", "x_"),
+            "has no tables x_registered_model and x_model_version that its user may read",
+        ),
     ],
 )
 async def test_what_cannot_be_read_is_told_in_a_sentence(
@@ -476,6 +504,7 @@ async def test_an_old_database_that_goes_away_meanwhile_is_the_one_that_is_named
         (("--dsn", "mysql://me:hidden@nowhere/db"), {}, "check --dsn"),
         ((), {"LEGACY_DSN": "mysql://me:hidden@nowhere/db"}, "check LEGACY_DSN"),
         ((), {}, "the old service's database is not named; give --dsn, or set LEGACY_DSN"),
+        (("--dsn", ""), {}, "the old service's database is not named; give --dsn, or set LEGACY_DSN"),
     ],
 )
 async def test_an_address_that_is_none_is_a_wrong_command_line(

@@ -50,7 +50,7 @@ def import_legacy(
     """
     from modeltrail.legacy.tables import Source  # noqa: PLC0415 - it brings asyncpg along
 
-    if dsn is None:
+    if not dsn:
         raise click.UsageError("the old service's database is not named; give --dsn, or set LEGACY_DSN")
     given = click.get_current_context().get_parameter_source("dsn")
     settings = load_settings(with_dev_environment(data))

@@ -1,7 +1,7 @@
 """The old service's two tables, wherever they are: found, checked and read in pages."""
 
 import socket
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,32 @@ from modeltrail.postgres.connect import close, reason_of
 
 PREFIXES = ("", "model_registry_")
 MODELS, VERSIONS = "registered_model", "model_version"
-NEEDED = {MODELS: {"id", "project_id", "name"}, VERSIONS: {"id", "registered_model_id", "name"}}
+# Older releases lack some columns; these are never missing.
+NEEDED = {
+    MODELS: {"id", "project_id", "name"},
+    VERSIONS: {"id", "registered_model_id", "name", "is_default", "created_at", "updated_at"},
+}
+# Of columns that are no texts, the types that can be read, as information_schema names them.
+_WHOLE, _MOMENT = ("bigint", "integer", "smallint"), ("timestamp with time zone", "timestamp without time zone")
+TYPES = {
+    "model_size": _WHOLE,
+    "is_default": ("boolean",),
+    "created_at": _MOMENT,
+    "updated_at": _MOMENT,
+    **dict.fromkeys(
+        (
+            "id",
+            "project_id",
+            "owner_id",
+            "parent_model_id",
+            "registered_model_id",
+            "created_by_id",
+            "updated_by_id",
+            "prebuilt_container_id",
+        ),
+        ("uuid",),
+    ),
+}
 CONNECT_SECONDS = 10.0
 # As legacy.rows takes it: to sort by, NULL is later than any time.
 _CREATED = "coalesce({0}.created_at, {0}.updated_at, to_timestamp(0))"
@@ -157,24 +182,37 @@ async def open_tables(source: Source) -> AsyncGenerator[LegacyTables, None]:
 
 async def _find_prefix(connection: Connection, schema: str, wanted: str | None) -> str:
     rows = await connection.fetch(
-        "SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns"
-        " WHERE table_schema = $1 GROUP BY table_name",
+        "SELECT table_name, array_agg(column_name::text) AS names, array_agg(data_type::text) AS types"
+        " FROM information_schema.columns WHERE table_schema = $1 GROUP BY table_name",
         schema,
     )
-    columns = {row["table_name"]: set(row["columns"]) for row in rows}
+    columns = {row["table_name"]: dict(zip(row["names"], row["types"], strict=True)) for row in rows}
     candidates = PREFIXES if wanted is None else (wanted,)
     there = [prefix for prefix in candidates if {prefix + MODELS, prefix + VERSIONS} <= columns.keys()]
     if not there:
         names = " or ".join(f"{prefix}{MODELS} and {prefix}{VERSIONS}" for prefix in candidates)
-        raise LegacyTablesError(f"schema {schema!r} of that database has no tables {names}; see --schema and --prefix")
+        raise LegacyTablesError(
+            f"schema {schema!r} of that database has no tables {names} that its user may read;"
+            " see --schema and --prefix"
+        )
     if len(there) > 1:
         raise LegacyTablesError(
             f"schema {schema!r} holds the tables with and without the prefix {PREFIXES[1]!r}; choose with --prefix"
         )
     for table, needed in NEEDED.items():
-        if lacking := sorted(needed - columns[there[0] + table]):
-            raise LegacyTablesError(f"table {there[0]}{table} lacks {', '.join(lacking)}; is it the old service's?")
+        _require_columns(there[0] + table, columns[there[0] + table], needed)
     return there[0]
+
+
+def _require_columns(table: str, columns: Mapping[str, str], needed: Set[str]) -> None:
+    """Raise LegacyTablesError for a table, its columns' types by their names, that does not hold what theirs do."""
+    if lacking := sorted(needed - columns.keys()):
+        raise LegacyTablesError(f"table {table} lacks {', '.join(lacking)}; is it the old service's?")
+    for name, type_ in columns.items():
+        if type_ not in TYPES.get(name, (type_,)):
+            raise LegacyTablesError(
+                f"column {name} of table {table} is {type_}, not {TYPES[name][0]}; is it the old service's?"
+            )
 
 
 def _quoted(name: str) -> str:
