@@ -228,6 +228,20 @@ async def test_versions_of_no_model_are_named(database: Database, api: Api, old:
     assert await api.pool.fetch("SELECT id::text FROM model_versions") == [(version,)]
 
 
+async def test_models_of_no_project_are_named_and_the_others_taken_over(database: Database, api: Api, old: Old) -> None:
+    homeless, kept = await old.add("registered_model", name="iris"), await old.model(api.project(), name="rose")
+    version = await old.version(homeless)
+
+    for arguments in ((), ("--write",)):
+        facts = await moved(database, *arguments, code=1)
+
+        assert (numbers(facts["models"]), numbers(facts["versions"])) == ((1, 0, 0, 1), (0, 0, 0, 1))
+        says = "it belongs to no project, so no path would lead to it"
+        assert facts["models"]["refused"] == [{"id": homeless, "says": says}]
+        assert facts["versions"]["refused"] == [{"id": version, "says": says}]
+    assert await api.pool.fetch("SELECT id::text FROM models") == [(kept,)]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -27,6 +27,7 @@ from modeltrail.legacy.tables import LegacyTables, ModelPage
 
 PAGE = 200  # models; with their versions they are held in memory
 ACTOR = System("import-legacy")
+HOMELESS = "it belongs to no project, so no path would lead to it"
 ORPHAN = "its model is not in these tables, so no path would lead to it"
 
 _TAKEN_OVER = """SELECT originator_id, notification_id FROM stored_events
@@ -147,6 +148,9 @@ class Mover:
         models = {}
         wishes: dict[UUID, Wish] = {}
         for row in page.models:
+            if row["project_id"] is None:
+                moved.models.refused.append(Refusal(row["id"], HOMELESS))
+                continue
             reading = Reading(row)
             model = models[row["id"]] = reading.model(row["default_id"], row["defaults"])
             moved.models.oddities += reading.oddities
@@ -155,6 +159,9 @@ class Mover:
         await self._take(wishes, moved.models)
         wishes = {}
         for row in page.versions:
+            if row["registered_model_id"] not in models:
+                moved.versions.refused.append(Refusal(row["id"], HOMELESS))
+                continue
             reading, model = Reading(row), models[row["registered_model_id"]]
             version = reading.version(is_default=row["id"] == model.origin.default_version_id)
             moved.versions.oddities += reading.oddities
