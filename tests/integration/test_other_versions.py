@@ -65,3 +65,26 @@ async def test_a_person_is_not_erased_by_another_release(
     says = "modeltrail: another version of modeltrail has filled models meanwhile: stop this one, and run that\n"
     assert (code, out, err) == (1, "", says)
     assert await connection.fetchval("SELECT count(*) FROM person_keys") == 1
+
+
+async def test_a_command_that_writes_says_to_which_database_it_cannot(
+    database: Database, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "CREATE SCHEMA old; CREATE TABLE old.registered_model AS SELECT gen_random_uuid() AS id,"
+        " gen_random_uuid() AS project_id, text 'iris' AS name; CREATE TABLE old.model_version (id uuid,"
+        " registered_model_id uuid, name text, is_default bool, created_at timestamptz, updated_at timestamptz)"
+    )
+    await lock_log(connection, held=False)
+    arguments = ("import-legacy", "--dsn", database.dsn, "--schema", "old", "--write")
+    moving = asyncio.create_task(modeltrail(database, *arguments))
+    await eventually(lambda: somebody_waits_for_a_lock(database), 30.0)
+    await connection.execute(NEWER)
+    await unlock_log(connection)
+
+    code, out, err = await moving
+
+    assert (code, out) == (1, "")
+    where = f"{database.host}/.s.PGSQL.{database.port}" if database.host.startswith("/") else f"{database.host}:"
+    assert err.splitlines()[-1].startswith(f"modeltrail: PostgreSQL at {where}")
+    assert "cannot be written to (another version of modeltrail has filled models meanwhile" in err

@@ -49,10 +49,17 @@ async def check_schema(database: DatabaseSettings) -> None:
 @contextmanager
 def explained(database: DatabaseSettings) -> Iterator[None]:
     """Turn PostgreSQL's refusals inside the block, and the loss of a connection, into CommandErrors."""
+    # Imported late: only some of the commands write to the log, and those have it at hand.
+    from modeltrail.commands.committing.session import LogUnavailableError  # noqa: PLC0415
+
     try:
         yield
     except (exceptions.TooManyConnectionsError, exceptions.CannotConnectNowError) as error:
         raise CommandError(_refusal(error, database)) from error
+    except LogUnavailableError as error:
+        raise CommandError(
+            f"PostgreSQL at {database.address} cannot be written to ({error}); see to that, then try again"
+        ) from error
     except Exception as error:
         if is_lost(error) and _is_of_database(error):
             raise ConnectionLostError(_lost(error, database)) from error
