@@ -7,15 +7,19 @@ import asyncio
 
 import asyncpg
 
+from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log, unlock_log
+from modeltrail.projections.models import MODELS
+from modeltrail.projections.one_rebuild import only_rebuild
 from support.api import Api, Project, made, refusal
 from support.cluster import eventually
-from support.command_line import modeltrail
-from support.committing import somebody_waits_for_a_lock
+from support.command_line import KEY, modeltrail
+from support.committing import connect_to, somebody_waits_for_a_lock
 from support.database import Database
 from support.fold import assert_sound
 
 ANN = "ann@example.org"
+RING = KeyRing([KEY])
 NEWER = "UPDATE projections SET version = version + 1 WHERE name = 'models'"
 SAME = "UPDATE projections SET version = version - 1 WHERE name = 'models'"
 
@@ -88,3 +92,34 @@ async def test_a_command_that_writes_says_to_which_database_it_cannot(
     where = f"{database.host}/.s.PGSQL.{database.port}" if database.host.startswith("/") else f"{database.host}:"
     assert err.splitlines()[-1].startswith(f"modeltrail: PostgreSQL at {where}")
     assert "cannot be written to (another version of modeltrail has filled models meanwhile" in err
+
+
+async def stop_in_the_middle(database: Database, connection: asyncpg.Connection) -> None:
+    """What a `migrate` leaves behind that was killed before the swap, with a mark by which it is known again."""
+    await connection.execute("UPDATE projections SET version = version - 1 WHERE name = 'models'")
+    async with only_rebuild(connect_to(database), RING, [MODELS]) as rebuild:
+        await rebuild.build(lambda _done, _total: None, resume=False)
+    await connection.execute("UPDATE modeltrail_rebuild.models SET name = 'made before'")
+
+
+async def test_a_migrate_goes_on_with_what_was_interrupted(
+    project: Project, database: Database, connection: asyncpg.Connection
+) -> None:
+    await project.model("iris")
+    await stop_in_the_middle(database, connection)
+
+    assert (await modeltrail(database, "migrate"))[0] == 0
+
+    assert await connection.fetchval("SELECT name FROM models") == "made before"
+
+
+async def test_a_migrate_that_changes_tables_begins_its_rebuild_anew(
+    project: Project, database: Database, connection: asyncpg.Connection
+) -> None:
+    await project.model("iris")
+    await stop_in_the_middle(database, connection)
+    await connection.execute("DELETE FROM schema_migrations WHERE version = 12; DROP FUNCTION filled_by")
+
+    assert (await modeltrail(database, "migrate"))[0] == 0
+
+    assert await connection.fetchval("SELECT name FROM models") == "iris"

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
+from asyncpg import Connection
+
 from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.parked_tasks import DecideOnParked, Wish
 from modeltrail.composition.database import address_of, key_ring, open_connection, open_pool_in
@@ -19,10 +21,15 @@ from modeltrail.eventlog.record import Context
 from modeltrail.eventlog.rotation import KeyUse, Rotation, check_keys, list_key_uses, rotate
 from modeltrail.memory import settle
 from modeltrail.postgres.connect import opened, writer
-from modeltrail.postgres.migrate import migrate
+from modeltrail.postgres.migrate import migrate, pending
 from modeltrail.projections.catalogue import ALL, INLINE
 from modeltrail.projections.comparison import Compared, Difference, verify_tables
-from modeltrail.projections.one_rebuild import RebuildUnderWayError, only_rebuild, stopped_names
+from modeltrail.projections.one_rebuild import (
+    RebuildUnderWayError,
+    forget_stopped_rebuild,
+    only_rebuild,
+    stopped_names,
+)
 from modeltrail.projections.parked_tasks import ParkedTask, list_parked
 from modeltrail.projections.projection import Projection
 from modeltrail.projections.projection_status import check_versions, outdated, record_versions
@@ -37,10 +44,19 @@ _REBUILD_PATIENCE = 0.5  # seconds between two looks at whether another process 
 async def run_migrations(settings: Settings) -> list[str]:
     """Apply what the schema lacks; the names of what was applied. Raises MigrationError."""
     async with opened(writer(address_of(settings), statement_seconds=None), _PATIENTLY) as connection:
+        if await pending(connection):
+            await _forget_stopped_rebuild(connection)
         applied = await migrate(connection)
         if (await read_head(connection)).position == 0:
             await record_versions(connection)
         return applied
+
+
+async def _forget_stopped_rebuild(connection: Connection) -> None:
+    """Its shadow tables are made like read tables that a migration may be about to change."""
+    if await connection.fetchval("SELECT to_regclass('projection_rebuild')") is not None:
+        async with connection.transaction():
+            await forget_stopped_rebuild(connection)
 
 
 async def outdated_projections(settings: Settings) -> list[str]:
@@ -54,13 +70,13 @@ async def rebuild_outdated(
 ) -> list[str]:
     """Rebuild what older code filled; the names of what this process rebuilt.
 
-    Where another process rebuilds, `on_wait` is told once who that is, and what it leaves undone is done after it.
-    Raises RebuildError.
+    Goes on with a rebuild that was interrupted. Where another process rebuilds, `on_wait` is told once who that is, and
+    what it leaves undone is done after it. Raises RebuildError.
     """
     told = ""
     while names := await outdated_projections(settings):
         try:
-            await rebuild_projections(settings, names, on_progress)
+            await rebuild_projections(settings, names, on_progress, resume=True)
         except RebuildUnderWayError as error:
             if str(error) != told:
                 told = str(error)
