@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
+from asyncpg.exceptions import InternalClientError
 
 from modeltrail.cli.database import check_connection, check_schema
 from modeltrail.cli.errors import CommandError
+from modeltrail.postgres.connect import reason_of
 from modeltrail.settings import DatabaseSettings, Settings
 from support.command_line import modeltrail
 from support.database import Database
@@ -98,6 +100,17 @@ async def test_a_database_that_goes_away_between_two_connections_is_told_in_a_se
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"modeltrail: the connection to PostgreSQL at 127.0.0.1:{away.port} was lost (")
     assert "Connection refused" in err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+        ConnectionError("unexpected connection_lost() call"),
+    ],
+)
+def test_a_connection_that_is_cut_is_not_told_in_the_words_of_a_library(error: Exception) -> None:
+    assert reason_of(error) == "connection was closed in the middle of operation"
 
 
 async def test_a_database_that_takes_no_writes_is_told_with_the_remedy(

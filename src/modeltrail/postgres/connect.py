@@ -81,6 +81,8 @@ TROUBLE = (
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a primary that has become one
 )
 
+_HUNG_UP = "unexpected connection_lost() call"  # of a server that hangs up before its first word
+
 Reads = Connection | Pool
 """What a query can be sent to."""
 
@@ -111,7 +113,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a connection could not be made, in the words of the operating system."""
+    """Why a connection could not be made, or was lost, in the words of the operating system."""
+    if isinstance(error, InternalClientError) or str(error) == _HUNG_UP:
+        return "connection was closed in the middle of operation"  # as asyncpg says else
     # A name with several addresses gives one error that quotes all of them and has no number of its own.
     number = re.search(r"\[Errno (\d+)\]", str(error))
     return os.strerror(int(number[1])) if number else " ".join(str(error).split()) or type(error).__name__
