@@ -4,8 +4,12 @@ granian because it measured 1.6 times uvicorn with this application; see docs/ad
 """
 
 import asyncio
+import os
 import resource
+import socket
+import sys
 from collections.abc import Callable
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -18,10 +22,21 @@ BACKLOG = 1024
 MOST_CONNECTIONS = 10_000
 OTHER_FILES = 256  # what else is open: connections to the database, most of all
 HEADER_SECONDS = 30
+STALLED_SECONDS = 60.0
 
 
-async def serve(app: Litestar, host: str, port: int, on_stop: Callable[[], None]) -> None:
-    """Serve `app` until cancelled, then let requests under way end; `on_stop` ends those that would go on for ever."""
+async def serve(
+    app: Litestar,
+    host: str,
+    port: int,
+    on_stop: Callable[[], None],
+    *,
+    stalled_seconds: float = STALLED_SECONDS,
+) -> None:
+    """Serve `app` until cancelled, then let requests under way end; `on_stop` ends those that would go on for ever.
+
+    A caller who takes nothing of what is there to be sent for `stalled_seconds`, or is gone without a word, is cut off.
+    """
     server = Server(
         app,
         address=host,
@@ -36,6 +51,7 @@ async def serve(app: Litestar, host: str, port: int, on_stop: Callable[[], None]
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
     )
+    server.on_startup(lambda: _cut_off_stalled(server, stalled_seconds))
     serving = asyncio.create_task(server.serve(), name="server")
     try:
         await asyncio.shield(serving)
@@ -46,6 +62,21 @@ async def serve(app: Litestar, host: str, port: int, on_stop: Callable[[], None]
         ended, _ = await asyncio.wait((serving,), timeout=STOP_SECONDS)
         for each in ended:
             each.result()
+
+
+def _cut_off_stalled(server: Server, seconds: float) -> None:
+    """Have the kernel end connections over which nothing was taken for so long: granian has no limit for that.
+
+    Those that are accepted have it from the socket that listens; see TCP_USER_TIMEOUT in tcp(7). Only Linux knows it.
+    """
+    if sys.platform != "linux":
+        return
+    # Any: granian declares what it keeps here as nothing but None
+    spec: Any = server._ssp  # noqa: SLF001 it gives its socket to nobody
+    holder = spec.build()
+    with socket.socket(fileno=os.dup(holder.get_fd())) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+    server._ssp, server._shd = None, holder  # noqa: SLF001 as it does itself on other systems
 
 
 def _most_connections() -> int:

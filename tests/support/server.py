@@ -6,15 +6,18 @@ from contextlib import asynccontextmanager
 
 from modeltrail.http.app import create_app
 from modeltrail.http.services import Services
-from modeltrail.server import serve
+from modeltrail.server import STALLED_SECONDS, serve
 
 HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def served(services: Services, port: int) -> AsyncIterator[asyncio.Task[None]]:
+async def served(
+    services: Services, port: int, *, stalled_seconds: float = STALLED_SECONDS
+) -> AsyncIterator[asyncio.Task[None]]:
     """The running server, once it listens."""
-    server = asyncio.create_task(serve(create_app(services), HOST, port, services.streams.close))
+    serving = serve(create_app(services), HOST, port, services.streams.close, stalled_seconds=stalled_seconds)
+    server = asyncio.create_task(serving)
     try:
         async with asyncio.timeout(30):
             while not await _listens(port):  # noqa: ASYNC110 the server does not tell
