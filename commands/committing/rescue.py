@@ -11,6 +11,7 @@ from modeltrail.commands.committing.batch import AnswerGoneError, Batch, Pending
 from modeltrail.commands.committing.session import LogUnavailableError, Session
 from modeltrail.commands.committing.working_set import WorkingSet
 from modeltrail.domain.errors import id_is_taken
+from modeltrail.eventlog.first_mention import DIGESTS
 from modeltrail.eventlog.log import committed_commands
 from modeltrail.eventlog.turn import Turn
 from modeltrail.failures import causes_of, stack_of
@@ -115,8 +116,13 @@ async def _not_yet_written(connection: Connection, commands: Sequence[Pending]) 
 
 def _reason(error: BaseException, pending: Pending) -> BaseException:
     """What the caller of a command is told that failed all alone."""
-    if isinstance(error, UniqueViolationError) and str(getattr(error, "constraint_name", "")).endswith("_pkey"):
+    constraint = str(getattr(error, "constraint_name", "")) if isinstance(error, UniqueViolationError) else ""
+    if constraint.endswith("_pkey"):
         return id_is_taken()  # by a stream of the log, or by a row of a read table
+    if constraint == DIGESTS:
+        # By a process of an older version, which needs no lock for it; the next try finds the key.
+        gone_ahead = "the key of a person who is named for the first time has just been stored by another process"
+        return LogUnavailableError(gone_ahead, unknown=pending.may_have_been_written)
     kind = type(pending.command).__name__
     _log.error("a command could not be written", command=kind, cause=causes_of(error), stack=stack_of(error))
     if pending.may_have_been_written:

@@ -7,14 +7,17 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from modeltrail.commands.committing.committer import LogUnavailableError
 from modeltrail.commands.erasure import erase
 from modeltrail.commands.models import Register
 from modeltrail.domain.ids import ModelId
 from modeltrail.domain.personal import Personal
 from modeltrail.domain.registered_model_messages import RegisterModel
 from modeltrail.eventlog.codec import Codec, encode_actor
+from modeltrail.eventlog.first_mention import FirstMention, columns_of
 from modeltrail.eventlog.keys import KeyRing
 from modeltrail.eventlog.log import lock_log
+from modeltrail.eventlog.people import SQL as PEOPLE
 from modeltrail.eventlog.people import People, PersonKeys
 from support.api import Api, Project, client_of, made, refusal, running_services
 from support.cluster import eventually
@@ -208,6 +211,28 @@ async def test_a_connection_lost_at_the_write_makes_one_key(database: Database, 
 
         assert await people_named_in(database) == [ANN, ANN]
         assert await keys_in(services.pool) == 1
+
+
+async def test_whoever_names_somebody_whose_key_older_code_stores_meanwhile_may_try_again(database: Database) -> None:
+    """While versions change: the older one stores a key without the lock, before the event."""
+    async with running_services(database) as services:
+        mention = await services.people.seal(ANN)
+        assert isinstance(mention, FirstMention)
+        stored = mention.new_key()
+        meanwhile = iter([columns_of([stored])])
+
+        async def store(_connection: Fragile, statement: str) -> None:
+            if "INSERT INTO stored_events" in statement and (columns := next(meanwhile, None)):
+                await services.pool.execute(PEOPLE.insert_keys, *columns)
+
+        async with committer_on(fragile(connect_to(database), before=store)) as committer:
+            with pytest.raises(LogUnavailableError, match="stored by another process") as refused:
+                await committer.submit(owned_by(mention), context())
+            await committer.submit(owned_by(mention), context())
+
+        assert not refused.value.unknown
+        assert await services.people.find(ANN) == (stored.person,)
+        assert await people_named_in(database) == [ANN]
 
 
 async def test_a_command_that_fails_in_the_database_leaves_no_key(api: Api) -> None:

@@ -16,6 +16,7 @@ from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.keys import KEY_BYTES, KeyRing, seal
 
 NOBODY = UUID(int=0)
+DIGESTS = "person_keys_digest_key"  # the constraint that lets a person have one key
 
 
 class PersonKey(Struct, frozen=True):
