@@ -52,7 +52,8 @@ class EventStreams:
         """
         with self._counted(), self._bell.heard() as news:
             events = await read(after)
-            yield b"retry: 2000\n\n" + _written(events)
+            # An id without data is no event, but where a caller who sees none before it breaks takes it up again.
+            yield b"retry: 2000\nid: %d\n\n" % after + _written(events)
             while events or until is None:
                 if events:
                     after = events[-1].position

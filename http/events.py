@@ -148,9 +148,9 @@ async def show_event(request: ApiRequest) -> Answer:
 async def stream_events(request: ApiRequest) -> StreamedEvents:
     """Follow what happens in the project, as server-sent events.
 
-    Begins after position `after`; without that with what is still to come. The `id` of each is its position: after a
-    broken connection go on with the last one in the header Last-Event-ID, as browsers do by themselves. With `at` it
-    ends there.
+    Begins after position `after`; without that with what is still to come. The `id` of each is its position; one
+    without `data` comes first, and says where it begins. After a broken connection go on with the last one in the
+    header Last-Event-ID, as browsers do by themselves. With `at` it ends there.
     """
     project_id, query, services = request.project_id(), request.parsed_query(), request.services
     past = await past_of(request)

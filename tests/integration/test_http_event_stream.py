@@ -112,6 +112,23 @@ async def test_a_broken_stream_is_taken_up_where_it_was(live: Live) -> None:
     assert len(seen) == 250
 
 
+async def test_a_stream_that_breaks_before_its_first_event_is_taken_up_where_it_began(live: Live) -> None:
+    await live.project.model("before")
+    headers = {"Project-ID": str(live.project.id)}
+    async with (
+        httpx.AsyncClient(base_url=live.url, headers=headers) as client,
+        client.stream("GET", f"{BASE_PATH}/events/stream") as answer,
+        asyncio.timeout(30),
+    ):
+        lines = answer.aiter_lines()
+        begun = [await anext(lines) for _ in range(3)]
+    await live.project.model("while nobody was connected")
+
+    assert begun == ["retry: 2000", "id: 1", ""]
+    async with live.stream(Last_Event_ID="1") as events, asyncio.timeout(30):
+        assert (await anext(events))["data"]["name"] == "while nobody was connected"
+
+
 async def test_a_stream_ends_where_it_was_told_to(live: Live) -> None:
     for number in range(3):
         await live.project.model(f"model {number}")

@@ -91,7 +91,9 @@ ATTEMPTS = (
     Attempt("GET", "/events", "/events?stream={service}", EMPTY),
     Attempt("GET", "/events", "/events?actor=owner@example.com", EMPTY),
     Attempt("GET", "/events/{position}", "/events/{position}"),
-    Attempt("GET", "/events/stream", "/events/stream?after=0&follow=false&model={model}", (200, "retry: 2000\n\n")),
+    Attempt(
+        "GET", "/events/stream", "/events/stream?after=0&follow=false&model={model}", (200, "retry: 2000\nid: 0\n\n")
+    ),
     Attempt("POST", "/inference_services", "/inference_services", 404, SERVICE | {"registered_model_id": "{model}"}),
     Attempt(
         "POST", "/inference_services", "/inference_services", 404, SERVICE | {"serving_environment_id": "{environment}"}
