@@ -10,12 +10,12 @@ from uuid import UUID
 import click
 
 from modeltrail.cli.conversation import Answer, Conversation, show_answer
+from modeltrail.cli.core import load_core
 from modeltrail.cli.database import check_schema, explained
 from modeltrail.cli.dev_environment import with_dev_environment
 from modeltrail.cli.errors import CommandError
 from modeltrail.cli.event_reader import EventReader, EventRecord
-from modeltrail.cli.event_table import header, line
-from modeltrail.cli.events import open_reader, table_width
+from modeltrail.cli.event_table import header, line, table_width
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.settings import Settings
@@ -64,10 +64,10 @@ async def _run(url: str, project: UUID, settings: Settings | None) -> None:
             )
         else:
             await check_schema(settings.database)
-            async with open_reader(settings) as reader:
-                newest = await reader.last(1)
+            async with load_core().open_event_reader(settings) as reader:
+                end = await reader.end()
                 service = await _deploy_a_model(api)
-                await _show_trail(reader, newest[-1].position if newest else 0, project, api.request_ids)
+                await _show_trail(reader, end, project, api.request_ids)
     click.secho(f"\n{service['name']} is {service['current_state']} at {service.get('url', 'no URL')}", bold=True)
 
 

@@ -20,12 +20,13 @@ from modeltrail.cli.following import keep_on
 from modeltrail.cli.options import data_option
 from modeltrail.cli.running import load_settings, run_until_stopped
 from modeltrail.quantities import WholeNumber
+from modeltrail.settings import Settings
 
 if TYPE_CHECKING:
     from modeltrail.eventlog.auditor import Auditor
     from modeltrail.eventlog.reader import LogReader, Relatives
 
-__all__ = ["list_events", "show"]
+__all__ = ["list_events", "show", "show_events"]
 
 _PAGE = 500
 _MORE = "there are more; `modeltrail events list --request-id` has all that a request made"
@@ -49,8 +50,13 @@ def list_events(
 ) -> None:
     """List the events that fit all filters, in the order in which they happened."""
     settings = load_settings(with_dev_environment(data))
-    wanted = Filters(**filters)
+    show_events(settings, Filters(**filters), limit=limit, oldest=oldest, follow=follow, json_lines=json_lines)
 
+
+def show_events(
+    settings: Settings, wanted: Filters, *, limit: int, oldest: bool, follow: bool, json_lines: bool
+) -> None:
+    """Print the newest events that fit, or the `oldest`; then those that are still to come, if told to `follow`."""
     last: int | None = None
 
     async def session() -> AsyncGenerator[None, None]:
@@ -73,7 +79,7 @@ def list_events(
                 if found:
                     last = found[-1].position
                 else:
-                    await reader.wait(end)
+                    await reader.wait(end)  # not for what comes after the last that fits: that is not news
 
     async def run() -> None:
         await check_schema(settings.database)

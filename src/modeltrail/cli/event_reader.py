@@ -1,4 +1,4 @@
-"""The event log as `modeltrail events` and `modeltrail demo` see it."""
+"""The event log as the commands that show it see it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -47,14 +47,8 @@ class EventRecord(Protocol):
 class EventReader(Protocol):
     """Reads the log in commit order; all lists are oldest first."""
 
-    async def last(self, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
-        """The newest `limit` events, of one stream if it is given."""
-
-    async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> Sequence[EventRecord]:
-        """The oldest `limit` events after `position`, of one stream if it is given."""
+    async def after(self, position: int, limit: int) -> Sequence[EventRecord]:
+        """The oldest `limit` events after `position`."""
 
     async def end(self) -> int:
         """The newest event's position, of whatever stream."""
-
-    async def wait(self, position: int) -> None:
-        """Return when there may be events after `position`; returning too early does no harm."""

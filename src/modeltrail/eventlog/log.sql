@@ -38,35 +38,6 @@ WHERE notification_id > $1
 ORDER BY notification_id
 LIMIT $2
 
--- name: list_events_of_stream_after
-SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
-       actor, request_id, command_id, causation_id, hash
-FROM stored_events
-WHERE notification_id > $1 AND originator_id = $3
-ORDER BY originator_version
-LIMIT $2
-
--- name: list_last_events
-SELECT * FROM (
-SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
-       actor, request_id, command_id, causation_id, hash
-FROM stored_events
-ORDER BY notification_id DESC
-LIMIT $1
-) AS newest
-ORDER BY notification_id
-
--- name: list_last_events_of_stream
-SELECT * FROM (
-SELECT notification_id, originator_id, originator_version, topic, state, project_id, recorded_at,
-       actor, request_id, command_id, causation_id, hash
-FROM stored_events
-WHERE originator_id = $2
-ORDER BY originator_version DESC
-LIMIT $1
-) AS newest
-ORDER BY notification_id
-
 -- name: list_commands_after
 SELECT DISTINCT command_id FROM stored_events WHERE notification_id > $1 AND command_id = ANY($2::uuid[])
 

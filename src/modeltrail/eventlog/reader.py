@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from modeltrail.domain.personal import Personal
 from modeltrail.eventlog.codec import Codec
-from modeltrail.eventlog.log import CHANNEL, SQL, read_head
+from modeltrail.eventlog.log import CHANNEL, read_after, read_head
 from modeltrail.eventlog.people import PersonKeys
 from modeltrail.eventlog.record import Actor, System
 from modeltrail.eventlog.selection import Selection, read_newest, read_oldest, read_oldest_within
@@ -57,17 +57,9 @@ class LogReader:
         self._people = people
         self._codec = Codec(people.open)
 
-    async def last(self, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
-        """The newest `limit` events, oldest first; of one stream if it is given."""
-        if stream is None:
-            return await self._show(await self._connection.fetch(SQL.list_last_events, limit))
-        return await self._show(await self._connection.fetch(SQL.list_last_events_of_stream, limit, stream))
-
-    async def after(self, position: int, limit: int, *, stream: UUID | None = None) -> list[ShownEvent]:
-        """The oldest `limit` events after `position`, of one stream if it is given."""
-        if stream is None:
-            return await self._show(await self._connection.fetch(SQL.list_events_after, position, limit))
-        return await self._show(await self._connection.fetch(SQL.list_events_of_stream_after, position, limit, stream))
+    async def after(self, position: int, limit: int) -> list[ShownEvent]:
+        """The oldest `limit` events after `position`."""
+        return await self._show(await read_after(self._connection, position, limit))
 
     async def newest(self, selection: Selection, limit: int) -> list[ShownEvent]:
         """The newest `limit` events of a selection, oldest first."""
