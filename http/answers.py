@@ -1,6 +1,6 @@
 """Answers: bytes with a status, sent as they are."""
 
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 from litestar import Response
@@ -8,10 +8,16 @@ from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receiv
 
 from modeltrail.projections.documents import Document
 
+if TYPE_CHECKING:
+    from modeltrail.http.large_answers import LargeAnswers
+
 Header = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 
+# The server takes 32 pieces of an answer before it waits for a caller who reads slowly, or not at all.
+LARGEST_PIECE = 16 * 1024
+LARGE = 32 * LARGEST_PIECE
 
 T = TypeVar("T")
 
@@ -38,16 +44,33 @@ class Sent(AsItIs[T]):
         self.body = body
         self.raw_headers = headers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's names
-        """Send it."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's name
+        """Send it. Raises BusyError when it is large and others are, too."""
         start: HTTPResponseStartEvent = {
             "type": "http.response.start",
             "status": self.status,
             "headers": self.raw_headers,
         }
-        body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": self.body, "more_body": False}
-        await send(start)
-        await send(body)
+        if len(self.body) <= LARGE:
+            await send(start)
+            await send(body_event(self.body, more=False))
+            return
+        large_answers: LargeAnswers = scope["litestar_app"].state.large_answers
+        with large_answers.room(len(self.body)):
+            await send(start)
+            await send_in_pieces(send, self.body)
+            await send(body_event(b"", more=False))
+
+
+async def send_in_pieces(send: Send, body: bytes) -> None:
+    """Send a part of an answer no faster than the caller takes it. More is to come after it."""
+    for begin in range(0, len(body), LARGEST_PIECE):
+        await send(body_event(body[begin : begin + LARGEST_PIECE], more=True))
+
+
+def body_event(body: bytes, *, more: bool) -> HTTPResponseBodyEvent:
+    """The message that sends a piece."""
+    return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 Answer = Sent[bytes]

@@ -8,6 +8,7 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Message, Receive, Scope, Send
 
 from modeltrail.http.answers import error
+from modeltrail.http.large_answers import LargeAnswers
 from modeltrail.http.large_bodies import LargeBodies, NoRoomError, may_be_large
 from modeltrail.http.measures import Measures
 from modeltrail.http.request_ids import kept_id_of, request_id_of
@@ -25,6 +26,7 @@ class Application(Litestar):
         # Not Litestar(state=...), which copies what it is given.
         self.state.services = services
         self.state.measures = self._measures = Measures()
+        self.state.large_answers = LargeAnswers()
         self._large_bodies = LargeBodies()
 
     async def __call__(

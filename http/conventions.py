@@ -207,7 +207,7 @@ REFUSALS = (
         UNAVAILABLE,
         "ServiceUnavailable",
         of_a_project,
-        "The database does not answer in time, too many large requests are under way, or this process lacks a secret"
-        " key, which its operator must give it. The message says which, and whether a change was made.",
+        "The database does not answer in time, too many large requests or answers are under way, or this process lacks"
+        " a secret key, which its operator must give it. The message says which, and whether a change was made.",
     ),
 )

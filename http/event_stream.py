@@ -9,18 +9,16 @@ from contextlib import aclosing, contextmanager
 
 import msgspec
 from asyncpg import Connection
-from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from modeltrail.eventlog.bell import Bell
 from modeltrail.eventlog.reader import ShownEvent
-from modeltrail.http.answers import AsItIs
+from modeltrail.http.answers import AsItIs, body_event, send_in_pieces
 from modeltrail.http.errors import BusyError, report_broken_off
 
 MEDIA_TYPE = "text/event-stream"
 AT_ONCE = 100  # events that are read in one go
 BYTES_AT_ONCE = 256 * 1024  # the same, but for the last of them
-# The server takes 32 pieces of an answer before it waits for a caller who reads slowly, or not at all.
-LARGEST_PIECE = 16 * 1024
 LARGEST = 200  # streams per process
 QUIET_SECONDS = 15.0  # after which a comment shows both sides that the other is there
 
@@ -117,10 +115,10 @@ class StreamedEvents(AsItIs[bytes]):
         async with aclosing(self._chunks) as chunks:
             first = await anext(chunks)
             await _begin(send)
-            await _send_in_pieces(send, first)
+            await send_in_pieces(send, first)
             async for chunk in _reported(chunks, scope):
-                await _send_in_pieces(send, chunk)
-        await send(_body(b"", more=False))
+                await send_in_pieces(send, chunk)
+        await send(body_event(b"", more=False))
 
 
 async def _reported(chunks: AsyncGenerator[bytes, None], scope: Scope) -> AsyncGenerator[bytes, None]:
@@ -143,15 +141,6 @@ async def _begin(send: Send) -> None:
         ],
     }
     await send(start)
-
-
-async def _send_in_pieces(send: Send, chunk: bytes) -> None:
-    for begin in range(0, len(chunk), LARGEST_PIECE):
-        await send(_body(chunk[begin : begin + LARGEST_PIECE], more=True))
-
-
-def _body(chunk: bytes, *, more: bool) -> HTTPResponseBodyEvent:
-    return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
 async def _left(receive: Receive) -> None:
