@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := mlflow==3.17.2 psycopg2-binary==2.9.13
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run test fuzz model-test simulate check format lint types imports lock soak bench bench-rebuild bench-peers clean
+.PHONY: help environment run test fuzz model-test simulate kserve check format lint types imports lock soak bench bench-rebuild bench-peers clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ model-test: $(READY) ## Compare the API with a model of its contract for long; M
 simulate: $(READY) ## Deployments under everything at once, by chance; SIMULATION_SEEDS=200 for longer
 	SIMULATION_SEEDS=$${SIMULATION_SEEDS:-20} SIMULATION_ROUNDS=$${SIMULATION_ROUNDS:-3} \
 		$(BIN)/pytest -q -n 2 --dist worksteal tests/e2e/test_simulation.py
+
+kserve: $(READY) ## The tests with a real Kubernetes and KServe, built first; needs Go 1.25; KSERVE_VERSION=v0.17.0 for another
+	PYTHONPATH=tests $(BIN)/python -m support.kserve_programs build/kserve
+	$(BIN)/pytest -q tests/kserve
 
 check: lint types imports test ## The one gate: format, lint, types, import rules, tests
 

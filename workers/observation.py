@@ -229,7 +229,7 @@ def _failure(model: _ModelStatus, conditions: tuple[Condition, ...]) -> Failure 
         return Failure(unready.reason, unready.message) if unready is not None and gave_up else None
     info = model.last_failure_info or _FailureInfo()
     said = unready.message if unready is not None else ""
-    message = info.message or said or _MEANINGS.get(info.exit_code, "KServe gave no reason")
+    message = info.message or _MEANINGS.get(info.exit_code) or said or "KServe gave no reason"
     return Failure(as_text(info.reason or model.transition_status), as_text(message), info.exit_code)
 
 

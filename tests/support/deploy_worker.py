@@ -60,7 +60,7 @@ async def listening(api: Api) -> None:
         )
         return found
 
-    await eventually(is_there, 10.0)
+    await eventually(is_there, 30.0)
 
 
 async def until(world: Registry, stream: UUID, *ending: str, within: float = 10.0) -> list[str]:

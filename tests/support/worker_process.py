@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.simulated_cluster import SimulatedCluster, write_kubeconfig
+from support.control_plane import ControlPlane
 from support.database import Database
 
 PATIENCE = 60.0  # seconds; measured on two processors that others use, too: 18 until a worker has its lease
@@ -22,7 +23,7 @@ class WorkerProcess:
     def __init__(
         self,
         database: Database,
-        cluster: SimulatedCluster,
+        cluster: SimulatedCluster | ControlPlane,
         folder: Path,
         log: str = "worker.log",
         mode: DeploymentMode = DeploymentMode.STANDARD,
@@ -31,7 +32,11 @@ class WorkerProcess:
     ) -> None:
         """`program` is what Python runs; `settings` are variables that differ from the usual ones."""
         kubeconfig = folder / "kubeconfig"
-        write_kubeconfig(kubeconfig, cluster.url)
+        match cluster:
+            case SimulatedCluster():
+                write_kubeconfig(kubeconfig, cluster.url)
+            case ControlPlane():
+                cluster.write_kubeconfig(kubeconfig, cluster.worker_token)
         self._environment = os.environ | {
             "DATABASE_HOST": database.host,
             "DATABASE_PORT": str(database.port),
