@@ -62,6 +62,15 @@ def canary_under_way(service: Service) -> Deploying | Deployed | Failed | None:
     return deployment if isinstance(deployment, Deploying | Deployed | Failed) else None
 
 
+def unfinished_abort(service: Service) -> Target | None:
+    """What is to take the traffic back from a canary, and has not come to that: the canary is the newest that is ready,
+    so KServe would give it all the traffic as soon as it were not told to leave that where it was."""
+    deployment = service.deployment
+    if not isinstance(deployment, Deploying | Failed) or live_in(deployment) is None:
+        return None
+    return deployment.target if deployment.target.aborts_canary else None
+
+
 def aborted(canary: Deploying | Deployed | Failed, stable: Target) -> CanaryAborted:
     """The end of a canary that gives way to what was live before."""
     return CanaryAborted(

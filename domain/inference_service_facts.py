@@ -34,11 +34,15 @@ class RecordReadiness(Command, frozen=True):
 
 
 class RecordDisappearance(Command, frozen=True):
-    """The object with this id is gone, and nobody asked us for that. An empty id means whatever the deployment had."""
+    """The object with this id is gone, and nobody asked us for that. An empty id means whatever the deployment had.
+
+    `message` says what is gone, where that is not the object.
+    """
 
     deployment_id: DeploymentId
     external_id: str
     repair: Repair | None = None
+    message: str = ""
 
 
 class RecordDrift(Command, frozen=True):
@@ -119,13 +123,14 @@ class ServiceMoved(Event, frozen=True, tag="inference_service.moved"):
     url: str
 
 
-class ObjectDisappeared(Event, frozen=True, tag="inference_service.object_disappeared"):
-    """The object was deleted behind our back."""
+class ObjectDisappeared(Event, frozen=True, tag="inference_service.object_disappeared@2"):
+    """The object was deleted behind our back; or, as `message` tells, what it served beside a canary."""
 
     deployment_id: DeploymentId
     registered_model_id: ModelId
     model_version_id: VersionId
     external_id: str
+    message: str = ""
 
 
 class ObjectDrifted(Event, frozen=True, tag="inference_service.object_drifted"):
@@ -162,6 +167,8 @@ InferenceServiceEvent = ServiceEvent | ServiceFact
 
 def disappearance_message(event: ObjectDisappeared) -> str:
     """What a person is told of an object that is gone."""
+    if event.message:
+        return event.message
     return f"the InferenceService in the cluster (UID {event.external_id}) was deleted outside of the registry"
 
 

@@ -167,7 +167,10 @@ def _disappeared(command: RecordDisappearance, service: Service) -> list[Inferen
             return []
     if current != command.deployment_id or command.external_id not in (there, ""):
         return []
-    told: list[InferenceServiceEvent] = [gone(current, version, there, service), *end_with_canary(service)]
+    told: list[InferenceServiceEvent] = [
+        gone(current, version, there, service, command.message),
+        *end_with_canary(service),
+    ]
     left: ServiceSituation = service
     for event in told:
         left = evolve(left, event)

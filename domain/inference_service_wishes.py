@@ -4,7 +4,13 @@ from typing import assert_never
 
 from msgspec import structs
 
-from modeltrail.domain.canary import aborted, canary_under_way, end_with_canary, require_ready_canary
+from modeltrail.domain.canary import (
+    aborted,
+    canary_under_way,
+    end_with_canary,
+    require_ready_canary,
+    unfinished_abort,
+)
 from modeltrail.domain.canary_messages import CanaryPromoted
 from modeltrail.domain.errors import ConflictError, RuleError, serve_model_not_found
 from modeltrail.domain.ids import DeploymentId, VersionId
@@ -102,6 +108,15 @@ def _with_traffic(target: Target, service: Service) -> Target:
     percent = target.options.canary_traffic_percent
     if target.aborts_canary:
         return target
+    if (aborting := unfinished_abort(service)) is not None:
+        if target.model_version_id != aborting.model_version_id:
+            raise RuleError(
+                "a canary of this inference service is being aborted; until version"
+                f" {aborting.model_version_name!r} is live again, only that can be deployed"
+            )
+        return structs.replace(
+            target, options=target.options.with_all_traffic(), canary_beside=None, aborts_canary=True
+        )
     if percent is not None and percent < ALL_TRAFFIC and live_in(service.deployment) is not None and service.lived:
         return structs.replace(target, canary_beside=service.lived[0].model_version_id)
     return structs.replace(target, options=target.options.with_all_traffic(), canary_beside=None)

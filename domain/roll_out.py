@@ -41,11 +41,14 @@ def serves_on(command: ServiceAnswer, service: Service) -> list[EarlierVersionRe
             return []
 
 
-def gone(deployment: DeploymentId, version: VersionId, external_id: str, service: Service) -> ObjectDisappeared:
-    """That the object which served this version is not there any more."""
+def gone(
+    deployment: DeploymentId, version: VersionId, external_id: str, service: Service, message: str = ""
+) -> ObjectDisappeared:
+    """That the object which served this version is not there any more, or what `message` says."""
     return ObjectDisappeared(
         deployment_id=deployment,
         registered_model_id=service.registered_model_id,
         model_version_id=version,
         external_id=external_id,
+        message=message,
     )

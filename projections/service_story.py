@@ -45,7 +45,8 @@ from modeltrail.projections.times import Microseconds, to_microseconds
 
 
 class Moment(Struct, frozen=True, kw_only=True):
-    """One thing that happened. `type` is the event's name in the log, `says` the same in words.
+    """One thing that happened. `type` is the event's name in the log, without the number of a shape, `says` the same in
+    words.
 
     `deployment_id` is that of the deployment or undeployment that it is about, `by` whoever made it happen: a person's
     address, `(erased)` for one who was erased, or a part of modeltrail such as `deploy-worker`.
@@ -112,7 +113,7 @@ def moment(
     return Moment(
         position=position,
         at=to_microseconds(at),
-        type=str(event.__struct_config__.tag),
+        type=str(event.__struct_config__.tag).partition("@")[0],
         says=_in_words(event, version),
         by=by or UNSET,
         deployment_id=facts.deployment_id or UNSET,

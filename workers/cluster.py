@@ -85,10 +85,16 @@ class Condition(msgspec.Struct, frozen=True):
 def why_unready(conditions: Iterable[Condition]) -> Condition | None:
     """The condition that tells why the service is not ready; None when it is, or nothing is said of that.
 
-    That of the predictor, where there is one: of the service itself KServe says then that there is no ingress.
+    That of the predictor, where there is one: of the service itself KServe says then that there is no ingress; and, in
+    Knative mode, of the predictor that it has no revision, where its configuration tells what became of that.
     """
     unready = {each.type: each for each in conditions if each.status != "True"}
-    return unready.get("PredictorReady", unready["Ready"]) if "Ready" in unready else None
+    if "Ready" not in unready:
+        return None
+    configuration = unready.get("PredictorConfigurationReady")
+    if configuration is not None and configuration.status == "False":
+        return configuration
+    return unready.get("PredictorReady", unready["Ready"])
 
 
 class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +103,12 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
     KServe's status does not say which version of the object it speaks of. What can be known is whether it
     was last written before our last apply: then it is `stale`, and tells of the deployment before.
     When it was written in the very second of that apply or in the next, nobody knows, and it is `unsure`.
-    `serving` is what the status says as it stands; `ready` and `failed` hold only of a status that is not
-    stale, except for a service that was stopped, which the object itself tells. (KServe rewrites the status after
-    every apply that changes something, for our deployment id is part of the pods; so an unsure status that stands
-    still is of after the apply.)
+    `revision` is the newest that the status names, in Standard mode a ReplicaSet; every apply makes a new one, for our
+    deployment id is part of the pods. The status is `of_before` where it still names the one that was there when we
+    applied: KServe has written since, but has not come to what we asked for.
+    `serving` is what the status says as it stands; `ready` and `failed` hold only of a status that is not stale,
+    `failed` of none that is of before, except for a service that somebody `stopped`, which the object itself tells.
+    What is `alone` has nothing beside it that might have a part of the traffic, as a canary should.
     """
 
     namespace: str
@@ -113,9 +121,13 @@ class ObservedService(msgspec.Struct, frozen=True, kw_only=True):
     finalizers: tuple[str, ...]
     conditions: tuple[Condition, ...]
     url: str | None
+    stopped: bool
+    alone: bool
+    revision: str
     serving: bool
     stale: bool
     unsure: bool
+    of_before: bool
     ready: bool
     failed: Failure | None
     deleting: bool

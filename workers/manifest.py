@@ -21,6 +21,7 @@ SERVICE_ID = f"{PREFIX}/inference-service-id"
 MODEL_ID = f"{PREFIX}/registered-model-id"
 VERSION_ID = f"{PREFIX}/model-version-id"
 DEPLOYMENT_ID = f"{PREFIX}/deployment-id"
+REPLACES = f"{PREFIX}/replaces-revision"
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 
 API_VERSION = "serving.kserve.io/v1beta1"
@@ -75,6 +76,14 @@ def manifest(desired: DesiredService) -> dict[str, Any]:
         },
         "spec": {"predictor": _predictor(desired)},
     }
+
+
+def replacing(wanted: dict[str, Any], revision: str) -> dict[str, Any]:
+    """The object, with a note for whoever reads its status: one that names this revision tells of before the apply."""
+    if not revision:
+        return wanted
+    metadata = wanted["metadata"]
+    return {**wanted, "metadata": {**metadata, "annotations": {**metadata["annotations"], REPLACES: revision}}}
 
 
 def _predictor(desired: DesiredService) -> dict[str, Any]:

@@ -9,6 +9,7 @@ counts only while `transitionStatus` says that the model is blocked. A service i
 is `InProgress` until somebody calls it (https://github.com/kserve/kserve/issues/6079): it serves all the same.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +18,15 @@ from uuid import UUID
 import msgspec
 
 from modeltrail.workers.cluster import Condition, Failure, ObservedService, as_text, why_unready
-from modeltrail.workers.manifest import DEPLOYMENT_ID, SERVICE_ID
+from modeltrail.workers.manifest import DEPLOYMENT_ID, REPLACES, SERVICE_ID
 
 MANAGER = "modeltrail"
 _UP_TO_DATE = ("", "UpToDate")
 _BLOCKED = ("BlockedByFailedLoad", "InvalidSpec")
 # Reasons of a Deployment's conditions: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
 _ROLLING_OUT = "MinimumReplicasAvailable"  # enough pods, old and new, while not all are new
-_GIVEN_UP = ("ProgressDeadlineExceeded", "FailedCreate")
+_GIVEN_UP = ("ProgressDeadlineExceeded", "FailedCreate", "RevisionFailed")  # the last one is Knative's
+_REPLICA_SET = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
 # KServe passes on what the container wrote, and who is killed writes nothing.
 _MEANINGS = {137: "the container was killed, as a rule because it took more memory than its limit"}
 # Whoever sets it keeps KServe from running anything, whatever is applied (`GetForceStopRuntime` in pkg/utils/utils.go;
@@ -69,13 +71,11 @@ class _ModelStatus(_Wire):
 
 
 class _Component(_Wire):
+    """Only Knative has revisions."""
+
     latest_ready_revision: str = ""
     latest_created_revision: str = ""
-
-    @property
-    def is_rolled_out(self) -> bool:
-        """Whether the newest revision is up. Only Knative has revisions."""
-        return self.latest_ready_revision == self.latest_created_revision != ""
+    latest_rolledout_revision: str = ""  # the one beside a canary
 
 
 class _Status(_Wire):
@@ -149,12 +149,19 @@ def _observed(found: _Object) -> ObservedService:
     applied_at = _latest(metadata, manager=MANAGER, operation="Apply", subresource="")
     reported_at = _latest(metadata, manager=None, operation="", subresource="status")
     stale = applied_at is not None and (reported_at is None or reported_at < applied_at)
-    is_first = metadata.generation <= 1 and metadata.creation_timestamp == applied_at
-    unsure = _is_of_that_moment(reported_at, applied_at) and not is_first
-    deleting = metadata.deletion_timestamp is not None
     predictor = (status.components or {}).get("predictor") or _Component()
-    sleeps = model.transition_status == "InProgress" and predictor.is_rolled_out
-    serving = _is_said_ready(conditions) and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
+    revision = predictor.latest_created_revision or _replica_set(conditions)
+    replaced = annotations.get(REPLACES, "")
+    of_before = revision == replaced != ""
+    is_first = metadata.generation <= 1 and metadata.creation_timestamp == applied_at and not replaced
+    is_after = is_first or (replaced != "" and revision not in ("", replaced))
+    unsure = _is_of_that_moment(reported_at, applied_at) and not is_after
+    deleting = metadata.deletion_timestamp is not None
+    up = predictor.latest_ready_revision == predictor.latest_created_revision
+    sleeps = model.transition_status == "InProgress" and up and predictor.latest_created_revision != ""
+    serving = _is_said_ready(conditions) and up and (model.transition_status in _UP_TO_DATE or sleeps) and not deleting
+    ready, stopped = serving and not stale, _stopped(annotations)
+    has_all = predictor.latest_rolledout_revision == predictor.latest_created_revision != ""
     return ObservedService(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -166,11 +173,15 @@ def _observed(found: _Object) -> ObservedService:
         finalizers=metadata.finalizers or (),
         conditions=conditions,
         url=status.url or None,
+        stopped=stopped is not None,
+        alone=stopped is not None or (ready and not of_before and has_all),
         serving=serving,
         stale=stale,
+        revision=revision,
+        of_before=of_before,
         unsure=unsure,
-        ready=serving and not stale,
-        failed=_stopped(annotations) or (None if stale else _failure(model, conditions)),
+        ready=ready,
+        failed=stopped or (None if stale or of_before else _failure(model, conditions)),
         deleting=deleting,
         applied_at=applied_at,
         service_id=_uuid(labels.get(SERVICE_ID)),
@@ -203,6 +214,13 @@ def _is_of_that_moment(reported_at: datetime | None, applied_at: datetime | None
         return False
     are_whole = reported_at.microsecond == applied_at.microsecond == 0
     return reported_at - applied_at <= (timedelta(seconds=1) if are_whole else timedelta())
+
+
+def _replica_set(conditions: tuple[Condition, ...]) -> str:
+    """The ReplicaSet that KServe names, in Standard mode; during a roll-out it names none, or the new one."""
+    told = next((each.message for each in conditions if each.type == "PredictorReady"), "")
+    found = _REPLICA_SET.search(told)
+    return found[1] if found else ""
 
 
 def _is_said_ready(conditions: tuple[Condition, ...]) -> bool:

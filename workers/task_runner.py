@@ -34,7 +34,7 @@ from modeltrail.workers.cluster import (
     ObservedService,
 )
 from modeltrail.workers.desired_service import Held, Holders, desired, held, name_taken
-from modeltrail.workers.manifest import manifest
+from modeltrail.workers.manifest import manifest, replacing
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
@@ -42,6 +42,7 @@ from modeltrail.workers.settling import Settling
 from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import left_of, opened
 
+GONE_BESIDE_CANARY = "the revision that had the rest of the traffic beside the canary is not there any more"
 _log = structlog.get_logger(__name__)
 
 
@@ -76,6 +77,7 @@ class TaskRunner:
         self._began = time.monotonic()
         self._settling = Settling()
         self._applied_told: RecordApplied | None = None
+        self._failed_before: Failure | None = None
 
     @property
     def is_done(self) -> bool:
@@ -160,9 +162,7 @@ class TaskRunner:
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
         except _NothingBesideError:
-            repair = Repair(DeploymentId(new_id()))
-            gone = RecordDisappearance(deployment_id=task.deployment_id, external_id="", repair=repair)
-            await self._answer(row, gone)
+            await self._answer_alone(row, task)
             return True
         if observed is None:
             await self._fail(row, task, "NameTaken", name_taken(task))
@@ -189,6 +189,8 @@ class TaskRunner:
         if found is None and task.target.canary_beside is not None:
             raise _NothingBesideError
         wanted = manifest(desired(row.id, task, self._options.mode))
+        if found is not None:
+            wanted, self._failed_before = replacing(wanted, found.revision), found.failed
         # Before the object, so that one whose storage nobody can open is not made.
         access = await opened(self._storage, self._cluster, row.id, task)
         if access is not None and found is None:
@@ -255,9 +257,13 @@ class TaskRunner:
         row, task = self.task, self.task.task
         if self.is_done or not isinstance(task, ToApply) or observed.deployment_id != task.deployment_id:
             return True
-        if observed.unsure and not self._settling.has_settled(observed):
+        # KServe keeps the verdict on the pods of before until there is something to say of the new ones.
+        is_known = observed.failed is not None and observed.failed == self._failed_before
+        if (observed.unsure or (is_known and not observed.stopped)) and not self._settling.has_settled(observed):
             return False
-        if observed.ready:
+        if task.target.canary_beside is not None and observed.alone:
+            await self._answer_alone(row, task)
+        elif observed.ready and not observed.of_before:
             confirmed = ConfirmDeployment(
                 deployment_id=task.deployment_id, external_id=observed.uid, url=observed.url or ""
             )
@@ -273,6 +279,14 @@ class TaskRunner:
             return None
         _, said = observed.interruption or ("", "KServe says nothing of it")
         return Failure("NotReadyInTime", f"not ready within {patience}; {said}")
+
+    async def _answer_alone(self, row: TaskRow, task: ToApply) -> None:
+        """What was to keep the rest of the traffic is gone: it is deployed again, and takes all of it."""
+        repair = Repair(DeploymentId(new_id()))
+        gone = RecordDisappearance(
+            deployment_id=task.deployment_id, external_id="", repair=repair, message=GONE_BESIDE_CANARY
+        )
+        await self._answer(row, gone)
 
     async def _fail(self, row: TaskRow, task: ToApply, reason: str, message: str) -> None:
         failed = FailDeployment(deployment_id=task.deployment_id, reason=reason, message=message)

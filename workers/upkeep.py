@@ -34,6 +34,7 @@ from modeltrail.workers.options import OnDrift, WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.repairs import Repairs
 from modeltrail.workers.reports import Reporter
+from modeltrail.workers.task_runner import GONE_BESIDE_CANARY
 
 _log = structlog.get_logger(__name__)
 SQL = Statements("modeltrail.workers", "deploy.sql")
@@ -176,9 +177,18 @@ class Upkeep:
         row = await self._standing(service)
         if row is None or found is None or not _is_of(row, found):
             return  # what became of it is told by the next change
-        for each in (self._news(row, found), await self._drift(row, found)):
+        news = self._news(row, found)
+        if isinstance(news, RecordDisappearance):
+            await self._report_gone(row, news)
+            return
+        for each in (news, await self._drift(row, found)):
             if each is not None:
                 await self._reporter.report(row, each)
+
+    async def _report_gone(self, row: StandingRow, gone: RecordDisappearance) -> None:
+        repair = self._repairs.take(row.id)
+        if not self._repairs.is_waiting(row.id):  # at its turn it is looked at again
+            await self._reporter.report(row, msgspec.structs.replace(gone, repair=repair))
 
     def _news(self, row: StandingRow, observed: ObservedService) -> Observation | None:
         known = row.deployment
@@ -186,6 +196,12 @@ class Upkeep:
             return None
         about = DeploymentId(observed.deployment_id)
         if not known.may_be_of(about):
+            return None
+        if known.wanted.target.canary_beside is not None and known.standing in _SETTLED and observed.alone:
+            if self._repairs.is_waiting(row.id):
+                return None
+            return RecordDisappearance(deployment_id=about, external_id="", message=GONE_BESIDE_CANARY)
+        if known.standing is Standing.FAILED and observed.of_before:
             return None
         told = known.interruption_of(about)
         if observed.ready:

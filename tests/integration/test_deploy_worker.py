@@ -22,7 +22,7 @@ from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Delay, Fail, Fault, Reset, SimulatedCluster, objects
 from modeltrail.workers import settling
 from modeltrail.workers.options import WorkerOptions
-from support.cluster import QUICK, SERVICES, RawApi, eventually, options, raw_api, service
+from support.cluster import QUICK, SERVICES, Json, RawApi, eventually, options, raw_api, service
 from support.committing import address_of, somebody_waits_for_a_lock
 from support.database import Database
 from support.deploy_worker import until, worker
@@ -131,6 +131,38 @@ async def test_a_status_of_that_second_counts_when_it_is_the_last_word(
     async with worker(world, cluster):
         service, _ = await rolled_out_within_a_second(world, kubernetes, monkeypatch, "s3://models/better")
         await until(world, service, "DeploymentRequested", "DeploymentSucceeded")
+
+
+async def test_a_status_that_names_the_revision_of_before_says_nothing_of_a_roll_out(world: Registry) -> None:
+    slow_to_notice = replace(QUICK, linger=60)
+    async with (
+        SimulatedCluster(options(timing=slow_to_notice)) as cluster,
+        raw_api(cluster) as kubernetes,
+        worker(world, cluster),
+    ):
+        model, _ = await world.ready_version()
+        service = await world.deploy_to(model, await world.environment(), "iris")
+        await until(world, service, "DeploymentSucceeded")
+        await world.roll_out(service, await world.another_version(model, "s3://models/better"))
+        path = f"{SERVICES.format('models')}/iris"
+
+        async def applied() -> Json | None:
+            found = (await kubernetes.send("GET", path)).body
+            is_better = found["spec"]["predictor"]["model"]["storageUri"] == "s3://models/better"
+            return found if is_better else None
+
+        async def say(url: str, revision: str) -> None:
+            found = await eventually(applied)
+            predictor = {"latestCreatedRevision": revision, "latestReadyRevision": revision}
+            status = found["status"] | {"url": url, "components": {"predictor": predictor}}
+            assert (await kubernetes.send("PUT", f"{path}/status", found | {"status": status})).status == 200
+
+        before = (await eventually(applied))["status"]["components"]["predictor"]["latestCreatedRevision"]
+        await say("http://of-before", before)
+        await asyncio.sleep(0.3)  # for the watch to tell of it
+        await say("http://of-after", "another")
+        await until(world, service, "DeploymentRequested", "DeploymentSucceeded")
+    assert (await world.service(service))["url"] == "http://of-after"
 
 
 async def test_a_roll_out_that_makes_no_progress_fails_when_kubernetes_gives_it_up(world: Registry) -> None:

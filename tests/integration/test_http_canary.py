@@ -144,6 +144,23 @@ async def test_nothing_runs_of_a_canary_whose_object_is_gone(scene: Scene, clust
     assert {each["last_known_state"] for each in shown["served_models"]} == {"FAILED"}
 
 
+async def test_a_canary_that_somebody_stops_is_over_and_does_not_come_back_with_all_the_traffic(scene: Scene) -> None:
+    await with_canary(scene)
+    await scene.raw.merge("iris", {"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}})
+
+    async def is_down() -> Json | None:
+        shown = await scene.shown()
+        return shown if {each["last_known_state"] for each in shown["served_models"]} == {"FAILED"} else None
+
+    down = await eventually(is_down, 10.0)
+    assert (down["current_state"], down["model_version_id"]) == ("UNDEPLOYED", scene.first)
+    assert down["last_error"].startswith("somebody stopped the service")
+    await scene.raw.merge("iris", {"metadata": {"annotations": {"serving.kserve.io/stop": None}}})
+    shown = await scene.settled(scene.first)
+    assert [each["model_version_id"] for each in shown["served_models"]] == [scene.first]
+    assert [percent for _, percent in await scene.traffic()] == [100]
+
+
 async def test_a_canary_whose_object_is_gone_before_it_is_applied_does_not_get_all_the_traffic(
     api: Api, project: Project, database: Database, cluster: SimulatedCluster, kubernetes: RawApi
 ) -> None:
@@ -187,6 +204,20 @@ async def test_a_promoted_canary_has_all_the_traffic(scene: Scene) -> None:
     assert (percent, "canaryTrafficPercent" in predictor) == (100, False)
     assert (await scene.topics())[-3:] == ["canary_promoted", "deployment_requested", "deployment_succeeded"]
     assert refusal(await scene.project.post(f"{scene.path}/abort")) == (400, NO_CANARY)
+
+
+async def test_a_change_right_after_an_abort_does_not_give_the_canary_the_traffic(
+    scene: Scene, cluster: SimulatedCluster
+) -> None:
+    stable, _ = await with_canary(scene)
+    cluster.faults.add(Fault(action=Fail(500, "InternalError"), verb="apply", times=3))
+
+    made(await scene.project.post(f"{scene.path}/abort", {}), 202)
+    made(await scene.project.patch(scene.path, {"labels": {"team": "botany"}}), 200)
+
+    await scene.settled(scene.first)
+    assert (await scene.object())["spec"]["predictor"]["canaryTrafficPercent"] == 0
+    assert (await scene.traffic())[1] == (stable, 100)
 
 
 @pytest.mark.parametrize("route", ["abort", "rollback"])

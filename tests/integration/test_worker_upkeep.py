@@ -51,6 +51,9 @@ def ready(is_ready: bool, reason: str = "") -> Callable[[dict[str, Any]], None]:
         status["conditions"] = [{"type": "Ready", "status": str(is_ready), "reason": reason, "message": reason}]
         status["modelStatus"] = {"transitionStatus": "UpToDate"}
         status["url"] = "http://iris.example"
+        if is_ready:
+            predictor = status["components"]["predictor"]
+            predictor["latestReadyRevision"] = predictor["latestCreatedRevision"]
 
     return change
 

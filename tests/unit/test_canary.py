@@ -1,5 +1,7 @@
 """A canary from its request to its end, as the domain sees it."""
 
+from uuid import UUID
+
 import pytest
 from msgspec import structs
 
@@ -49,6 +51,7 @@ LIVE: tuple[InferenceServiceEvent, ...] = (CREATED, requested(), applied(), succ
 CANARY = target(OTHER_VERSION, options=ServingOptions(canary_traffic_percent=10))
 BESIDE = structs.replace(CANARY, canary_beside=VERSION)
 BACK = target(aborts_canary=True)
+FOURTH = DeploymentId(UUID(int=104))
 
 
 def asked(wanted: Target, deployment: DeploymentId = SECOND) -> DeploymentRequested:
@@ -112,6 +115,21 @@ def test_a_promoted_canary_is_deployed_with_all_the_traffic() -> None:
 )
 def test_an_aborted_canary_gives_way_to_the_version_before(history: tuple[InferenceServiceEvent, ...]) -> None:
     given(*history).when(wish(BACK)).then(ABORTED, asked(BACK, THIRD))
+
+
+@pytest.mark.parametrize("end", [(), (failed(THIRD),)], ids=["on its way", "failed"])
+def test_until_an_abort_is_done_the_canary_gets_no_traffic_whatever_is_wished(
+    end: tuple[InferenceServiceEvent, ...],
+) -> None:
+    aborting = (*RUNNING, ABORTED, asked(BACK, THIRD), *end)
+    given(*aborting).when(wish(target(), FOURTH)).then(asked(BACK, FOURTH))
+    message = (
+        "a canary of this inference service is being aborted; until version 'v1' is live again,"
+        " only that can be deployed"
+    )
+    given(*aborting).when(wish(target(OTHER_VERSION), FOURTH)).then_refused(RuleError, message)
+    done = (*aborting, asked(BACK, FOURTH), succeeded(FOURTH))
+    given(*done).when(wish(target())).then(requested(THIRD))
 
 
 @pytest.mark.parametrize("history", [ROLLING_OUT, RUNNING], ids=["on its way", "running"])
@@ -198,6 +216,12 @@ def test_a_canary_whose_object_is_gone_before_it_is_ready_gives_way_to_the_versi
     gone = RecordDisappearance(deployment_id=SECOND, external_id="", repair=Repair(THIRD))
     given(*ROLLING_OUT).when(gone, gone).then(GONE, *BACK_TO_STABLE, requested(THIRD))
     given(*LIVE, requested(SECOND)).when(gone).then()
+
+
+def test_a_canary_that_is_alone_gives_way_to_the_version_before() -> None:
+    alone = RecordDisappearance(deployment_id=SECOND, external_id="", repair=Repair(THIRD), message="it is alone")
+    gone = structs.replace(GONE, message="it is alone")
+    given(*RUNNING).when(alone).then(gone, *BACK_TO_STABLE, requested(THIRD))
 
 
 def test_a_canary_whose_object_is_gone_is_over_though_nobody_repairs_it() -> None:

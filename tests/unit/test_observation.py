@@ -76,6 +76,20 @@ def test_why_a_service_is_not_ready_is_what_kserve_says_of_its_predictor() -> No
     assert unreachable.interruption[0] == "Predictor ingress not created"
 
 
+def test_why_knative_gave_a_revision_up_is_what_it_says_of_the_configuration() -> None:
+    words = "Revision 'iris-00001' failed with message: Initial scale was never achieved."
+    conditions = [
+        {"type": "PredictorConfigurationReady", "status": "False", "reason": "RevisionFailed", "message": words},
+        {"type": "PredictorReady", "status": "False", "reason": "RevisionMissing", "message": "there is none"},
+        {"type": "Ready", "status": "False", "reason": "Predictor ingress not created"},
+    ]
+    status = {"conditions": conditions, "modelStatus": {"transitionStatus": "InProgress"}}
+
+    found = read_service(msgspec.json.encode({"metadata": {"name": "iris"}, "status": status}))
+
+    assert found.failed == Failure("RevisionFailed", words)
+
+
 def test_who_was_killed_and_wrote_nothing_took_too_much_memory_as_a_rule() -> None:
     model = {
         "transitionStatus": "BlockedByFailedLoad",
@@ -128,3 +142,59 @@ def test_of_an_object_changed_in_the_second_of_its_creation_nobody_knows() -> No
     at = "2026-03-03T14:05:01Z"
 
     assert read_service(served(applied=at, reported=at, created=at, generation=2)).unsure
+
+
+def of_revision(created: str, *, ready: str = "", rolled_out: str = "v1-00001", replaces: str = "v1-00001") -> bytes:
+    """An object in Knative mode whose status, written in the second of the apply, says that it is ready."""
+    at = "2026-03-03T14:05:01Z"
+    managers = [
+        {"manager": "modeltrail", "operation": "Apply", "time": at},
+        {"manager": "kserve", "operation": "Update", "subresource": "status", "time": at},
+    ]
+    predictor = {
+        "latestCreatedRevision": created,
+        "latestReadyRevision": ready or created,
+        "latestRolledoutRevision": rolled_out,
+    }
+    metadata = {
+        "name": "iris",
+        "uid": "u",
+        "managedFields": managers,
+        "annotations": {"modelregistry.ai-platform/replaces-revision": replaces},
+    }
+    status = {
+        "components": {"predictor": predictor},
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "modelStatus": {"transitionStatus": "UpToDate"},
+    }
+    return msgspec.json.encode({"metadata": metadata, "status": status})
+
+
+def test_a_status_that_names_the_revision_of_before_is_of_before_and_one_that_names_another_is_not() -> None:
+    before, after = read_service(of_revision("v1-00001")), read_service(of_revision("v2-00002"))
+
+    assert (before.of_before, before.unsure) == (True, True)
+    assert (after.of_before, after.unsure, after.ready) == (False, False, True)
+
+
+def test_a_revision_that_is_not_up_is_not_ready_whatever_else_is_said() -> None:
+    assert not read_service(of_revision("v2-00002", ready="v1-00001")).ready
+
+
+def test_a_canary_that_got_all_the_traffic_is_alone() -> None:
+    assert not read_service(of_revision("v2-00002")).alone
+    assert read_service(of_revision("v2-00002", rolled_out="v2-00002")).alone
+    # What still is of before says nothing of the canary.
+    assert not read_service(of_revision("v1-00001")).alone
+
+
+def test_in_standard_mode_the_revision_is_the_replica_set_that_kserve_names() -> None:
+    def named(reason: str, message: str) -> str:
+        predictor = {"type": "PredictorReady", "status": "True", "reason": reason, "message": message}
+        return read_service(
+            msgspec.json.encode({"metadata": {"name": "iris"}, "status": {"conditions": [predictor]}})
+        ).revision
+
+    assert named("NewReplicaSetAvailable", 'ReplicaSet "iris-7c46" has successfully progressed.') == "iris-7c46"
+    assert named("NewReplicaSetCreated", 'Created new replica set "iris-7c46"') == "iris-7c46"
+    assert named("MinimumReplicasAvailable", "Deployment has minimum availability.") == ""

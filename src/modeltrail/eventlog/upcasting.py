@@ -20,8 +20,14 @@ def _with_no_defaults(created: Payload) -> Payload:
     return {**created, "defaults": {}}
 
 
+def _of_the_object(disappeared: Payload) -> Payload:
+    """What was gone was the object, always."""
+    return {**disappeared, "message": ""}
+
+
 UPCASTERS: dict[str, Upcaster] = {
     "serving_environment.created": Upcaster("serving_environment.created@2", _with_no_defaults),
+    "inference_service.object_disappeared": Upcaster("inference_service.object_disappeared@2", _of_the_object),
 }
 """By the tag that was stored. A new shape of an event has a tag of its own: the old one and `@2`, `@3`, …; the class in
 the domain has the newest."""
