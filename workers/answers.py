@@ -12,6 +12,7 @@ from modeltrail.workers.cluster import (
     Bookmark,
     Change,
     ClusterError,
+    ClusterForbids,
     ClusterRefused,
     ClusterUnavailable,
     Deleted,
@@ -23,6 +24,8 @@ from modeltrail.workers.cluster import (
 from modeltrail.workers.observation import read_event, read_service, read_version
 
 _TRANSIENT = (401, 408, 409, 429)
+# The words of the authorizer; those of a quota or a webhook, with the same code, are others.
+_LACKS_RIGHT = re.compile(r'is forbidden: User "[^"]*" cannot ')
 _LONGEST_LINE = 16 * 2**20  # bytes; etcd takes no object over 1.5 MiB
 _LONGEST_PATIENCE = 60.0  # seconds; API servers ask for a few, and a proxy that asks for a day must not be obeyed
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last for what is nested too deeply
@@ -80,6 +83,8 @@ def _judged(code: int, status: _Status, retry_after: float | None) -> ClusterErr
         return ClusterUnavailable(message, _bounded(retry_after, details.retry_after_seconds))
     if code == 404 and not details.kind:
         return ClusterRefused("NotServed", f"{message} (is KServe installed in this cluster?)")
+    if code == 403 and _LACKS_RIGHT.search(message):
+        return ClusterForbids("Forbidden", message)
     return ClusterRefused(as_text(status.reason) or str(code), message)
 
 

@@ -42,6 +42,10 @@ class ClusterRefused(ClusterError):  # noqa: N818
         self.reason = reason
 
 
+class ClusterForbids(ClusterRefused):
+    """We lack the right; or the API server has just started, and says so of everybody until it has read the roles."""
+
+
 class FieldConflict(ClusterError):  # noqa: N818
     """Other field managers own these fields and gave them other values; force would take them over."""
 

@@ -26,6 +26,7 @@ from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
 from modeltrail.workers.cluster import (
     Cluster,
     ClusterError,
+    ClusterForbids,
     ClusterRefused,
     ClusterUnavailable,
     Deletion,
@@ -42,6 +43,7 @@ from modeltrail.workers.settling import Settling
 from modeltrail.workers.storage import Storage, StorageError
 from modeltrail.workers.storage_objects import left_of, opened
 
+FORBIDDEN_SECONDS = 15.0  # an API server that has just started takes one or two until it knows who may what
 GONE_BESIDE_CANARY = "the revision that had the rest of the traffic beside the canary is not there any more"
 _log = structlog.get_logger(__name__)
 
@@ -159,6 +161,8 @@ class TaskRunner:
             async with self._slots:
                 observed = await self._applied(row, task)
         except (ClusterRefused, StorageError) as refusal:
+            if isinstance(refusal, ClusterForbids) and time.monotonic() - self._began < FORBIDDEN_SECONDS:
+                raise ClusterUnavailable(str(refusal)) from refusal
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
         except _NothingBesideError:

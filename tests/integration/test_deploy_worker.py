@@ -20,7 +20,7 @@ from modeltrail.eventlog.log import LOCK
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import WRITER_SETTINGS, writer
 from modeltrail.simulated_cluster import Delay, Fail, Fault, Reset, SimulatedCluster, objects
-from modeltrail.workers import settling
+from modeltrail.workers import settling, task_runner
 from modeltrail.workers.options import WorkerOptions
 from support.cluster import QUICK, SERVICES, Json, RawApi, eventually, options, raw_api, service
 from support.committing import address_of, somebody_waits_for_a_lock
@@ -75,6 +75,33 @@ async def test_a_model_that_cannot_be_loaded_fails_with_kserve_s_reason(
     assert shown["current_state"] == "UNDEPLOYED"
     assert shown["last_error"] == failed.message
     assert shown["served_models"][0]["last_known_state"] == "FAILED"
+
+
+NO_RIGHT = (
+    'inferenceservices.serving.kserve.io "iris" is forbidden: User "system:serviceaccount:modeltrail:modeltrail-worker"'
+    ' cannot get resource "inferenceservices" in API group "serving.kserve.io" in the namespace "models"'
+)
+
+
+async def test_an_api_server_that_has_just_started_forbids_everything_for_a_moment(
+    world: Registry, cluster: SimulatedCluster
+) -> None:
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", NO_RIGHT), verb="get", times=3))
+    async with worker(world, cluster):
+        deployed = await world.deploy()
+        names = await until(world, deployed, "DeploymentSucceeded")
+    assert "DeploymentFailed" not in names
+
+
+async def test_a_right_that_the_worker_lacks_for_longer_fails_the_deployment(
+    world: Registry, cluster: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_runner, "FORBIDDEN_SECONDS", 0.3)
+    cluster.faults.add(Fault(action=Fail(403, "Forbidden", NO_RIGHT), verb="get", times=99))
+    async with worker(world, cluster):
+        deployed = await world.deploy()
+        await until(world, deployed, "DeploymentFailed")
+    assert (await world.service(deployed))["last_error"] == NO_RIGHT
 
 
 async def test_a_deployment_that_does_not_get_ready_in_time_has_failed_until_it_is_after_all(world: Registry) -> None:
