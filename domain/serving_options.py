@@ -9,12 +9,11 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from modeltrail.domain.errors import RuleError
+from modeltrail.domain.quantity import amount
 
 LET_KSERVE_CHOOSE = "kserve"
 PROTOCOLS = ("v1", "v2", "grpc-v1", "grpc-v2")
 
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_QUANTITY = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(m|k|Ki|[MGTPE]i?|[eE][+-]?[0-9]+)?")
 # A resource is `cpu`, `memory`, or something with a domain such as `nvidia.com/gpu`.
 _RESOURCE = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _RUNTIME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -85,6 +84,7 @@ def check_options(options: ServingDefaults) -> None:
     if options.resources is not None:
         _check_quantities(options.resources.requests)
         _check_quantities(options.resources.limits)
+        _check_limits(options.resources)
 
 
 def check_canary(options: ServingOptions, mode: DeploymentMode) -> None:
@@ -103,7 +103,17 @@ def _check_quantities(quantities: dict[str, str]) -> None:
     for resource, quantity in quantities.items():
         if not _RESOURCE.fullmatch(resource):
             raise RuleError(f"invalid resources: {resource!r} is not a name of a resource such as 'cpu' or 'memory'")
-        if not _QUANTITY.fullmatch(quantity):
+        if amount(quantity) is None:
             raise RuleError(
                 f"invalid resources: {quantity!r} is not a quantity for {resource!r}, such as '500m' or '2Gi'"
+            )
+
+
+def _check_limits(resources: Resources) -> None:
+    """KServe takes a request beyond its limit, and then tries for ever to make pods that Kubernetes refuses."""
+    for resource, requested in resources.requests.items():
+        limit = resources.limits.get(resource, requested)
+        if (amount(requested) or 0) > (amount(limit) or 0):
+            raise RuleError(
+                f"invalid resources: the request of {requested!r} {resource} is more than its limit, {limit!r}"
             )

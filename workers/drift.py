@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from modeltrail.domain.quantity import amount
 from modeltrail.workers.cluster import ObservedService
 from modeltrail.workers.manifest import MODEL_ID, SERVICE_ID, VERSION_ID
 
@@ -15,6 +16,9 @@ _OURS_ALONE = frozenset(
         ".spec.predictor.model.modelFormat.name",
     }
 )
+
+
+_RESOURCES = ".spec.predictor.model.resources."
 
 
 def differences(manifest: Mapping[str, object], observed: ObservedService) -> tuple[str, ...]:
@@ -39,5 +43,10 @@ def _differing(path: str, stated: object, found: object) -> Iterator[str]:
         inside = found if isinstance(found, Mapping) else {}
         for key, value in stated.items():
             yield from _differing(f"{path}.{key}", value, inside.get(key))
-    elif stated != found:
+    elif stated != found and not (_RESOURCES in path and _are_as_much(stated, found)):
         yield path
+
+
+def _are_as_much(stated: object, found: object) -> bool:
+    """Whether these are two ways to write one quantity: KServe makes `1Gi` of `1024Mi`."""
+    return isinstance(stated, str) and isinstance(found, str) and amount(stated) == amount(found) is not None

@@ -1,6 +1,7 @@
 """What KServe could never serve is refused with the way out."""
 
 import pytest
+from msgspec import structs
 
 from modeltrail.domain.errors import RuleError
 from modeltrail.domain.servable import STORAGE_PREFIXES, check_servable
@@ -61,3 +62,11 @@ def test_options_go_over_defaults_one_by_one() -> None:
     assert ServingOptions(runtime="mine", max_replicas=0).over(defaults) == ServingOptions(
         min_replicas=1, max_replicas=0, runtime="mine"
     )
+
+
+def test_a_request_beyond_its_limit_is_refused() -> None:
+    fine = Resources(requests={"cpu": "1000m", "memory": "1Gi"}, limits={"cpu": "1", "memory": "1025Mi"})
+    check_options(ServingOptions(resources=fine))
+    greedy = structs.replace(fine, limits={"cpu": "999m"})
+    with pytest.raises(RuleError, match="the request of '1000m' cpu is more than its limit, '999m'"):
+        check_options(ServingOptions(resources=greedy))
