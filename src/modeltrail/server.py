@@ -69,10 +69,10 @@ def _cut_off_stalled(server: Server, seconds: float) -> None:
 
     Those that are accepted have it from the socket that listens; see TCP_USER_TIMEOUT in tcp(7). Only Linux knows it.
     """
-    if sys.platform != "linux":
-        return
     # Any: granian declares what it keeps here as nothing but None
-    spec: Any = server._ssp  # noqa: SLF001 it gives its socket to nobody
+    spec: Any = getattr(server, "_ssp", None)  # it gives its socket to nobody
+    if sys.platform != "linux" or spec is None:  # another release of granian may keep it elsewhere: serve all the same
+        return
     holder = spec.build()
     with socket.socket(fileno=os.dup(holder.get_fd())) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
