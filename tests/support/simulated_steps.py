@@ -24,6 +24,7 @@ FAILURES = (
     Fail(410, "Expired"),
     Fail(429, "TooManyRequests", retry_after=1),
     Fail(403, "Forbidden"),
+    Fail(403, "Forbidden", 'inferenceservices is forbidden: User "worker" cannot get resource "inferenceservices"'),
     Hang(),
     Delay(0.3),
     Reset(),
@@ -54,6 +55,11 @@ async def _break_watch(modeltrail: Modeltrail, _: str, dice: random.Random) -> s
     modeltrail.cluster.faults.add(fault)
     modeltrail.cluster.drop_watches()
     return repr(fault)
+
+
+async def _stop(modeltrail: Modeltrail, name: str, value: str | None) -> str:
+    """Somebody stops the service, or lets it run again."""
+    return await modeltrail.change_object(name, {"metadata": {"annotations": {"serving.kserve.io/stop": value}}})
 
 
 async def _edit(modeltrail: Modeltrail, name: str, dice: random.Random) -> str:
@@ -107,6 +113,8 @@ ACTS: dict[str, tuple[int, Act]] = {
     "delete the object": (5, lambda m, n, _: m.delete_object(n)),
     "edit the object": (5, _edit),
     "hold the object": (1, lambda m, n, _: m.change_object(n, {"metadata": {"finalizers": [HOLD]}})),
+    "stop the service": (3, lambda m, n, _: _stop(m, n, "true")),
+    "start the service": (4, lambda m, n, _: _stop(m, n, None)),
     "take the name": (1, lambda m, n, _: m.take_name(n)),
     "lose the pods": (3, lambda m, n, _: m.set_readiness(n, ready=False)),
     "find the pods": (3, lambda m, n, _: m.set_readiness(n, ready=True)),
