@@ -15,6 +15,7 @@ from modeltrail.failures import causes_of, stack_of
 from modeltrail.postgres.connect import is_lost
 from modeltrail.postgres.statements import Statements
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, read_task
+from modeltrail.workers.applying import Applier
 from modeltrail.workers.cluster import (
     Applied,
     Bookmark,
@@ -70,6 +71,7 @@ class Session:
         self._runners: dict[UUID, TaskRunner] = {}
         self._running: set[UUID] = set()
         self.upkeep = Upkeep(for_upkeep, cluster, reporter, options, self._slots, group)
+        self._applier = Applier(cluster, storage, options, self.upkeep)
         self._inbox: dict[UUID, Applied | Deleted] = {}  # the newest change of each service that nobody has handled
         self._handling: set[UUID] = set()  # services whose changes are being handled
         self._seen = 0  # the position of the newest request that was taken
@@ -127,7 +129,7 @@ class Session:
         runner = self._runners.get(task.id)
         if runner is None:
             runner = TaskRunner(
-                task, self._cluster, self._storage, self._reporter, self._options, self._slots, self.upkeep
+                task, self._cluster, self._applier, self._storage, self._reporter, self._options, self._slots
             )
             self._runners[task.id] = runner
         else:

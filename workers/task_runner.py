@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, assert_never
-from uuid import UUID
+from typing import assert_never
 
 import structlog
 
@@ -23,6 +21,7 @@ from modeltrail.failures import causes_of, place_of, stack_of
 from modeltrail.postgres.connect import is_lost, is_passing
 from modeltrail.postgres.ids import new_id
 from modeltrail.projections.deployment_tasks import TaskRow, ToApply, ToDelete
+from modeltrail.workers.applying import Applier, NothingBesideError
 from modeltrail.workers.cluster import (
     Cluster,
     ClusterError,
@@ -31,25 +30,18 @@ from modeltrail.workers.cluster import (
     ClusterUnavailable,
     Deletion,
     Failure,
-    FieldConflict,
     ObservedService,
 )
-from modeltrail.workers.desired_service import Held, Holders, desired, held, name_taken
-from modeltrail.workers.manifest import manifest, replacing
 from modeltrail.workers.options import WorkerOptions
 from modeltrail.workers.pauses import pauses, sleep
 from modeltrail.workers.reports import Reporter
 from modeltrail.workers.settling import Settling
 from modeltrail.workers.storage import Storage, StorageError
-from modeltrail.workers.storage_objects import left_of, opened
+from modeltrail.workers.storage_objects import left_of
 
 FORBIDDEN_SECONDS = 15.0  # an API server that has just started takes one or two until it knows who may what
 GONE_BESIDE_CANARY = "the revision that had the rest of the traffic beside the canary is not there any more"
 _log = structlog.get_logger(__name__)
-
-
-class _NothingBesideError(Exception):
-    """The object is gone that a canary was to get a part of the traffic of: alone it would get all of it."""
 
 
 class TaskRunner:
@@ -59,20 +51,20 @@ class TaskRunner:
         self,
         task: TaskRow,
         cluster: Cluster,
+        applier: Applier,
         storage: Storage,
         reporter: Reporter,
         options: WorkerOptions,
         slots: asyncio.Semaphore,
-        holders: Holders,
     ) -> None:
         """Begin with `task`. `slots` bounds the calls that all runners make at a time."""
         self.task = task
         self._cluster = cluster
+        self._applier = applier
         self._storage = storage
         self._reporter = reporter
         self._options = options
         self._slots = slots
-        self._holders = holders
         self._nudged = asyncio.Event()
         self._answered: TaskRow | None = None
         self._stall_told: RecordStall | None = None
@@ -101,6 +93,7 @@ class TaskRunner:
         """Go on with a newer request."""
         self.task = task
         self._settling = Settling()
+        self._failed_before = None
         self.nudge()
 
     def nudge(self) -> None:
@@ -159,83 +152,21 @@ class TaskRunner:
     async def _apply(self, row: TaskRow, task: ToApply) -> bool:
         try:
             async with self._slots:
-                observed = await self._applied(row, task)
+                observed, failed_before = await self._applier.apply(row, task, self._began)
         except (ClusterRefused, StorageError) as refusal:
             if isinstance(refusal, ClusterForbids) and time.monotonic() - self._began < FORBIDDEN_SECONDS:
                 raise ClusterUnavailable(str(refusal)) from refusal
             await self._fail(row, task, refusal.reason, str(refusal))
             return True
-        except _NothingBesideError:
+        except NothingBesideError:
             await self._answer_alone(row, task)
             return True
-        if observed is None:
-            await self._fail(row, task, "NameTaken", name_taken(task))
-            return True
+        self._failed_before = failed_before or self._failed_before
         applied = RecordApplied(deployment_id=task.deployment_id, external_id=observed.uid)
         if applied != self._applied_told:  # it may have been deleted since, and made anew
             await self._reporter.report(row, applied)
             self._applied_told = applied
         return await self.consider(observed)  # the rest is the cluster's: its watch brings the verdict
-
-    async def _applied(self, row: TaskRow, task: ToApply) -> ObservedService | None:
-        """The object as it is in the cluster once it is what the task wants; None when the name is another's."""
-        found = await self._cluster.get(task.target.namespace, task.name)
-        holder = None if found is None else await held(found, row.id, self._holders)
-        if holder is Held.ANOTHERS:
-            return None
-        if found is not None and holder is Held.PASSING:
-            self._wait_until_gone(found)
-        if found is not None and found.deployment_id == task.deployment_id and found.service_id == row.id:
-            # Who was killed here may not have come to what opens the storage.
-            if not task.applied and (access := await opened(self._storage, self._cluster, row.id, task)) is not None:
-                await self._cluster.apply_access(*access.owned_by(found))
-            return found
-        if found is None and task.target.canary_beside is not None:
-            raise _NothingBesideError
-        wanted = manifest(desired(row.id, task, self._options.mode))
-        if found is not None:
-            wanted, self._failed_before = replacing(wanted, found.revision), found.failed
-        # Before the object, so that one whose storage nobody can open is not made.
-        access = await opened(self._storage, self._cluster, row.id, task)
-        if access is not None and found is None:
-            await self._wait_for_collector(row.id, task)
-        if access is not None and found is not None:
-            with suppress(FieldConflict):  # they are taken over
-                await self._cluster.dry_run(wanted)  # if it is refused, what serves on needs the keys that are there
-            await self._cluster.apply_access(*access.owned_by(found))  # first, as its pods do not wait for the account
-        applied = await self._apply_object(row, task, wanted)
-        if access is not None and found is None and applied is not None:
-            await self._cluster.apply_access(*access.owned_by(applied))
-        return applied
-
-    def _wait_until_gone(self, found: ObservedService) -> NoReturn:
-        """Try again, as long as a deletion may take: it is of this service, or of one that had the name before."""
-        if time.monotonic() - self._began < self._options.stall_seconds:
-            raise ClusterUnavailable(f"{found.name!r} is still being deleted")
-        why = found.pending_deletion if found.deleting else "the InferenceService that has it was not deleted yet"
-        raise ClusterRefused("DeletionPending", f"the name is not free: {why}; deploy again once it is gone")
-
-    async def _wait_for_collector(self, service: UUID, task: ToApply) -> None:
-        """Try again until what belonged to an object that was deleted is gone, too, as long as that may take.
-
-        Some clusters, OpenShift among them, let only those give it another owner who may delete it:
-        https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
-        """
-        left = await left_of(self._storage, self._cluster, service, task.target.namespace)
-        if left and time.monotonic() - self._began < self._options.stall_seconds:
-            raise ClusterUnavailable(f"{left} of an InferenceService that was deleted is not collected yet")
-
-    async def _apply_object(self, row: TaskRow, task: ToApply, wanted: dict[str, Any]) -> ObservedService | None:
-        """The object once it is there; None when the name is another's."""
-        try:
-            return await self._cluster.apply(wanted)
-        except FieldConflict as conflict:
-            # A deployment is a person's wish, newer than whatever changed the object behind our back.
-            _log.warning("taking fields over", service=str(row.id), error=str(conflict))
-            found = await self._cluster.get(task.target.namespace, task.name)
-            if found is not None and await held(found, row.id, self._holders) is Held.ANOTHERS:
-                return None
-            return await self._cluster.apply(wanted, force=True)
 
     def is_overwritten(self, observed: ObservedService) -> bool:
         """Whether it seems that an apply for an earlier deployment, by a worker that was killed, arrived after ours.

@@ -11,7 +11,7 @@ from modeltrail.domain.parked_task_messages import TaskDismissed, TaskParked, Ta
 from modeltrail.eventlog.record import System
 from modeltrail.postgres.connect import writer
 from modeltrail.simulated_cluster import SimulatedCluster
-from modeltrail.workers import task_runner
+from modeltrail.workers import applying
 from modeltrail.workers.cluster import ClusterNotConfigured
 from modeltrail.workers.manifest import DesiredService, manifest
 from modeltrail.workers.options import WorkerOptions
@@ -48,7 +48,7 @@ class Fault:
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     made = Fault("poisoned", KeyError("AKIA-a-secret"))
-    monkeypatch.setattr(task_runner, "manifest", made)
+    monkeypatch.setattr(applying, "manifest", made)
     return made
 
 
