@@ -16,7 +16,7 @@ from support.command_line import SECRET_KEYS
 from support.control_plane import ControlPlane
 from support.database import Database
 from support.deploy_worker import listening
-from support.kserve_programs import MODULES, manifests_of
+from support.kserve_programs import manifests_of
 from support.pod_fates import write_stages
 from support.real_kserve import grant_worker, install
 from support.worker_process import PATIENCE, WorkerProcess
@@ -31,8 +31,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     plane = ControlPlane(PROGRAMS, tmp_path_factory.mktemp("plane"))
     try:
         stages = plane.folder / "stages.yaml"
-        kwok = next(module for module in MODULES if module.path.endswith("/kwok"))
-        write_stages(stages, manifests_of(PROGRAMS, kwok) / "stage")
+        write_stages(stages, manifests_of(PROGRAMS, "sigs.k8s.io/kwok") / "stage")
         plane.start_all(stages)
         install(plane, PROGRAMS)
         plane.create("/api/v1/namespaces", {"metadata": {"name": WITH_KEYS}})

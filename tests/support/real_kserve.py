@@ -6,35 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import yaml
 
 from modeltrail.cli.ports import free_port
-from support.control_plane import HOST, ControlPlane, Json
+from support.control_plane import HOST, ControlPlane
 from support.kserve_programs import KSERVE_VERSION
+from support.manifests import configure, define, read_all
 
 NAMESPACE = "kserve"
 MANAGER = f"kserve-{KSERVE_VERSION}"
 GROUP = "/apis/serving.kserve.io"
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _ROLES = Path(__file__).parents[2] / "docs" / "kubernetes.yaml"
 
 
 def install(plane: ControlPlane, programs: Path) -> None:
     """Return once InferenceServices are taken, defaulted, validated and reconciled."""
     manifests = programs / MANAGER
-    for file in _definitions(manifests):
-        definition = _read_all(file)[0]
-        plane.apply(f"{_DEFINITIONS}/{definition['metadata']['name']}", definition)
-    plane.wait_until(lambda: _are_served(plane), "KServe's kinds are served")
+    define(plane, _definitions(manifests))
     plane.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    settings = _read_all(manifests / "configmap" / "inferenceservice.yaml")[0]
-    settings["metadata"]["namespace"] = NAMESPACE
-    settings["data"].pop("_example", None)
-    plane.create(f"/api/v1/namespaces/{NAMESPACE}/configmaps", settings)
+    configure(plane, NAMESPACE, read_all(manifests / "configmap" / "inferenceservice.yaml")[0])
     _start_manager(plane, manifests)
     runtimes = (manifests / "runtimes").glob("kserve-*.yaml")
     for file in (*runtimes, manifests / "storagecontainers" / "default.yaml"):
-        for each in _read_all(file):
+        for each in read_all(file):
             kind = f"{each['kind'].lower()}s"
             plane.apply(f"{GROUP}/v1alpha1/{kind}/{each['metadata']['name']}", each)
 
@@ -42,12 +35,6 @@ def install(plane: ControlPlane, programs: Path) -> None:
 def _definitions(manifests: Path) -> Iterator[Path]:
     yield from sorted((manifests / "crd" / "full").glob("serving.kserve.io_*.yaml"))
     yield from sorted((manifests / "crd" / "full" / "clusterstoragecontainer").glob("serving.kserve.io_*.yaml"))
-
-
-def _are_served(plane: ControlPlane) -> bool:
-    conditions = [each.get("status", {}).get("conditions") or [] for each in plane.get(_DEFINITIONS)["items"]]
-    established = {"type": "Established", "status": "True"}
-    return all(any(established.items() <= said.items() for said in each) for each in conditions)
 
 
 def _start_manager(plane: ControlPlane, manifests: Path) -> None:
@@ -78,7 +65,7 @@ def _start_manager(plane: ControlPlane, manifests: Path) -> None:
 
     plane.wait_until(is_ready, "KServe is ready")
     trusted = base64.b64encode(plane.authority.read_bytes()).decode()
-    for each in _read_all(manifests / "webhook" / "manifests.yaml"):
+    for each in read_all(manifests / "webhook" / "manifests.yaml"):
         for webhook in each["webhooks"]:
             path = webhook["clientConfig"]["service"]["path"]
             webhook["clientConfig"] = {"url": f"https://{HOST}:{hooks}{path}", "caBundle": trusted}
@@ -88,7 +75,7 @@ def _start_manager(plane: ControlPlane, manifests: Path) -> None:
 def grant_worker(plane: ControlPlane, *key_namespaces: str) -> None:
     """Give the worker an account with the roles of our documentation, and a token of it."""
     plane.create("/api/v1/namespaces", {"metadata": {"name": "modeltrail"}})
-    for each in _read_all(_ROLES):
+    for each in read_all(_ROLES):
         match each["kind"]:
             case "ServiceAccount":
                 plane.create("/api/v1/namespaces/modeltrail/serviceaccounts", each)
@@ -101,7 +88,3 @@ def grant_worker(plane: ControlPlane, *key_namespaces: str) -> None:
             case _:
                 pass  # modeltrail itself runs beside the cluster
     plane.worker_token = plane.token_of("modeltrail", "modeltrail-worker")
-
-
-def _read_all(file: Path) -> list[Json]:
-    return [each for each in yaml.safe_load_all(file.read_text()) if each]
