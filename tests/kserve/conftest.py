@@ -1,7 +1,8 @@
 """Fixtures of the tests with a real Kubernetes control plane and a real KServe; `make kserve` builds and runs them."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -9,16 +10,18 @@ from uuid import uuid4
 import pytest
 
 from modeltrail.commands.preflight import Preflight
+from modeltrail.domain.serving_options import DeploymentMode
 from modeltrail.projections.catalogue import INLINE
+from support import real_knative, real_kserve
 from support.api import Api, Project, client_of, running_services
 from support.cluster import eventually
 from support.command_line import SECRET_KEYS
 from support.control_plane import ControlPlane
 from support.database import Database
 from support.deploy_worker import listening
+from support.knative_stand_ins import standing_in
 from support.kserve_programs import manifests_of
 from support.pod_fates import write_stages
-from support.real_kserve import grant_worker, install
 from support.worker_process import PATIENCE, WorkerProcess
 
 PROGRAMS = Path(os.environ.get("KSERVE_PROGRAMS", "build/kserve")).absolute()
@@ -28,14 +31,29 @@ WITH_KEYS = "with-keys"  # where the worker may keep Secrets
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Kubernetes with KServe, whose worker account has the roles of docs/kubernetes.yaml."""
-    plane = ControlPlane(PROGRAMS, tmp_path_factory.mktemp("plane"))
+    with _running(tmp_path_factory.mktemp("plane"), real_kserve.install) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def knative_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The same with Knative Serving."""
+    folder = tmp_path_factory.mktemp("knative-plane")
+    with _running(folder, real_knative.install, real_kserve.install) as plane, standing_in(plane):
+        yield plane
+
+
+@contextmanager
+def _running(folder: Path, *installs: Callable[[ControlPlane, Path], None]) -> Iterator[ControlPlane]:
+    plane = ControlPlane(PROGRAMS, folder)
     try:
-        stages = plane.folder / "stages.yaml"
+        stages = folder / "stages.yaml"
         write_stages(stages, manifests_of(PROGRAMS, "sigs.k8s.io/kwok") / "stage")
         plane.start_all(stages)
-        install(plane, PROGRAMS)
+        for install in installs:
+            install(plane, PROGRAMS)
         plane.create("/api/v1/namespaces", {"metadata": {"name": WITH_KEYS}})
-        grant_worker(plane, WITH_KEYS)
+        real_kserve.grant_worker(plane, WITH_KEYS)
         yield plane
     finally:
         plane.stop_all()
@@ -64,9 +82,15 @@ def project(api: Api) -> Project:
 
 
 @pytest.fixture
-def process(database: Database, plane: ControlPlane, tmp_path: Path) -> WorkerProcess:
+def mode() -> DeploymentMode:
+    """What the worker asks KServe for."""
+    return DeploymentMode.STANDARD
+
+
+@pytest.fixture
+def process(database: Database, plane: ControlPlane, mode: DeploymentMode, tmp_path: Path) -> WorkerProcess:
     """The deploy worker, not started yet."""
-    return WorkerProcess(database, plane, tmp_path, MODELTRAIL_SECRET_KEYS=SECRET_KEYS)
+    return WorkerProcess(database, plane, tmp_path, mode=mode, MODELTRAIL_SECRET_KEYS=SECRET_KEYS)
 
 
 @pytest.fixture
