@@ -46,7 +46,7 @@ simulate: $(READY) ## Deployments under everything at once, by chance; SIMULATIO
 	SIMULATION_SEEDS=$${SIMULATION_SEEDS:-20} SIMULATION_ROUNDS=$${SIMULATION_ROUNDS:-3} \
 		$(BIN)/pytest -q -n 2 --dist worksteal tests/e2e/test_simulation.py
 
-kserve: $(READY) ## The tests with a real Kubernetes and KServe, built first; needs Go 1.25; KSERVE_VERSION=v0.17.0 for another
+kserve: $(READY) ## The tests with a real Kubernetes, KServe and Knative, built first; needs Go 1.25; KSERVE_VERSION=v0.17.0 for another
 	PYTHONPATH=tests $(BIN)/python -m support.kserve_programs build/kserve
 	$(BIN)/pytest -q tests/kserve
 
