@@ -225,7 +225,7 @@ async def test_a_canary_goes_with_the_service(serving: CanaryServing) -> None:
     await serving.until_pods_are()
 
 
-async def test_a_canary_that_somebody_stops_is_not_all_that_starts_again(serving: CanaryServing) -> None:
+async def test_a_canary_that_somebody_stops_gives_way_to_the_version_before(serving: CanaryServing) -> None:
     service = await with_canary(serving, OLD, NEW)
     stop = "serving.kserve.io/stop"
 
@@ -234,6 +234,8 @@ async def test_a_canary_that_somebody_stops_is_not_all_that_starts_again(serving
     await serving.until_pods_are()
     serving.plane.merge(serving.object_path(service), {"metadata": {"annotations": {stop: None}}})
 
-    up = await serving.until(service, "is up", lambda shown: shown["current_state"] == "DEPLOYED")
-    running = {each["model_version_id"] for each in up["served_models"] if each["last_known_state"] == "RUNNING"}
-    assert running == {service["stable_model_version_id"]}
+    def is_back(shown: Json) -> bool:
+        return is_live(shown) and shown["model_version_id"] == service["stable_model_version_id"]
+
+    seen = await serving.seen(service, "is live with the version before", is_back)
+    assert seen[-1]["traffic"] == {OLD: 100}
