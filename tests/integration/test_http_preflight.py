@@ -8,11 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from modeltrail.commands.preflight import Preflight
 from modeltrail.postgres.asking import Asker
-from modeltrail.projections.catalogue import INLINE
 from modeltrail.simulated_cluster import Fail, Fault, Hang, SimulatedCluster
-from support.api import Api, Json, Project, client_of, made, refusal, running_services
+from support.api import Api, Json, Project, asking_api, client_of, made, refusal
 from support.cluster import RawApi, eventually, options
 from support.database import Database
 from support.deploy_worker import listening, worker_of
@@ -23,10 +21,8 @@ NO_SUCH_NAMESPACE = 'the cluster refuses this deployment: namespaces "models" no
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, with preflight."""
-    async with running_services(database) as services:
-        asking = replace(services, preflight=Preflight(services.pool, INLINE))
-        async with client_of(asking) as running:
-            yield running
+    async with asking_api(database) as running:
+        yield running
 
 
 @pytest.fixture

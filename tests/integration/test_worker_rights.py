@@ -1,19 +1,16 @@
 """The rights that the manifests give the deploy worker are those that it needs: no fewer, and no more."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from modeltrail.commands.preflight import Preflight
-from modeltrail.projections.catalogue import INLINE
 from modeltrail.simulated_cluster import SimulatedCluster
 from modeltrail.simulated_cluster.faults import Recorded
 from modeltrail.simulated_cluster.resources import RESOURCES
 from modeltrail.workers.storage import KeptCredentials
-from support.api import Api, Json, Project, client_of, running_services
+from support.api import Api, Json, Project, asking_api
 from support.cluster import RawApi, eventually
 from support.database import Database
 from support.deploy_worker import listening, worker_of
@@ -46,10 +43,8 @@ def needed(calls: Iterable[Recorded]) -> Iterator[Right]:
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API, with preflight."""
-    async with running_services(database) as services:
-        asking = replace(services, preflight=Preflight(services.pool, INLINE))
-        async with client_of(asking) as running:
-            yield running
+    async with asking_api(database) as running:
+        yield running
 
 
 async def until(project: Project, service: Json, **expected: object) -> None:

@@ -3,17 +3,14 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from modeltrail.commands.preflight import Preflight
 from modeltrail.domain.serving_options import DeploymentMode
-from modeltrail.projections.catalogue import INLINE
 from support import real_knative, real_kserve
-from support.api import Api, Project, client_of, running_services
+from support.api import Api, Project, asking_api
 from support.cluster import eventually
 from support.command_line import SECRET_KEYS
 from support.control_plane import ControlPlane
@@ -70,10 +67,8 @@ def namespace(plane: ControlPlane) -> str:
 @pytest.fixture
 async def api(database: Database) -> AsyncIterator[Api]:
     """The API in this process, which asks the cluster before it accepts a deployment."""
-    async with running_services(database) as services:
-        asking = replace(services, preflight=Preflight(services.pool, INLINE))
-        async with client_of(asking) as api:
-            yield api
+    async with asking_api(database) as api:
+        yield api
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from asyncpg import Pool
 
 from modeltrail.commands.committing.committer import Committer
 from modeltrail.commands.deployments import Cluster, Report
+from modeltrail.commands.preflight import Preflight
 from modeltrail.domain.ids import DeploymentId, ServiceId
 from modeltrail.domain.inference_service_messages import ConfirmDeployment
 from modeltrail.domain.serving_options import DeploymentMode
@@ -183,6 +185,15 @@ async def running_api(database: Database, cluster: Cluster = Cluster.CONFIGURED)
     """The API on this database."""
     async with running_services(database, cluster) as services, client_of(services) as api:
         yield api
+
+
+@asynccontextmanager
+async def asking_api(database: Database) -> AsyncIterator[Api]:
+    """The same, with preflight: it asks the cluster before it accepts a deployment."""
+    async with running_services(database) as services:
+        asking = replace(services, preflight=Preflight(services.pool, INLINE))
+        async with client_of(asking) as api:
+            yield api
 
 
 def refusal(response: httpx.Response) -> tuple[int, str]:
