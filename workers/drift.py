@@ -16,8 +16,6 @@ _OURS_ALONE = frozenset(
         ".spec.predictor.model.modelFormat.name",
     }
 )
-
-
 _RESOURCES = ".spec.predictor.model.resources."
 
 
@@ -43,7 +41,7 @@ def _differing(path: str, stated: object, found: object) -> Iterator[str]:
         inside = found if isinstance(found, Mapping) else {}
         for key, value in stated.items():
             yield from _differing(f"{path}.{key}", value, inside.get(key))
-    elif stated != found and not (_RESOURCES in path and _are_as_much(stated, found)):
+    elif stated != found and not (path.startswith(_RESOURCES) and _are_as_much(stated, found)):
         yield path
 
 

@@ -23,7 +23,7 @@ from modeltrail.projections.catalogue import INLINE
 from support.api import Api, made
 from support.cluster import eventually
 from support.command_line import modeltrail
-from support.committing import connected, context, read_rows, somebody_waits_for_a_lock
+from support.committing import connected, context, read_rows, somebody_waits_for_a_lock, two_wait_for_the_log
 from support.database import Database
 from support.fold import differences
 from support.samples import MODEL, MODEL_ORIGIN, PROJECT
@@ -352,18 +352,9 @@ async def test_of_two_who_erase_the_same_person_at_once_the_second_is_told(api: 
         await lock_log(holder, held=False)
         erase_her = ("erase", "--email", ANN, "--yes")
         both = [asyncio.create_task(modeltrail(database, *erase_her, stdin=b"")) for _ in range(2)]
-        await eventually(partial(two_wait_for_a_lock, database))
+        await eventually(partial(two_wait_for_the_log, database))
     ends = sorted([await each for each in both])
 
     assert [code for code, _, _ in ends] == [0, 1]
     assert "was never seen here, or was erased before" in ends[1][2]
     assert len([row for row in await read_rows(database) if row["topic"] == "person.erased"]) == 1
-
-
-async def two_wait_for_a_lock(database: Database) -> bool:
-    async with connected(database) as connection:
-        waiting: int = await connection.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-    return waiting == 2

@@ -31,6 +31,7 @@ from support.committing import (
     fragile,
     read_log_over,
     somebody_waits_for_a_lock,
+    two_wait_for_the_log,
 )
 from support.database import Database
 from support.samples import PROJECT
@@ -120,7 +121,7 @@ async def test_many_first_mentions_at_once_end_with_one_key(database: Database) 
             for api in (here, there)
             for _ in range(20)
         ]
-        assert await eventually(partial(both_wait_for_the_log, database))
+        assert await eventually(partial(two_wait_for_the_log, database))
         await holder.execute("SELECT pg_advisory_unlock_all()")
 
         assert [(await each).status_code for each in writing] == [201] * 40
@@ -128,15 +129,6 @@ async def test_many_first_mentions_at_once_end_with_one_key(database: Database) 
         assert await keys_in(here.pool) == 1
         assert sorted(map(str, await people_named_in(database))) == [ANN.upper()] * 40 + [ANN] * 40
         assert (await modeltrail(database, "projections", "verify"))[0] == 0
-
-
-async def both_wait_for_the_log(database: Database) -> bool:
-    async with connected(database) as connection:
-        waiting: int = await connection.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-    return waiting == 2
 
 
 async def test_somebody_who_came_and_was_erased_meanwhile_is_somebody_new(api: Api, database: Database) -> None:

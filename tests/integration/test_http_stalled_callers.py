@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from modeltrail.http.app import BASE_PATH
-from support.api import client_of, refusal, running_services
+from support.api import Project, client_of, refusal, running_services
 from support.cluster import eventually
 from support.database import Database
 from support.server import HOST, served
@@ -40,6 +40,12 @@ def connections_of(port: int) -> int:
     return sum(line[1].endswith(f":{port:04X}") and line[3] == established for line in lines)
 
 
+async def fat_models(project: Project) -> None:
+    """9 MB of them; the sockets take some 4."""
+    for number in range(10):
+        await project.model(f"model {number}", description="x" * 900_000)
+
+
 @cuts_off
 async def test_a_list_that_nobody_reads_is_given_up(database: Database, unused_tcp_port: int) -> None:
     async with (
@@ -48,8 +54,7 @@ async def test_a_list_that_nobody_reads_is_given_up(database: Database, unused_t
         client_of(services) as api,
     ):
         project = api.project()
-        for number in range(10):
-            await project.model(f"model {number}", description="x" * 900_000)  # 9 MB; the sockets take some 4
+        await fat_models(project)
         with caller_who_reads_nothing(unused_tcp_port, project.id, "/models?limit=100"):
 
             async def connections_are(number: int) -> bool:
@@ -70,8 +75,7 @@ async def test_a_stream_that_nobody_reads_makes_room(
         client_of(services) as api,
     ):
         project = api.project()
-        for number in range(10):
-            await project.model(f"model {number}", description="x" * 900_000)
+        await fat_models(project)
         with caller_who_reads_nothing(unused_tcp_port, project.id, "/events/stream?after=0") as caller:
             assert await asyncio.get_running_loop().sock_recv(caller, 12) == b"HTTP/1.1 200"
             url = f"http://{HOST}:{unused_tcp_port}{BASE_PATH}/events/stream?after=10&follow=false"
@@ -89,8 +93,7 @@ async def test_large_answers_that_nobody_reads_leave_the_memory_to_others(
     monkeypatch.setattr("modeltrail.http.large_answers.MOST", 12_000_000)
     async with running_services(database) as services, served(services, unused_tcp_port), client_of(services) as api:
         project = api.project()
-        for number in range(10):
-            await project.model(f"model {number}", description="x" * 900_000)  # 9 MB; the sockets take some 4
+        await fat_models(project)
         url = f"http://{HOST}:{unused_tcp_port}{BASE_PATH}/models"
         async with httpx.AsyncClient(headers={"Project-ID": str(project.id)}, timeout=30) as client:
 

@@ -19,6 +19,7 @@ from support.deploy_worker import listening
 from support.knative_stand_ins import standing_in
 from support.kserve_programs import manifests_of
 from support.pod_fates import write_stages
+from support.real_serving import Serving
 from support.worker_process import PATIENCE, WorkerProcess
 
 PROGRAMS = Path(os.environ.get("KSERVE_PROGRAMS", "build/kserve")).absolute()
@@ -74,6 +75,11 @@ async def api(database: Database) -> AsyncIterator[Api]:
 @pytest.fixture
 def project(api: Api) -> Project:
     return api.project()
+
+
+@pytest.fixture
+def serving(project: Project, plane: ControlPlane, namespace: str) -> Serving:
+    return Serving(project, plane, namespace)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from support.control_plane import ControlPlane
 from support.real_canaries import CanaryServing
 from support.real_knative import CONTROLLER
 from support.real_kserve import MANAGER
-from support.real_serving import is_live, is_ready, states
+from support.real_serving import ROUND, is_live, is_ready, states
 
 OLD, NEW = "s3://models/iris", "s3://models/new"
 SLOW, NEVER, FAIL = (f"s3://models/simulate-{each}" for each in ("slow", "never", "fail"))
@@ -19,7 +19,6 @@ KILLED = "the container was killed, as a rule because it took more memory than i
 NOT_READY = "the canary of this inference service is not ready; wait until it is, or abort it"
 CANARY_FIELDS = ("canary_traffic_percent", "stable_model_version_id")
 BUSY_SECONDS = 4.0  # of KServe, as with some dozens of services
-ROUND = ["deployment_requested", "deployment_applied", "deployment_succeeded"]
 pytestmark = pytest.mark.usefixtures("worker")
 
 

@@ -5,19 +5,12 @@ import asyncio
 import pytest
 
 from modeltrail.workers.settling import SETTLING_SECONDS
-from support.api import Json, Project, made, refusal
-from support.control_plane import ControlPlane
+from support.api import Json, made, refusal
 from support.real_kserve import MANAGER
-from support.real_serving import Serving, is_live, is_ready, states
+from support.real_serving import ROUND, Serving, is_live, is_ready, states
 
 KILLED = "the container was killed, as a rule because it took more memory than its limit"
-ROUND = ["deployment_requested", "deployment_applied", "deployment_succeeded"]
 pytestmark = pytest.mark.usefixtures("worker")
-
-
-@pytest.fixture
-def serving(project: Project, plane: ControlPlane, namespace: str) -> Serving:
-    return Serving(project, plane, namespace)
 
 
 async def test_a_version_is_live_once_kserve_says_so(serving: Serving) -> None:

@@ -3,23 +3,15 @@
 import asyncio
 import random
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from support.api import Api, Json, Project
+from support.api import Json
 from support.cluster import eventually
 from support.control_plane import ControlPlane
 from support.real_kserve import GROUP, MANAGER
-from support.real_serving import Serving, is_live, is_ready
+from support.real_serving import ROUND, Serving, is_live, is_ready
 from support.worker_process import PATIENCE, WorkerProcess
-
-ROUND = ["deployment_requested", "deployment_applied", "deployment_succeeded"]
-
-
-@pytest.fixture
-def serving(project: Project, plane: ControlPlane, namespace: str) -> Serving:
-    return Serving(project, plane, namespace)
 
 
 async def requested(serving: Serving, many: int) -> list[Json]:
@@ -72,7 +64,7 @@ async def test_an_undeployment_is_not_done_before_kserve_has_done_its_part(
 
 
 async def test_a_worker_killed_at_random_moments_leaves_one_object_for_each_request(
-    serving: Serving, process: WorkerProcess, api: Api, tmp_path: Path
+    serving: Serving, process: WorkerProcess
 ) -> None:
     moments = random.Random(7)
     services = await requested(serving, 12)

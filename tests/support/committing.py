@@ -195,6 +195,16 @@ def committer_on(connect: Connect, **options: Any) -> Committer:  # Any: the com
     return Committer(connect, INLINE, **options)
 
 
+async def two_wait_for_the_log(database: Database) -> bool:
+    """Whether two sessions of this database wait for its lock, or another advisory one, as yet in vain."""
+    async with connected(database) as connection:
+        waiting: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    return waiting == 2
+
+
 async def somebody_waits_for_a_lock(database: Database) -> bool:
     """Whether one of this database's sessions does, as yet in vain."""
     async with connected(database) as connection:

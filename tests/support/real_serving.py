@@ -9,6 +9,7 @@ from support.api import Json, Project, made
 from support.control_plane import ControlPlane
 from support.real_kserve import GROUP
 
+ROUND = ["deployment_requested", "deployment_applied", "deployment_succeeded"]  # of a story
 PATIENCE = 90.0  # seconds; what is up, or fails, in the second of its apply settles for 30
 
 
